@@ -1,0 +1,208 @@
+"""The load-bearing arrays of the one path to a cost: `Kernels`, `Terms`, `CostGrid`. Fields, dtypes and units.
+
+K kernel instances (all networks, execution order), U distinct kernel shapes, W networks, C chips, R resources.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+IntArray = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
+
+
+class KernelClass(IntEnum):
+    """What a kernel is to the machine that runs it; class constants are tied to it."""
+
+    CONV = 0
+    POINTWISE = 1
+    GROUPED = 2
+    DEPTHWISE = 3
+    GEMM = 4
+    BATCHED_GEMM = 5
+    ATTENTION = 6
+    ELEMENTWISE = 7
+    NORM = 8
+    SOFTMAX = 9
+    REDUCE = 10
+    POOL = 11
+    COPY = 12
+    GATHER = 13
+    SCAN = 14
+    UNMODELLED = 15
+
+    @property
+    def label(self) -> str:
+        """Name as it stands in tables."""
+        return self.name.lower()
+
+
+class Fidelity(IntEnum):
+    """How a number came about, from cheap to dear; a result has the lowest fidelity of its parts."""
+
+    PRIOR = 0
+    ROOFLINE = 1
+    TILED = 2
+    CALIBRATED = 3
+    MEASURED = 4
+
+    @property
+    def label(self) -> str:
+        """Name as it stands in tables."""
+        return self.name.lower()
+
+
+class Feasibility(IntEnum):
+    """Why a kernel can or cannot run on a chip."""
+
+    OK = 0
+    PRECISION = 1
+    """No peak of the engine at the kernel's precision."""
+    OPERATOR = 2
+    """The engine's list of operators leaves it out and names no fallback."""
+    CAPACITY = 3
+    """It needs more memory than there is."""
+    UNKNOWN = 4
+    """The chip lacks a figure that the answer needs."""
+
+
+RESOURCES: Final = ("mac", "vector", "dram", "sram", "issue")
+"""Axis R of `Terms.seconds`: MAC array, vector unit, external memory, innermost shared on-chip memory, fixed cost."""
+
+ACTIONS: Final = ("mac", "vector_op", "dram_byte", "sram_byte")
+"""What is counted for energy, in this order."""
+
+
+@dataclass(frozen=True, eq=False)
+class Kernels:
+    """What really runs: one row per distinct kernel shape, and the index lists that give them back to networks.
+
+    Attributes:
+        cls: (U,) `KernelClass` codes.
+        dims: (U, 8) loop dimensions of the main operator, as `hw_models.workload.op.LOOP_DIMS` names them.
+        kind: (U,) `OpKind` code of the main operator.
+        math: (U,) `Precision` in which the MACs run.
+        vector_math: (U,) `Precision` in which the vector operations run.
+        macs: (U,) multiply-accumulates.
+        vector_ops: (U,) operations of the vector unit, those merged into the kernel included.
+        weight_bytes, read_bytes, write_bytes: (U,) outer traffic of the kernel: weights, activations in, activations out.
+        reuse_bytes: (U,) bytes the network touched since the kernel's inputs were written (traffic-weighted mean); NaN:
+            inputs come from outside. What a cache larger than this can still hold need not come from DRAM.
+        out_elements: (U,) elements written.
+        network_ptr: (W + 1,) CSR pointers into `index`: network w runs `index[network_ptr[w]:network_ptr[w + 1]]` in order.
+        index: (K,) row of each kernel instance.
+        op_ptr, op_index: CSR lists: the operators of its network that each instance stands for.
+        labels: (K,) a short name of each instance for tables ("stages.0.conv1 conv+add+relu").
+        network: (W,) names; batch: (W,) images per inference.
+        peak_activation_bytes, weights_bytes: (W,) live activations at their peak over this order; all weights as stored.
+        lowering, precision: (W,) by which choice the network was lowered.
+    """
+
+    cls: NDArray[np.int8]
+    dims: IntArray
+    kind: NDArray[np.int8]
+    math: NDArray[np.int8]
+    vector_math: NDArray[np.int8]
+    macs: FloatArray
+    vector_ops: FloatArray
+    weight_bytes: FloatArray
+    read_bytes: FloatArray
+    write_bytes: FloatArray
+    reuse_bytes: FloatArray
+    out_elements: FloatArray
+    network_ptr: IntArray
+    index: IntArray
+    op_ptr: IntArray
+    op_index: IntArray
+    labels: tuple[str, ...]
+    network: tuple[str, ...]
+    batch: IntArray
+    peak_activation_bytes: FloatArray
+    weights_bytes: FloatArray
+    lowering: tuple[str, ...]
+    precision: tuple[str, ...]
+
+    @property
+    def n_distinct(self) -> int:
+        """U, the number of distinct kernel shapes."""
+        return len(self.cls)
+
+    @property
+    def n_instances(self) -> int:
+        """K, the number of kernels that all networks run together."""
+        return len(self.index)
+
+    @property
+    def n_networks(self) -> int:
+        """W, the number of networks."""
+        return len(self.network_ptr) - 1
+
+    @property
+    def outer_bytes(self) -> FloatArray:
+        """(U,) compulsory outer traffic in bytes."""
+        return self.weight_bytes + self.read_bytes + self.write_bytes
+
+
+@dataclass(frozen=True, eq=False)
+class Terms:
+    """What every kernel asks of every resource of every chip.
+
+    Attributes:
+        seconds: (U, C, R) time each resource needs alone; NaN: not modelled; inf: cannot run (see `feasibility`).
+        actions: (U, C, A) actions counted, in the order of `ACTIONS`; NaN: not modelled.
+        feasibility: (U, C) `Feasibility` codes.
+        demand, bound: (U, C) the figures behind a code other than OK, in the unit `Feasibility` implies; NaN elsewhere.
+        mapping: provider's own description of the mapping chosen, (U, C) object or None where there is none to tell.
+        provider: name of the provider; fidelity: of the numbers.
+    """
+
+    seconds: FloatArray
+    actions: FloatArray
+    feasibility: NDArray[np.int8]
+    demand: FloatArray
+    bound: FloatArray
+    provider: str
+    fidelity: Fidelity
+    mapping: NDArray[np.object_] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class GridQuantity:
+    """One quantity over networks x chips: value and 90 % interval in SI units, NaN where unknown; fidelity codes."""
+
+    value: FloatArray
+    low: FloatArray
+    high: FloatArray
+    fidelity: NDArray[np.int8]
+
+
+@dataclass(frozen=True, eq=False)
+class CostGrid:
+    """Costs of W networks on C chips.
+
+    Attributes:
+        networks, chips: names along the axes (a chip's name carries its power mode: "orin@30W").
+        precision, lowering, batch, model: what they were costed with; batch (W,).
+        quantities: "latency" [s], "energy" [J per inference of one batch], "power" [W], "peak_memory" [byte], "area" [m2],
+            "price" [USD]; each a `GridQuantity` of shape (W, C).
+        feasibility: (W, C) worst `Feasibility` code of the network's kernels.
+        unmodelled_bytes_share: (W,) share of bytes in operators without a rule.
+        power_source: (C,) "modelled", "cap" or "" where unknown.
+    """
+
+    networks: tuple[str, ...]
+    chips: tuple[str, ...]
+    precision: str
+    lowering: str
+    batch: IntArray
+    model: str
+    quantities: Mapping[str, GridQuantity]
+    feasibility: NDArray[np.int8]
+    unmodelled_bytes_share: FloatArray
+    power_source: tuple[str, ...]
