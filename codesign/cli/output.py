@@ -14,12 +14,12 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 def print_json(value: Any) -> None:
-    """Print one JSON document on stdout; NaN, infinity and numpy scalars become what JSON has (null, numbers)."""
+    """Print one JSON document on stdout; NaN and infinity are null, numpy scalars are numbers."""
     print(json.dumps(plain(value), indent=2, ensure_ascii=False))
 
 
 def print_table(rows: Rows | pd.DataFrame, *, as_json: bool = False, title: str | None = None) -> None:
-    """Print rows as a table, or as a JSON list where `as_json` is set; unknown cells read 'unknown', never 0."""
+    """Print rows as a table, or as a JSON list where `as_json` is set; unknown cells read 'unknown'."""
     records: Rows = rows if isinstance(rows, Sequence) else rows.to_dict("records")
     if as_json:
         print_json(records)
