@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from typing_extensions import override
+
 
 class CodesignError(Exception):
     """Base of every error that this project raises on purpose."""
@@ -33,9 +35,7 @@ class UnknownNameError(InputError):
     def __init__(self, what: str, given: str, known: Iterable[str], next_step: str = "") -> None:
         self.what, self.given = what, given
         self.nearest = nearest(given, known)
-        super().__init__(
-            sentence(f"unknown {what} '{given}'", did_you_mean(self.nearest), next_step)
-        )
+        super().__init__(sentence(f"unknown {what} '{given}'", did_you_mean(self.nearest), next_step))
 
 
 class UnitError(InputError):
@@ -51,6 +51,7 @@ class Finding:
     path: str
     message: str
 
+    @override
     def __str__(self) -> str:
         place = self.file if self.line is None else f"{self.file}:{self.line}"
         return f"{place}: {self.path}: {self.message}" if self.path else f"{place}: {self.message}"

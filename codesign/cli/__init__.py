@@ -44,10 +44,7 @@ def main(args: list[str] | None = None) -> NoReturn:
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        _leave(
-            f"no space left on the device while writing {error.filename or 'a file'}; free some and run it again",
-            2,
-        )
+        _leave(f"no space left while writing {error.filename or 'a file'}; free some and run it again", 2)
     sys.exit(0)
 
 

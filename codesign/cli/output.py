@@ -20,7 +20,7 @@ def print_json(value: Any) -> None:
 
 def print_table(rows: Rows | pd.DataFrame, *, as_json: bool = False, title: str | None = None) -> None:
     """Print rows as a table, or as a JSON list where `as_json` is set; unknown cells read 'unknown'."""
-    records: Rows = rows if isinstance(rows, Sequence) else rows.to_dict("records")
+    records: Rows = rows if isinstance(rows, Sequence) else _records(rows)
     if as_json:
         print_json(records)
         return
@@ -35,6 +35,10 @@ def print_table(rows: Rows | pd.DataFrame, *, as_json: bool = False, title: str 
     for row in records:
         table.add_row(*(cell(row.get(name)) for name in columns))
     Console(soft_wrap=False).print(table)
+
+
+def _records(frame: pd.DataFrame) -> Rows:
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
 
 
 def cell(value: Any) -> str:
