@@ -79,7 +79,7 @@ class TraceError(CodesignError):
 
 
 class NotCostableError(CodesignError):
-    """A chip (or a chip at a precision or mode) that lacks what a cost model needs; names the missing field."""
+    """A chip (or its precision or mode) that lacks what a cost model needs; names the missing field."""
 
 
 class StorageError(CodesignError):
