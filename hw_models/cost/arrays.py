@@ -8,10 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from scipy import sparse
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -72,11 +76,20 @@ class Feasibility(IntEnum):
     """The chip lacks a figure that the answer needs."""
 
 
+FIDELITY_LABELS: Final = np.array([*(f.label for f in Fidelity), ""], object)
+"""Label of each fidelity code; the last one answers to `UNKNOWN_FIDELITY`."""
+
 RESOURCES: Final = ("mac", "vector", "dram", "sram", "issue")
 """Axis R of `Terms.seconds`: MAC array, vector unit, external memory, innermost shared on-chip memory, fixed cost."""
 
 ACTIONS: Final = ("mac", "vector_op", "dram_byte", "sram_byte")
 """What is counted for energy, in this order."""
+
+GRID_UNITS: Final = {"latency": "s", "energy": "j", "power": "w", "peak_memory": "bytes", "area": "m2", "price": "usd"}
+"""Quantities of a cost and the SI unit (price: US dollar) of each, as it stands in column names."""
+
+UNKNOWN_FIDELITY: Final = -1
+"""Code in place of a `Fidelity` where there is no number."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,6 +157,16 @@ class Kernels:
         return len(self.network_ptr) - 1
 
     @property
+    def counts(self) -> sparse.csr_array:
+        """(W, U) how often each network runs each distinct kernel; sparse."""
+        from scipy import sparse
+
+        times = np.ones(self.n_instances)
+        matrix = sparse.csr_array((times, self.index, self.network_ptr), shape=(self.n_networks, self.n_distinct))
+        matrix.sum_duplicates()
+        return matrix
+
+    @property
     def outer_bytes(self) -> FloatArray:
         """(U,) compulsory outer traffic in bytes."""
         return self.weight_bytes + self.read_bytes + self.write_bytes
@@ -188,21 +211,51 @@ class CostGrid:
 
     Attributes:
         networks, chips: names along the axes (a chip's name carries its power mode: "orin@30W").
-        precision, lowering, batch, model: what they were costed with; batch (W,).
+        precision: (C,) what each chip was costed at; lowering, batch, model: likewise, batch (W,).
         quantities: "latency" [s], "energy" [J per inference of one batch], "power" [W], "peak_memory" [byte], "area" [m2],
             "price" [USD]; each a `GridQuantity` of shape (W, C).
         feasibility: (W, C) worst `Feasibility` code of the network's kernels.
         unmodelled_bytes_share: (W,) share of bytes in operators without a rule.
-        power_source: (C,) "modelled", "cap" or "" where unknown.
+        power_source: (W, C) "modelled" (energy per inference times rate), "cap" (of the power mode) or "" where unknown.
     """
 
     networks: tuple[str, ...]
     chips: tuple[str, ...]
-    precision: str
+    precision: tuple[str, ...]
     lowering: str
     batch: IntArray
     model: str
     quantities: Mapping[str, GridQuantity]
     feasibility: NDArray[np.int8]
     unmodelled_bytes_share: FloatArray
-    power_source: tuple[str, ...]
+    power_source: NDArray[np.str_]
+
+    def __repr__(self) -> str:
+        known = int(np.isfinite(self.quantities["latency"].value).sum())
+        return (
+            f"CostGrid({len(self.networks)} networks x {len(self.chips)} chips, {known} with a latency, "
+            f"model {self.model}, lowering {self.lowering})"
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per (network, chip): every quantity with its interval and fidelity, units in the column names."""
+        import pandas as pd
+
+        n_networks, n_chips = self.feasibility.shape
+        columns: dict[str, object] = {
+            "network": np.repeat(np.array(self.networks, object), n_chips),
+            "chip": np.tile(np.array(self.chips, object), n_networks),
+            "precision": np.tile(np.array(self.precision, object), n_networks),
+            "lowering": self.lowering,
+            "batch": np.repeat(self.batch, n_chips),
+            "model": self.model,
+        }
+        for name, quantity in self.quantities.items():
+            unit = f"{name}_{GRID_UNITS[name]}"
+            columns[unit] = quantity.value.ravel()
+            columns[f"{unit}_low"], columns[f"{unit}_high"] = quantity.low.ravel(), quantity.high.ravel()
+            columns[f"{name}_fidelity"] = FIDELITY_LABELS[quantity.fidelity.ravel()]
+        columns["power_source"] = self.power_source.ravel()
+        columns["feasibility"] = np.array([f.name.lower() for f in Feasibility], object)[self.feasibility.ravel()]
+        columns["unmodelled_bytes_share"] = np.repeat(self.unmodelled_bytes_share, n_chips)
+        return pd.DataFrame(columns)

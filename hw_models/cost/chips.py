@@ -1,0 +1,231 @@
+"""Accelerators as arrays over chips: the figures that the cost stages need, NaN where a figure is unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hw_models.cost.arrays import FloatArray
+from hw_models.errors import NotCostableError
+from hw_models.workload.op import OpKind, Precision
+
+if TYPE_CHECKING:
+    from hw_models.spec.accelerator import Accelerator, Engine, Memory
+    from hw_models.spec.quantities import Sourced
+
+ENGINE_KINDS: Final = ("gpu", "cpu", "npu", "dsp", "mcu")
+"""Kinds of engine in the order of their codes."""
+
+N_PRECISIONS: Final = len(Precision)
+Edge = Literal["low", "value", "high"]
+
+STORAGE_ONLY: Final[Mapping[Precision, tuple[Precision, ...]]] = {
+    Precision.W8A16: (Precision.FP16, Precision.INT16),
+    Precision.W4A16: (Precision.FP16, Precision.INT16),
+}
+"""Schemes that narrow the weights alone: unless the chip states a peak of their own, they run at their activations' format."""
+
+DEFAULT_PRECISIONS: Final = ("fp16", "int8", "fp32")
+"""What a chip is costed at when no precision is asked for: the first of these that it has a peak for."""
+
+
+@dataclass(frozen=True, eq=False)
+class Chips:
+    """C chips as arrays. P runs over `Precision`; every unknown is NaN.
+
+    Attributes:
+        names: (C,) names with the power mode in force.
+        kind: (C,) code of the main engine in `ENGINE_KINDS`.
+        mac_peak: (C, P) dense op/s of the MAC units of the main engine (1 MAC = 2 ops).
+        vector_peak: (C, P) op/s of its vector unit; `vector_is_prior` (C,): a class figure stands in for it.
+        dram_bandwidth: (C,) byte/s of the outermost memory; `dram_capacity` (C,) bytes.
+        is_host_link: (C,) that memory is a host's, behind a link: weights that fit on the chip stay there.
+        sram_capacity, sram_bandwidth: (C,) bytes and byte/s of the outermost on-chip level.
+        units, clock, tdp, idle, cap, issue: (C,) cores; Hz; W; W; W of the power mode; s of starting one kernel.
+        mac_energy: (C, P) J/op; dram_energy, sram_energy: (C,) J/byte; process_nm: (C,); area (C,) m2; price (C,) USD.
+        runs: (C, OpKind) whether the engine, or one that it falls back to, runs that kind of operator.
+        accelerators: (C,) where all of it came from.
+    """
+
+    names: tuple[str, ...]
+    kind: NDArray[np.int8]
+    mac_peak: FloatArray
+    vector_peak: FloatArray
+    vector_is_prior: NDArray[np.bool_]
+    dram_bandwidth: FloatArray
+    dram_capacity: FloatArray
+    is_host_link: NDArray[np.bool_]
+    sram_capacity: FloatArray
+    sram_bandwidth: FloatArray
+    units: FloatArray
+    clock: FloatArray
+    tdp: FloatArray
+    idle: FloatArray
+    cap: FloatArray
+    issue: FloatArray
+    mac_energy: FloatArray
+    dram_energy: FloatArray
+    sram_energy: FloatArray
+    process_nm: FloatArray
+    area: FloatArray
+    price: FloatArray
+    runs: NDArray[np.bool_]
+    accelerators: tuple[Accelerator, ...]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @classmethod
+    def of(cls, accelerators: Iterable[Accelerator], *, edge: Edge = "value") -> Chips:
+        """Arrays of the chips' figures; `edge` takes the low or high end of every range their sources leave."""
+        chips = tuple(accelerators)
+
+        def column(read: Callable[[Accelerator], Sourced | None]) -> FloatArray:
+            return np.array([_figure(read(c), edge) for c in chips], np.float64)
+
+        def table(read: Callable[[Accelerator], Mapping[str, Sourced]]) -> FloatArray:
+            rows = [_by_precision(read(c), edge) for c in chips]
+            return np.array(rows, np.float64).reshape(len(chips), N_PRECISIONS)
+
+        def outer(field: str) -> FloatArray:
+            return column(lambda c: getattr(c.dram, field) if c.dram else None)
+
+        def on_chip(field: str) -> FloatArray:
+            return column(lambda c: getattr(level, field) if (level := last_on_chip(c)) else None)
+
+        return cls(
+            names=tuple(c.label for c in chips),
+            kind=np.array([ENGINE_KINDS.index(c.main_engine.kind) for c in chips], np.int8),
+            mac_peak=_storage_only(table(lambda c: c.main_engine.peak)),
+            vector_peak=_narrower_at_wide_rate(table(lambda c: vector_peak(c.main_engine))),
+            vector_is_prior=np.zeros(len(chips), np.bool_),
+            dram_bandwidth=outer("bandwidth"),
+            dram_capacity=outer("capacity"),
+            is_host_link=np.array([c.dram is not None and c.dram.kind == "host" for c in chips], np.bool_),
+            sram_capacity=on_chip("capacity"),
+            sram_bandwidth=on_chip("bandwidth"),
+            units=column(lambda c: c.main_engine.units),
+            clock=column(lambda c: c.main_engine.clock),
+            tdp=column(lambda c: c.tdp),
+            idle=column(lambda c: c.idle_power),
+            cap=column(lambda c: c.power_mode.cap if c.power_mode else None),
+            issue=column(lambda c: c.main_engine.issue),
+            mac_energy=_storage_only(table(lambda c: c.main_engine.energy_per_op)),
+            dram_energy=outer("access_energy"),
+            sram_energy=on_chip("access_energy"),
+            process_nm=column(lambda c: c.process_nm),
+            area=column(lambda c: c.die_area),
+            price=column(lambda c: c.price),
+            runs=np.array([_runs(c) for c in chips], np.bool_).reshape(len(chips), len(OpKind)),
+            accelerators=chips,
+        )
+
+    def take(self, rows: Sequence[int] | NDArray[np.intp]) -> Chips:
+        """The chips at these positions, in this order; a position may come twice."""
+        index = np.asarray(rows, np.intp)
+        picked = {
+            f.name: tuple(value[i] for i in index) if isinstance(value, tuple) else value[index]
+            for f in fields(self)
+            for value in [getattr(self, f.name)]
+        }
+        return Chips(**picked)
+
+    def followed_by(self, *others: Chips) -> Chips:
+        """All chips of this and of the others, one after the other."""
+        joined = {}
+        for field in fields(self):
+            parts = [getattr(c, field.name) for c in (self, *others)]
+            joined[field.name] = sum(parts, ()) if isinstance(parts[0], tuple) else np.concatenate(parts)
+        return Chips(**joined)
+
+    def with_vector_prior(self, per_mac: FloatArray) -> Chips:
+        """Where no vector rate is known, `per_mac` (C,) times the best MAC peak stands in for it, and is marked."""
+        best = np.fmax.reduce(self.mac_peak, axis=1, initial=np.nan) if len(self) else np.zeros(0)
+        missing = np.isnan(self.vector_peak).all(axis=1)
+        filled = np.where(missing[:, None], (per_mac * best)[:, None], self.vector_peak)
+        return replace(self, vector_peak=filled, vector_is_prior=missing)
+
+    @property
+    def costable(self) -> NDArray[np.bool_]:
+        """(C,) whether some peak and the outer bandwidth are known."""
+        return np.isfinite(self.mac_peak).any(axis=1) & np.isfinite(self.dram_bandwidth)
+
+
+def default_precision(accelerator: Accelerator) -> str:
+    """The precision a chip is costed at when none is asked for: the first of fp16, int8, fp32 that it has a peak for.
+
+    Raises:
+        NotCostableError: the chip has a peak for none of them.
+    """
+    known = accelerator.main_engine.peak
+    for name in DEFAULT_PRECISIONS:
+        if name in known:
+            return name
+    has = ", ".join(known) or "none"
+    raise NotCostableError(
+        f"{accelerator.label}: no default precision, it has no peak at {', '.join(DEFAULT_PRECISIONS)}; "
+        f"peaks known: {has}; name one with precision="
+    )
+
+
+def vector_peak(engine: Engine) -> Mapping[str, Sourced]:
+    """Rates of the vector unit; of a GPU or CPU that states none, its FP32 peak: CUDA cores and SIMD lanes are what runs FP32."""
+    if not engine.vector_peak and engine.kind in {"gpu", "cpu"} and "fp32" in engine.peak:
+        return {"fp32": engine.peak["fp32"]}
+    return engine.vector_peak
+
+
+def last_on_chip(accelerator: Accelerator) -> Memory | None:
+    """The outermost on-chip memory, through which all traffic of a kernel goes: a shared one, else the main engine's own."""
+    for levels in (accelerator.memory, accelerator.main_engine.memory):
+        inside = [m for m in levels if not m.off_chip]
+        if inside:
+            return inside[-1]
+    return None
+
+
+def _figure(sourced: Sourced | None, edge: Edge) -> float:
+    if sourced is None:
+        return np.nan
+    end: float | None = getattr(sourced, edge)
+    return sourced.value if end is None else end
+
+
+def _by_precision(figures: Mapping[str, Sourced], edge: Edge) -> list[float]:
+    return [_figure(figures.get(p.label), edge) for p in Precision]
+
+
+def _storage_only(table: FloatArray) -> FloatArray:
+    """Fill the columns of weight-only schemes from their activations' format, first known first."""
+    for scheme, formats in STORAGE_ONLY.items():
+        for p in formats:
+            table[:, scheme] = np.where(np.isnan(table[:, scheme]), table[:, p], table[:, scheme])
+    return table
+
+
+def _narrower_at_wide_rate(table: FloatArray) -> FloatArray:
+    """A lane takes any narrower element: where a rate is not stated, that of the fastest stated format stands, FP32 first."""
+    base = table[:, Precision.FP32]
+    if table.size:
+        base = np.where(np.isnan(base), np.fmax.reduce(table, axis=1), base)
+    return np.where(np.isnan(table), base[:, None], table)
+
+
+def _runs(accelerator: Accelerator) -> list[bool]:
+    """For every kind of operator, whether the main engine or one of its fallbacks takes it."""
+    engines = {e.name: e for e in accelerator.engines}
+    taken = np.zeros(len(OpKind), np.bool_)
+    engine: Engine | None = accelerator.main_engine
+    seen: set[str] = set()
+    while engine is not None and engine.name not in seen:
+        seen.add(engine.name)
+        if engine.operators is None:
+            taken[:] = True
+        else:
+            taken[[k for k in OpKind if k.label in engine.operators]] = True
+        engine = engines.get(engine.fallback) if engine.fallback else None
+    return taken.tolist()
