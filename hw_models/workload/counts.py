@@ -85,7 +85,9 @@ def to_frame(workload: Workload) -> pd.DataFrame:
                 "vector_ops": op.vector_ops if op.modelled else None,
                 "read_bytes": sum(float(workload.tensor_bytes[t]) for t in op.inputs),
                 "write_bytes": sum(float(workload.tensor_bytes[t]) for t in op.outputs),
-                "precision": Precision(int(workload.tensor_precision[op.outputs[0]])).label if op.outputs else None,
+                "precision": Precision(int(workload.tensor_precision[op.outputs[0]])).label
+                if op.outputs
+                else None,
                 "modelled": op.modelled,
             }
         )

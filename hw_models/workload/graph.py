@@ -143,7 +143,9 @@ class Workload:
     @cached_property
     def tensor_elements(self) -> IntArray:
         """(T,) elements."""
-        return np.array([int(np.prod(self.shape(t), dtype=np.int64)) for t in range(self.n_tensors)], np.int64)
+        return np.array(
+            [int(np.prod(self.shape(t), dtype=np.int64)) for t in range(self.n_tensors)], np.int64
+        )
 
     @cached_property
     def tensor_bytes(self) -> FloatArray:
@@ -241,12 +243,20 @@ class WorkloadBuilder:
     name: str
     batch: int = 1
     _tensors: list[tuple[tuple[int, ...], Precision, TensorKind, bool, int]] = field(default_factory=list)
-    _ops: list[tuple[OpKind, tuple[int, ...], int, float, bool, str, str, Mapping[str, Any]]] = field(default_factory=list)
+    _ops: list[tuple[OpKind, tuple[int, ...], int, float, bool, str, str, Mapping[str, Any]]] = field(
+        default_factory=list
+    )
     _ins: list[tuple[int, ...]] = field(default_factory=list)
     _outs: list[tuple[int, ...]] = field(default_factory=list)
 
     def tensor(
-        self, shape: Sequence[int], precision: Precision, kind: TensorKind, *, batched: bool, view_of: int | None = None
+        self,
+        shape: Sequence[int],
+        precision: Precision,
+        kind: TensorKind,
+        *,
+        batched: bool,
+        view_of: int | None = None,
     ) -> int:
         """Add a tensor; its index. `view_of`: the tensor whose memory it shares."""
         index = len(self._tensors)

@@ -1,0 +1,112 @@
+"""How many operations of the vector unit one element of an operator costs.
+
+Convention: an add, multiply, compare, minimum or select is one operation. A reciprocal, reciprocal square root, base-2
+exponential or logarithm, sine or cosine is `SPECIAL` operations, because the vector unit of a GPU delivers 16 of them a
+clock where it delivers 128 additions.
+Source: NVIDIA CUDA C++ Programming Guide 12, table "Throughput of Native Arithmetic Instructions", compute capability 8.6
+to 9.0 (128 against 16 results per clock and multiprocessor). Everything else is composed from these two figures.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+SPECIAL: Final = 8.0
+"""Vector operations of one special function (exp2, log2, 1/x, 1/sqrt(x), sin, cos)."""
+
+EXP: Final = SPECIAL + 1
+"""exp(x) = exp2(x log2 e)."""
+
+LOG: Final = SPECIAL + 1
+"""ln(x) = log2(x) ln 2."""
+
+DIV: Final = SPECIAL + 1
+"""x / y = x (1 / y)."""
+
+SQRT: Final = SPECIAL + 1
+"""sqrt(x) = x / sqrt(x)."""
+
+POW: Final = LOG + EXP
+"""x ** y = exp(y ln x) for a y that is not a small integer."""
+
+SIGMOID: Final = EXP + 1 + SPECIAL
+"""1 / (1 + exp(-x)); the sign is free in the factor of exp."""
+
+TANH: Final = SIGMOID + 2
+"""tanh(x) = 2 sigmoid(2 x) - 1."""
+
+ERF: Final = SPECIAL + 2 + 10 + EXP + 3
+"""Abramowitz and Stegun, 7.1.26: t = 1 / (1 + p x), five coefficients by Horner, exp(-x^2), sign."""
+
+SOFTPLUS: Final = EXP + 1 + LOG + 2
+"""ln(1 + exp(x)), with the switch to x where x is large."""
+
+SOFTMAX: Final = 1 + 1 + EXP + 1 + 1
+"""Per element: maximum, subtract, exp, sum, multiply by the reciprocal of the sum."""
+
+BATCH_NORM: Final = 2.0
+"""Per element with running statistics: one scale, one shift."""
+
+LAYER_NORM: Final = 1 + 3 + 2 + 2
+"""Per element with statistics of the input: sum, squared difference, normalise, scale and shift."""
+
+RMS_NORM: Final = 2 + 1 + 1
+"""Per element: sum of squares, normalise, scale."""
+
+ELEMENTWISE: Final[dict[str, float]] = {
+    **dict.fromkeys(
+        (
+            "abs add bitwise_and bitwise_not bitwise_or bitwise_xor ceil clamp_max clamp_min eq exp2_scale fill floor fmax fmin"
+            " ge gt isfinite isinf isnan le logical_and logical_not logical_or logical_xor lt masked_fill maximum minimum mul"
+            " ne neg relu round rsub sgn sign signbit square sub threshold tril triu trunc where bitwise_left_shift"
+            " bitwise_right_shift nan_to_num frac real imag conj positive copysign"
+        ).split(),
+        1.0,
+    ),
+    **dict.fromkeys(
+        "addcmul clamp hardshrink hardtanh heaviside leaky_relu lerp prelu relu6 rrelu softshrink dropout".split(),
+        2.0,
+    ),
+    **dict.fromkeys("cos sin rsqrt reciprocal exp2 log2".split(), SPECIAL),
+    **dict.fromkeys("exp expm1 log log1p log10".split(), EXP),
+    **dict.fromkeys("div floor_divide fmod remainder true_divide".split(), DIV),
+    **dict.fromkeys(
+        "tan acos asin atan atan2 cosh sinh angle erfinv lgamma digamma polar".split(), 2 * SPECIAL + 4
+    ),
+    "sqrt": SQRT,
+    "pow": POW,
+    "erf": ERF,
+    "erfc": ERF + 1,
+    "sigmoid": SIGMOID,
+    "log_sigmoid": SOFTPLUS,
+    "logit": DIV + LOG + 1,
+    "logaddexp": SOFTPLUS + 2,
+    "tanh": TANH,
+    "silu": SIGMOID + 1,
+    "mish": SOFTPLUS + TANH + 1,
+    "softplus": SOFTPLUS,
+    "elu": EXP + 3,
+    "selu": EXP + 4,
+    "celu": EXP + DIV + 3,
+    "gelu": ERF + 4,
+    "hardsigmoid": 4.0,
+    "hardswish": 5.0,
+    "glu": SIGMOID + 1,
+    "softsign": DIV + 2,
+    "tanhshrink": TANH + 1,
+    "addcdiv": DIV + 2,
+}
+"""Vector operations per output element by function name."""
+
+GELU_TANH: Final = TANH + 8
+"""0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))). Source: Hendrycks and Gimpel, 2016, section 2."""
+
+REDUCE: Final[dict[str, float]] = {
+    **dict.fromkeys(
+        "sum mean prod amax amin max min argmax argmin any all count_nonzero aminmax nansum".split(), 1.0
+    ),
+    **dict.fromkeys("norm linalg_vector_norm frobenius_norm".split(), 2.0),
+    **dict.fromkeys("var std var_mean std_mean".split(), 4.0),
+    "logsumexp": EXP + 3,
+}
+"""Vector operations per input element by function name."""
