@@ -1,0 +1,186 @@
+"""The roofline of N chips on one plot, with every kernel of a network where it lands on each of them.
+
+Source: Williams, Waterman, Patterson, "Roofline", CACM 52(4), 2009.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING
+
+from codesign.plots._theme import figures, layout, styles
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+    from hw_models.cost.estimate import Cost
+
+
+@dataclass(frozen=True, slots=True)
+class Roof:
+    """The bounds of one chip at one precision: op/s of its MAC units and byte/s of its outer memory.
+
+    Attributes:
+        vector_peak: op/s of the unit that runs everything but MACs; None: unknown.
+    """
+
+    chip: str
+    precision: str
+    peak: float
+    bandwidth: float
+    vector_peak: float | None = None
+
+    @property
+    def ridge(self) -> float:
+        """Operational intensity [op/byte] from which on arithmetic bounds a kernel."""
+        return self.peak / self.bandwidth
+
+    def at(self, intensity: float) -> float:
+        """Attainable op/s at an operational intensity [op/byte]."""
+        return min(self.peak, intensity * self.bandwidth)
+
+
+@dataclass(frozen=True, slots=True)
+class Dot:
+    """One kernel on one chip: operational intensity [op/byte] against attained op/s, and its time [s]."""
+
+    chip: str
+    label: str
+    kind: str
+    ops: float
+    dram_bytes: float
+    time_s: float
+    bound: str
+    share: float
+
+    @property
+    def intensity(self) -> float:
+        """Operations for each byte that crosses to the outer memory."""
+        return self.ops / self.dram_bytes
+
+    @property
+    def attained(self) -> float:
+        """Operations per second of the kernel's own time."""
+        return self.ops / self.time_s
+
+
+@dataclass(frozen=True, slots=True)
+class RooflineInfo:
+    """What the figure shows.
+
+    Attributes:
+        roofs: one for each chip.
+        dots: kernels that have a place: operations, bytes and time above zero.
+        placeless: chip -> (kernels without a place, their share of the chip's time).
+    """
+
+    network: str
+    roofs: tuple[Roof, ...]
+    dots: tuple[Dot, ...]
+    placeless: dict[str, tuple[int, float]]
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """Range of operational intensity [op/byte] that holds every dot and every ridge."""
+        marks = [d.intensity for d in self.dots] + [r.ridge for r in self.roofs]
+        return min(marks) / 4, max(marks) * 4
+
+    @property
+    def caption(self) -> str:
+        """One sentence: ridge points, and what has no place on the plot."""
+        ridges = "; ".join(f"{r.chip} ({r.precision}) {figures(r.ridge)} op/byte" for r in self.roofs)
+        missing = "; ".join(
+            f"on {chip} {n} kernels without operations or outer traffic are not drawn ({share:.1%} of the time)"
+            for chip, (n, share) in self.placeless.items()
+            if n
+        )
+        text = f"Ridge points: {ridges}. Operations are 2 x MACs plus vector operations; one dot is one kernel, its area the time."
+        return f"{text} {missing[0].upper()}{missing[1:]}." if missing else text
+
+
+def roofline(cost: Cost, *others: Cost) -> go.Figure:
+    """The kernels of one network under the roofs of one chip or several.
+
+    Args:
+        cost: a network on a chip.
+        *others: the same network on other chips.
+    """
+    return roofline_figure(roofline_info([cost, *others]))
+
+
+def roofline_info(costs: Sequence[Cost]) -> RooflineInfo:
+    """Read roofs and dots from costs of one network.
+
+    Args:
+        costs: one for each chip.
+    """
+    roofs, dots, placeless = [], [], {}
+    for cost in costs:
+        roofs.append(_roof(cost))
+        own = _dots(cost)
+        placed = [d for d in own if d.ops > 0 and d.dram_bytes > 0 and d.time_s > 0]
+        dots += placed
+        kept = sum(d.share for d in placed)
+        placeless[cost.chip] = (len(own) - len(placed), max(0.0, sum(d.share for d in own) - kept))
+    return RooflineInfo(costs[0].network, tuple(roofs), tuple(dots), placeless)
+
+
+def roofline_figure(info: RooflineInfo) -> go.Figure:
+    """Draw roofs as lines, ridge points as rings, kernels as dots whose area is their share of the time."""
+    import plotly.graph_objects as go
+
+    look = styles(r.chip for r in info.roofs)
+    low, high = info.span
+    figure = go.Figure()
+    for roof in info.roofs:
+        colour, symbol = look[roof.chip]
+        xs = [low, roof.ridge, high]
+        line = {"color": colour, "width": 2}
+        name = f"{roof.chip} ({roof.precision})"
+        figure.add_trace(
+            go.Scatter(x=xs, y=[roof.at(x) for x in xs], mode="lines", line=line, name=name, legendgroup=roof.chip, hoverinfo="skip")
+        )
+        if roof.vector_peak is not None:
+            knee = roof.vector_peak / roof.bandwidth
+            dashed = {"x": [max(low, knee), high], "y": [roof.vector_peak] * 2, "mode": "lines", "line": {**line, "width": 1.2, "dash": "dash"}}
+            figure.add_trace(
+                go.Scatter(**dashed, name=f"{roof.chip} vector unit", legendgroup=roof.chip, hoverinfo="skip")
+            )
+        ring = {"symbol": "circle-open", "size": 9, "color": colour, "line": {"width": 2}}
+        said = f"<b>{escape(roof.chip)}</b><br>ridge point {figures(roof.ridge)} op/byte<br>{_rate(roof.peak)}, {figures(roof.bandwidth / 1e9)} GB/s"
+        figure.add_trace(
+            go.Scatter(x=[roof.ridge], y=[roof.peak], mode="markers", marker=ring, hovertext=[said], hoverinfo="text", showlegend=False, legendgroup=roof.chip)
+        )
+        own = [d for d in info.dots if d.chip == roof.chip]
+        marker = {"color": colour, "symbol": symbol, "opacity": 0.55, "size": [5 + 40 * d.share**0.5 for d in own], "line": {"width": 0.6, "color": "white"}}
+        figure.add_trace(
+            go.Scatter(
+                x=[d.intensity for d in own], y=[d.attained for d in own], mode="markers", marker=marker,
+                hovertext=[_hover(d) for d in own], hoverinfo="text", showlegend=False, legendgroup=roof.chip,
+            )
+        )  # fmt: skip
+    layout(figure, height=520)
+    log = {"type": "log", "exponentformat": "SI"}
+    figure.update_xaxes(title_text="Operational intensity [op/byte]", **log)
+    figure.update_yaxes(title_text="Attained rate [op/s]", **log)
+    return figure
+
+
+def _hover(dot: Dot) -> str:
+    lines = [
+        f"<b>{escape(dot.label)}</b> on {escape(dot.chip)}",
+        f"{escape(dot.kind)}, {escape(dot.bound)}-bound",
+        f"{figures(dot.time_s * 1e6)} µs, {dot.share:.1%} of the time",
+        f"{_rate(dot.attained)} at {figures(dot.intensity)} op/byte",
+        f"{figures(dot.ops / 1e6)} Mop, {figures(dot.dram_bytes / 1e3)} kB",
+    ]
+    return "<br>".join(lines)
+
+
+def _rate(ops_per_s: float) -> str:
+    for factor, unit in ((1e12, "Top/s"), (1e9, "Gop/s"), (1e6, "Mop/s")):
+        if ops_per_s >= factor:
+            return f"{figures(ops_per_s / factor)} {unit}"
+    return f"{figures(ops_per_s)} op/s"

@@ -1,0 +1,138 @@
+"""The look of every figure: palette, fonts, axis titles with units. No figure sets a colour of its own.
+
+Source: Okabe and Ito, "Color Universal Design" (2008): eight colours that stay apart under every common colour
+blindness; the yellow is left out because it does not read on white.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+PALETTE: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4D4D4D")
+"""Distinct on white, also for colour-blind eyes and in grey print."""
+
+MUTED: Final = "#B8BEC6"
+"""For what stays in the background: dominated points, grid."""
+
+INK: Final = "#1F2933"
+"""Text and axes."""
+
+SYMBOLS: Final = ("circle", "square", "diamond", "triangle-up", "x", "star", "hexagon", "cross", "triangle-down")
+"""Shape repeats what colour says, so that neither is needed alone."""
+
+FONT: Final = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+
+UNITS: Final = {
+    "pct": "%",
+    "ms": "ms",
+    "us": "µs",
+    "s": "s",
+    "mj": "mJ",
+    "j": "J",
+    "w": "W",
+    "mb": "MB",
+    "mib": "MiB",
+    "mm2": "mm²",
+    "usd": "USD",
+    "fps": "1/s",
+}
+"""Suffix of a column name -> the unit as it is printed."""
+
+WORDS: Final = {
+    "error": "Top-1 error",
+    "top1": "Top-1 accuracy",
+    "energy": "Energy per inference",
+    "latency": "Latency",
+    "peak_memory": "Peak memory",
+    "rated_power": "Rated power",
+}
+"""Stems of column names that read better with more words."""
+
+
+def axis_title(column: str, *, unit: bool = True) -> str:
+    """A column name as people read it: "latency_ms" -> "Latency [ms]".
+
+    Args:
+        column: name with its unit as the last part.
+        unit: False leaves the unit out.
+    """
+    stem, _, suffix = column.rpartition("_")
+    if not stem or suffix not in UNITS:
+        stem, suffix = column, ""
+    words = WORDS.get(stem, stem.replace("_", " ").capitalize())
+    return f"{words} [{UNITS[suffix]}]" if suffix and unit else words
+
+
+def unit_of(column: str) -> str:
+    """The printed unit of a column, "" where its name carries none."""
+    stem, _, suffix = column.rpartition("_")
+    return UNITS.get(suffix, "") if stem else ""
+
+
+def styles(names: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Colour and marker symbol of each name, by order of first appearance; the pair never repeats within 63 names."""
+    distinct = list(dict.fromkeys(names))
+    return {
+        name: (PALETTE[i % len(PALETTE)], SYMBOLS[(i + i // len(PALETTE)) % len(SYMBOLS)])
+        for i, name in enumerate(distinct)
+    }
+
+
+def layout(figure: go.Figure, *, height: int = 480, **extra: Any) -> go.Figure:
+    """Apply the house layout to a figure and return it.
+
+    Args:
+        figure: the figure to dress.
+        height: pixels.
+        **extra: further layout properties, which win over the house's.
+    """
+    import plotly.io as pio
+
+    figure.update_layout(
+        template=pio.templates["plotly_white"],
+        font={"family": FONT, "size": 13, "color": INK},
+        height=height,
+        margin={"l": 72, "r": 24, "t": 48, "b": 64},
+        hoverlabel={"align": "left", "bgcolor": "white", "font": {"family": FONT, "size": 12.5, "color": INK}},
+        legend={"orientation": "v", "x": 1.01, "y": 1.0, "xanchor": "left", "title": {"font": {"size": 12}}},
+        title={"x": 0.0, "xref": "paper", "xanchor": "left", "font": {"size": 16}},
+    )
+    line = {"showline": True, "linecolor": INK, "ticks": "outside", "gridcolor": "#E6E9ED", "zeroline": False}
+    figure.update_xaxes(**line)
+    figure.update_yaxes(**line)
+    figure.update_layout(**extra)
+    return figure
+
+
+def figures(value: float | None, digits: int = 3) -> str:
+    """A number at `digits` significant figures without exponents where it can be helped; "unknown" for None or NaN."""
+    if value is None or value != value:  # noqa: PLR0124 - NaN is the only value unequal to itself
+        return "unknown"
+    if value == 0:
+        return "0"
+    if 1e-3 <= abs(value) < 1e6:
+        text = f"{value:.{digits}g}"
+        return f"{float(text):,.0f}" if abs(value) >= 10**digits else _plain(float(text), digits)
+    return f"{value:.{digits - 1}e}"
+
+
+def interval(value: float | None, low: float | None, high: float | None, unit: str = "") -> str:
+    """A value with its 90 % interval and unit: "12.3 ms (9.8 to 15.1)"; the interval is left out where unknown."""
+    text = figures(value)
+    if text == "unknown":
+        return text
+    text = f"{text} {unit}".rstrip()
+    if low is None or high is None or low != low or high != high or (low == value == high):  # noqa: PLR0124
+        return text
+    return f"{text} ({figures(low)} to {figures(high)})"
+
+
+def _plain(value: float, digits: int) -> str:
+    from math import floor, log10
+
+    decimals = max(0, digits - 1 - floor(log10(abs(value))))
+    return f"{value:.{decimals}f}"
