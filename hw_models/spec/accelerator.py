@@ -125,13 +125,16 @@ class Engine(_Named):
 
 
 class PowerMode(Spec):
-    """A named operating point. What it leaves out stays as the chip has it; what it sets to null is unknown in it."""
+    """A named operating point. What it leaves out stays as the chip has it; what it sets to null is unknown in it.
+
+    Of an engine that `peak` lists, every rate that the mode does not state is unknown in the mode: a GPU whose int8 peak
+    falls with the clock does not keep its vector rate.
+    """
 
     name: str
     cap: Watts | None = Field(None, description="Power budget of the mode; null: no cap stated.")
-    peak: Mapping[str, Mapping[PrecisionName, OpsPerSecond]] = Field(
-        {}, description="engine -> precision -> dense peak; of an engine that is listed, a precision left out is unknown in this mode."
-    )
+    peak: Mapping[str, Mapping[PrecisionName, OpsPerSecond]] = Field({}, description="engine -> precision -> dense peak.")
+    vector_peak: Mapping[str, Mapping[PrecisionName, OpsPerSecond]] = Field({}, description="engine -> precision -> vector rate.")
     clock: Mapping[str, Hertz | None] = Field({}, description="engine -> clock.")
     bandwidth: BytesPerSecond | None = Field(None, description="Of the off-chip memory.")
 
@@ -308,7 +311,9 @@ class Accelerator(Spec):
 def _engine_at(engine: Engine, mode: PowerMode) -> Engine:
     update: dict[str, Any] = {}
     if engine.name in mode.peak:
-        update["peak"] = mode.peak[engine.name]
+        update |= {"peak": mode.peak[engine.name], "vector_peak": {}, "sparse_peak": {}}
+    if engine.name in mode.vector_peak:
+        update["vector_peak"] = mode.vector_peak[engine.name]
     if engine.name in mode.clock:
         update["clock"] = mode.clock[engine.name]
     return engine.model_copy(update=update)

@@ -85,7 +85,7 @@ def _modes(chip: Mapping[str, Any], engines: Sequence[Mapping[str, Any]]) -> Ite
     names = _names(engines)
     modes = _items(chip.get("power_modes"))
     for i, mode in enumerate(modes):
-        for field in ("peak", "clock"):
+        for field in ("peak", "vector_peak", "clock"):
             table = mode.get(field) if isinstance(mode, Mapping) else None
             for engine in table if isinstance(table, Mapping) else ():
                 if engine not in names:
