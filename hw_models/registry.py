@@ -57,7 +57,9 @@ def plugin(group: str, name: str) -> Any:
     if name not in found:
         raise UnknownNameError(f"plug-in of {group}", name, found)
     if found[name].broken:
-        raise InputError(f"plug-in '{name}' of {group} ({found[name].target}) does not load: {found[name].error}")
+        raise InputError(
+            f"plug-in '{name}' of {group} ({found[name].target}) does not load: {found[name].error}"
+        )
     return found[name].loaded
 
 

@@ -74,7 +74,19 @@ _WRITTEN: Final = (
     "TB/s MiB/s GiB/s bit/s Mbit/s Gbit/s MT/s GT/s transfer/s kHz MHz GHz Hz mW W kW ns us ms s min h pJ nJ uJ mJ J pJ/op "
     "fJ/op pJ/mac pJ/bit pJ/byte J/op J/byte nm um mm m nm2 um2 mm2 cm2 m2 USD"
 ).split()
-_PREFIXES: Final = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"), (1e-12, "p"), (1e-15, "f"))
+_PREFIXES: Final = (
+    (1e15, "P"),
+    (1e12, "T"),
+    (1e9, "G"),
+    (1e6, "M"),
+    (1e3, "k"),
+    (1.0, ""),
+    (1e-3, "m"),
+    (1e-6, "u"),
+    (1e-9, "n"),
+    (1e-12, "p"),
+    (1e-15, "f"),
+)
 _SHORT: Final = {"op/s": "OPS", "byte": "B", "byte/s": "B/s", "transfer/s": "T/s"}
 
 
@@ -123,7 +135,9 @@ def _factor(written: str, unit: str) -> float:
         given = _unit(written)
     except (PintError, AttributeError, TypeError, ValueError, SyntaxError):
         near = nearest(written, _WRITTEN)
-        raise UnitError(sentence(f"unknown unit {written!r}", did_you_mean(near), f"expected {_expected(unit)}")) from None
+        raise UnitError(
+            sentence(f"unknown unit {written!r}", did_you_mean(near), f"expected {_expected(unit)}")
+        ) from None
     base = _unit(unit)
     if given.dimensionality != base.dimensionality:
         raise UnitError(sentence(f"{written!r} is of the wrong dimension", f"expected {_expected(unit)}"))

@@ -40,7 +40,19 @@ __all__ = ["Accelerator", "Dims", "Engine", "Memory", "PowerMode", "Remark", "So
 SCHEMA_VERSION: Final = 1
 
 DeviceClass = Literal[
-    "gpu", "datacenter", "cpu", "mobile_soc", "laptop_npu", "edge_module", "edge_npu", "fpga_npu", "automotive_soc", "mcu_npu", "npu_ip", "research", "other"
+    "gpu",
+    "datacenter",
+    "cpu",
+    "mobile_soc",
+    "laptop_npu",
+    "edge_module",
+    "edge_npu",
+    "fpga_npu",
+    "automotive_soc",
+    "mcu_npu",
+    "npu_ip",
+    "research",
+    "other",
 ]
 EngineKind = Literal["gpu", "cpu", "npu", "dsp", "mcu"]
 MemoryKind = Literal["sram", "cache", "dram", "flash", "host"]
@@ -50,7 +62,11 @@ PRECISIONS: Final = tuple(p.label for p in Precision)
 
 def _known_precision(name: Any) -> Any:
     if isinstance(name, str) and name not in PRECISIONS:
-        said = sentence(f"unknown precision '{name}'", did_you_mean(nearest(name, PRECISIONS)), f"known: {', '.join(PRECISIONS)}")
+        said = sentence(
+            f"unknown precision '{name}'",
+            did_you_mean(nearest(name, PRECISIONS)),
+            f"known: {', '.join(PRECISIONS)}",
+        )
         raise PydanticCustomError("spec_precision", "{message}", {"message": said})
     return name
 
@@ -80,7 +96,11 @@ class _Named(Spec):
     @model_validator(mode="before")
     @classmethod
     def _kind_is_name(cls, given: Any) -> Any:
-        if isinstance(given, Mapping) and "kind" not in given and given.get("name") in get_args(cls.model_fields["kind"].annotation):
+        if (
+            isinstance(given, Mapping)
+            and "kind" not in given
+            and given.get("name") in get_args(cls.model_fields["kind"].annotation)
+        ):
             return {**given, "kind": given["name"]}
         return given
 
@@ -89,13 +109,19 @@ class Memory(_Named):
     """One level of storage of an engine or of the chip, all its instances taken together."""
 
     name: str
-    kind: MemoryKind = Field(description="dram, flash and host (the link to a host's memory) are off the chip; may be left out where the name says it.")
-    technology: str | None = Field(None, description="For example LPDDR5, HBM2e, GDDR6X; energy priors go by it.")
+    kind: MemoryKind = Field(
+        description="dram, flash and host (the link to a host's memory) are off the chip; may be left out where the name says it."
+    )
+    technology: str | None = Field(
+        None, description="For example LPDDR5, HBM2e, GDDR6X; energy priors go by it."
+    )
     capacity: Bytes | None = Field(None, description="Size; null: unknown.")
     bandwidth: BytesPerSecond | None = Field(None, description="Peak, reads plus writes; null: unknown.")
     bus_bits: Count | None = Field(None, description="Width of the data bus in bits.")
     rate: TransfersPerSecond | None = Field(None, description="Data rate of one pin.")
-    access_energy: JoulesPerByte | None = Field(None, description="Energy of moving one byte; null: not modelled.")
+    access_energy: JoulesPerByte | None = Field(
+        None, description="Energy of moving one byte; null: not modelled."
+    )
 
     @property
     def off_chip(self) -> bool:
@@ -108,19 +134,31 @@ class Engine(_Named):
 
     name: str
     kind: EngineKind = Field(description="May be left out where the name says it.")
-    peak: Mapping[PrecisionName, OpsPerSecond] = Field({}, description="Dense, of the unit that runs MACs, by precision; one MAC is two ops.")
+    peak: Mapping[PrecisionName, OpsPerSecond] = Field(
+        {}, description="Dense, of the unit that runs MACs, by precision; one MAC is two ops."
+    )
     vector_peak: Mapping[PrecisionName, OpsPerSecond] = Field(
         {}, description="Of the general vector unit (a GPU's CUDA cores), by precision; empty: unknown."
     )
-    sparse_peak: Mapping[PrecisionName, OpsPerSecond] = Field({}, description="With structured sparsity; never used as a dense peak.")
+    sparse_peak: Mapping[PrecisionName, OpsPerSecond] = Field(
+        {}, description="With structured sparsity; never used as a dense peak."
+    )
     units: Count | None = Field(None, description="Cores, SMs, NPU instances that the peak counts together.")
     clock: Hertz | None = Field(None, description="Clock at which the peak is stated.")
-    macs: Mapping[PrecisionName, Count] = Field({}, description="MACs per cycle of the whole engine, by precision.")
+    macs: Mapping[PrecisionName, Count] = Field(
+        {}, description="MACs per cycle of the whole engine, by precision."
+    )
     array: Dims | None = Field(None, description="Shape of the MAC array.")
-    memory: tuple[Memory, ...] = Field((), description="Private memories, innermost first; the chip's shared ones follow.")
-    operators: tuple[str, ...] | None = Field(None, description="Kinds of operator it runs; null: not stated, taken as all.")
+    memory: tuple[Memory, ...] = Field(
+        (), description="Private memories, innermost first; the chip's shared ones follow."
+    )
+    operators: tuple[str, ...] | None = Field(
+        None, description="Kinds of operator it runs; null: not stated, taken as all."
+    )
     fallback: str | None = Field(None, description="Engine that takes what this one cannot run.")
-    energy_per_op: Mapping[PrecisionName, JoulesPerOp] = Field({}, description="Energy of one op; empty: not modelled.")
+    energy_per_op: Mapping[PrecisionName, JoulesPerOp] = Field(
+        {}, description="Energy of one op; empty: not modelled."
+    )
     issue: Seconds | None = Field(None, description="Fixed time of starting one kernel; null: unknown.")
 
 
@@ -133,8 +171,12 @@ class PowerMode(Spec):
 
     name: str
     cap: Watts | None = Field(None, description="Power budget of the mode; null: no cap stated.")
-    peak: Mapping[str, Mapping[PrecisionName, OpsPerSecond]] = Field({}, description="engine -> precision -> dense peak.")
-    vector_peak: Mapping[str, Mapping[PrecisionName, OpsPerSecond]] = Field({}, description="engine -> precision -> vector rate.")
+    peak: Mapping[str, Mapping[PrecisionName, OpsPerSecond]] = Field(
+        {}, description="engine -> precision -> dense peak."
+    )
+    vector_peak: Mapping[str, Mapping[PrecisionName, OpsPerSecond]] = Field(
+        {}, description="engine -> precision -> vector rate."
+    )
     clock: Mapping[str, Hertz | None] = Field({}, description="engine -> clock.")
     bandwidth: BytesPerSecond | None = Field(None, description="Of the off-chip memory.")
 
@@ -143,22 +185,35 @@ class Accelerator(Spec):
     """One chip, or one chip in one of its power modes."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_]*$", description="Lower case, digits and underscores; the name of the file.")
+    name: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9_]*$",
+        description="Lower case, digits and underscores; the name of the file.",
+    )
     title: str = Field("", description="As people call it.")
     vendor: str = Field("", description="Who makes it.")
-    device_class: DeviceClass = Field("other", description="Class whose prior an uncalibrated chip carries; other: the widest prior.")
+    device_class: DeviceClass = Field(
+        "other", description="Class whose prior an uncalibrated chip carries; other: the widest prior."
+    )
     sources: Mapping[str, str] = Field(description="Key -> where it is from and how far it is to be trusted.")
     engines: tuple[Engine, ...] = Field(min_length=1, description="The first is the main one.")
-    memory: tuple[Memory, ...] = Field((), description="Shared by the engines, innermost first; the last may be off the chip.")
+    memory: tuple[Memory, ...] = Field(
+        (), description="Shared by the engines, innermost first; the last may be off the chip."
+    )
     power_modes: tuple[PowerMode, ...] = ()
-    mode: str | None = Field(None, description="Power mode in force; null: the figures at the chip's maximum.")
+    mode: str | None = Field(
+        None, description="Power mode in force; null: the figures at the chip's maximum."
+    )
     tdp: Watts | None = Field(None, description="Power the cooling must take at the maximum.")
     idle_power: Watts | None = Field(None, description="Power drawn when nothing runs.")
     process_nm: Count | None = Field(None, description="Process node in nm.")
     die_area: SquareMetres | None = None
     price: Dollars | None = None
-    limits: Mapping[str, Remark] = Field({}, description="What the chip demands or guarantees in words: safety, quantisation.")
-    conflicts: Mapping[str, str] = Field({}, description="Field -> what the sources say against each other; the field is null or a range.")
+    limits: Mapping[str, Remark] = Field(
+        {}, description="What the chip demands or guarantees in words: safety, quantisation."
+    )
+    conflicts: Mapping[str, str] = Field(
+        {}, description="Field -> what the sources say against each other; the field is null or a range."
+    )
     left_out: tuple[str, ...] = Field((), description="What the file does not model or could not find.")
 
     def __hash__(self) -> int:
@@ -169,7 +224,11 @@ class Accelerator(Spec):
         problems = broken_references(self.model_dump())
         if problems:
             details = [
-                InitErrorDetails(type=PydanticCustomError("spec_reference", "{message}", {"message": said}), loc=loc, input=None)
+                InitErrorDetails(
+                    type=PydanticCustomError("spec_reference", "{message}", {"message": said}),
+                    loc=loc,
+                    input=None,
+                )
                 for loc, said in problems
             ]
             raise ValidationError.from_exception_data("Accelerator", details)
@@ -222,7 +281,9 @@ class Accelerator(Spec):
     def _gaps(self) -> list[tuple[str, str]]:
         gaps = []
         if not self.main_engine.peak:
-            gaps.append((f"engines.{self.main_engine.name}.peak", "no dense peak of the main engine is known"))
+            gaps.append(
+                (f"engines.{self.main_engine.name}.peak", "no dense peak of the main engine is known")
+            )
         outer = self.dram
         if outer is None:
             gaps.append(("memory", "no off-chip memory is listed; one of kind dram, flash or host is needed"))
@@ -243,7 +304,9 @@ class Accelerator(Spec):
         if name == self.mode:
             return self
         if self.mode is not None:
-            raise InputError(f"{self.label} is already at a power mode; load '{self.name}' again to take mode {name!r}")
+            raise InputError(
+                f"{self.label} is already at a power mode; load '{self.name}' again to take mode {name!r}"
+            )
         modes = {m.name: m for m in self.power_modes}
         if name not in modes:
             known = f"modes: {', '.join(modes)}" if modes else f"{self.name} has no power modes"
@@ -252,7 +315,9 @@ class Accelerator(Spec):
         engines = tuple(_engine_at(e, mode) for e in self.engines)
         memory = self.memory
         if "bandwidth" in mode.model_fields_set:
-            memory = tuple(m.model_copy(update={"bandwidth": mode.bandwidth}) if m is self.dram else m for m in memory)
+            memory = tuple(
+                m.model_copy(update={"bandwidth": mode.bandwidth}) if m is self.dram else m for m in memory
+            )
         return self.model_copy(update={"mode": name, "engines": engines, "memory": memory})
 
     @property
@@ -261,7 +326,14 @@ class Accelerator(Spec):
         return next((m for m in self.power_modes if m.name == self.mode), None)
 
     def scaled(
-        self, *, peak: float = 1.0, vector_peak: float = 1.0, dram_bandwidth: float = 1.0, dram_capacity: float = 1.0, sram_capacity: float = 1.0, sram_bandwidth: float = 1.0
+        self,
+        *,
+        peak: float = 1.0,
+        vector_peak: float = 1.0,
+        dram_bandwidth: float = 1.0,
+        dram_capacity: float = 1.0,
+        sram_capacity: float = 1.0,
+        sram_bandwidth: float = 1.0,
     ) -> Accelerator:
         """The same chip with levers pulled: each factor multiplies every figure of its kind that is known.
 
@@ -270,13 +342,29 @@ class Accelerator(Spec):
         Raises:
             InputError: a factor that is not positive.
         """
-        for lever, factor in (("peak", peak), ("vector_peak", vector_peak), ("dram_bandwidth", dram_bandwidth), ("dram_capacity", dram_capacity), ("sram_capacity", sram_capacity), ("sram_bandwidth", sram_bandwidth)):
+        for lever, factor in (
+            ("peak", peak),
+            ("vector_peak", vector_peak),
+            ("dram_bandwidth", dram_bandwidth),
+            ("dram_capacity", dram_capacity),
+            ("sram_capacity", sram_capacity),
+            ("sram_bandwidth", sram_bandwidth),
+        ):
             if not factor > 0:
-                raise InputError(f"{lever}={factor!r} is not a factor; expected a number above 0, for example {lever}=2.0")
+                raise InputError(
+                    f"{lever}={factor!r} is not a factor; expected a number above 0, for example {lever}=2.0"
+                )
 
         def memory(m: Memory) -> Memory:
-            by_bandwidth, by_capacity = (dram_bandwidth, dram_capacity) if m.off_chip else (sram_bandwidth, sram_capacity)
-            return m.model_copy(update={"bandwidth": m.bandwidth and m.bandwidth.times(by_bandwidth), "capacity": m.capacity and m.capacity.times(by_capacity)})
+            by_bandwidth, by_capacity = (
+                (dram_bandwidth, dram_capacity) if m.off_chip else (sram_bandwidth, sram_capacity)
+            )
+            return m.model_copy(
+                update={
+                    "bandwidth": m.bandwidth and m.bandwidth.times(by_bandwidth),
+                    "capacity": m.capacity and m.capacity.times(by_capacity),
+                }
+            )
 
         def engine(e: Engine) -> Engine:
             return e.model_copy(
@@ -287,7 +375,12 @@ class Accelerator(Spec):
                 }
             )
 
-        return self.model_copy(update={"engines": tuple(engine(e) for e in self.engines), "memory": tuple(memory(m) for m in self.memory)})
+        return self.model_copy(
+            update={
+                "engines": tuple(engine(e) for e in self.engines),
+                "memory": tuple(memory(m) for m in self.memory),
+            }
+        )
 
     def to_frame(self) -> pd.DataFrame:
         """A row for each number: field, value, unit, low, high, source, note."""

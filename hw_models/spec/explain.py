@@ -18,13 +18,22 @@ def explain(error: ValidationError) -> list[Problem]:
     """One problem for each mistake, with pydantic's follow-up errors taken out."""
     errors = [(_clean(e["loc"]), e) for e in error.errors()]
     misspelt = {loc[:-1]: _model_at(loc[:-1]) for loc, e in errors if e["type"] == "extra_forbidden"}
-    guessed = {(*loc[:-1], near) for loc, e in errors if e["type"] == "extra_forbidden" for near in _nearest_field(loc)}
+    guessed = {
+        (*loc[:-1], near)
+        for loc, e in errors
+        if e["type"] == "extra_forbidden"
+        for near in _nearest_field(loc)
+    }
     problems: list[Problem] = []
     for loc, e in errors:
-        follow_up = e["type"] == "too_short" and any(other[: len(loc)] == loc and len(other) > len(loc) for other, _ in errors)
+        follow_up = e["type"] == "too_short" and any(
+            other[: len(loc)] == loc and len(other) > len(loc) for other, _ in errors
+        )
         if follow_up or (e["type"] == "missing" and loc in guessed):
             continue
-        message = _message(loc, e["type"], e["msg"], e["input"], e.get("ctx", {}), known=_fields(misspelt.get(loc[:-1])))
+        message = _message(
+            loc, e["type"], e["msg"], e["input"], e.get("ctx", {}), known=_fields(misspelt.get(loc[:-1]))
+        )
         if (loc, message) not in problems:
             problems.append((loc, message))
     return problems
@@ -48,12 +57,18 @@ def _fields(model: type[BaseModel] | None) -> tuple[str, ...]:
     return () if model is None else tuple(model.model_fields)
 
 
-def _message(loc: Location, kind: str, text: str, given: Any, ctx: Mapping[str, Any], *, known: tuple[str, ...]) -> str:
+def _message(
+    loc: Location, kind: str, text: str, given: Any, ctx: Mapping[str, Any], *, known: tuple[str, ...]
+) -> str:
     if kind.startswith("spec_"):
         return text
     if kind == "extra_forbidden":
         near = nearest(str(loc[-1]), known)
-        return f"unknown field, {did_you_mean(near)}" if near else f"unknown field; known here: {', '.join(known)}"
+        return (
+            f"unknown field, {did_you_mean(near)}"
+            if near
+            else f"unknown field; known here: {', '.join(known)}"
+        )
     if kind == "missing":
         return f"is missing; expected {_wanted(loc)}"
     if kind == "literal_error":
@@ -76,7 +91,11 @@ def _literal(loc: Location, given: str, expected: str) -> str:
     known = [part.strip().strip("'") for part in expected.replace(" or ", ", ").split(",")]
     if loc == ("schema_version",):
         return f"version {given} is not supported; this release reads version {', '.join(known)}"
-    return sentence(f"unknown {str(loc[-1]).replace('_', ' ')} '{given}'", did_you_mean(nearest(given, known)), f"known: {', '.join(known)}")
+    return sentence(
+        f"unknown {str(loc[-1]).replace('_', ' ')} '{given}'",
+        did_you_mean(nearest(given, known)),
+        f"known: {', '.join(known)}",
+    )
 
 
 def _wanted(loc: Location) -> str:

@@ -47,10 +47,14 @@ def load_chip(name: str | os.PathLike[str], mode: str | None = None) -> Accelera
         return _checked(Path(text)).at_mode(mode)
     text, _, in_name = text.partition("@")
     if in_name and mode and in_name != mode:
-        raise InputError(f"'{name}' names the power mode {in_name!r}, and mode={mode!r} another; give one of them")
+        raise InputError(
+            f"'{name}' names the power mode {in_name!r}, and mode={mode!r} another; give one of them"
+        )
     files = chip_files()
     if text not in files:
-        raise UnknownNameError("chip", text, files, "run `codesign chips list` for all of them, or give a path to a .yaml file")
+        raise UnknownNameError(
+            "chip", text, files, "run `codesign chips list` for all of them, or give a path to a .yaml file"
+        )
     return _checked(files[text]).at_mode(mode or in_name or None)
 
 
@@ -76,7 +80,9 @@ def _folders() -> Iterator[Path]:
     own = [Path(p).expanduser() for p in os.environ.get(CHIPS_ENV, "").split(os.pathsep) if p]
     for folder in own:
         if not folder.is_dir():
-            raise InputError(f"{CHIPS_ENV} names '{folder}', which is not a folder; expected folders of chip files, parted by '{os.pathsep}'")
+            raise InputError(
+                f"{CHIPS_ENV} names '{folder}', which is not a folder; expected folders of chip files, parted by '{os.pathsep}'"
+            )
     yield from own
     yield PACKAGED
     for plugin in registry.plugins("codesign.chips"):
@@ -129,7 +135,9 @@ def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise FileError.at(path, f"is not UTF-8 text ({error.reason} at byte {error.start}); expected a YAML file") from None
+        raise FileError.at(
+            path, f"is not UTF-8 text ({error.reason} at byte {error.start}); expected a YAML file"
+        ) from None
     except OSError as error:
         raise FileError.at(path, f"cannot be read: {error.strerror or error}; expected a chip file") from None
 
@@ -146,8 +154,16 @@ def _parsed(path: Path, text: str, yaml: YAML) -> Mapping[str, Any]:
     if raw is None:
         raise FileError.at(path, "is empty; expected a chip, see `codesign chips new NAME`", line=1)
     if not isinstance(raw, Mapping):
-        kind = "a list" if isinstance(raw, Sequence) and not isinstance(raw, str) else f"the single value {raw!r}"
-        raise FileError.at(path, f"holds {kind}; expected a mapping that begins with 'schema_version: {SCHEMA_VERSION}'", line=1)
+        kind = (
+            "a list"
+            if isinstance(raw, Sequence) and not isinstance(raw, str)
+            else f"the single value {raw!r}"
+        )
+        raise FileError.at(
+            path,
+            f"holds {kind}; expected a mapping that begins with 'schema_version: {SCHEMA_VERSION}'",
+            line=1,
+        )
     return raw
 
 

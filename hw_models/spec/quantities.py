@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
@@ -30,8 +38,12 @@ class Sourced(Spec):
     unit: ClassVar[str] = ""
 
     value: Magnitude = Field(description="Best figure.")
-    low: Magnitude | None = Field(None, description="Lowest figure a source gives; null: the sources give no range.")
-    high: Magnitude | None = Field(None, description="Highest figure a source gives; null: the sources give no range.")
+    low: Magnitude | None = Field(
+        None, description="Lowest figure a source gives; null: the sources give no range."
+    )
+    high: Magnitude | None = Field(
+        None, description="Highest figure a source gives; null: the sources give no range."
+    )
     source: str = Field(description="Key into the chip's `sources`.")
     note: str | None = Field(None, description="How it was derived, what disagrees with it.")
 
@@ -40,7 +52,11 @@ class Sourced(Spec):
     def _is_mapping(cls, given: Any) -> Any:
         if isinstance(given, Mapping | BaseModel):
             return given
-        example = "{value: " + (str(given) if isinstance(given, str) else f"{given} {cls.unit}".rstrip()) + ", source: ...}"
+        example = (
+            "{value: "
+            + (str(given) if isinstance(given, str) else f"{given} {cls.unit}".rstrip())
+            + ", source: ...}"
+        )
         if cls.unit and isinstance(given, int | float) and not isinstance(given, bool):
             raise _problem("unit", f"{units.needs_unit(given, cls.unit)}, and a source: {example}")
         raise _problem("source", f"needs a source: {example}")
@@ -74,7 +90,9 @@ class Sourced(Spec):
 
     def times(self, factor: float) -> Self:
         """The same figure and range, scaled."""
-        scaled = {key: x * factor for key in ("value", "low", "high") if (x := getattr(self, key)) is not None}
+        scaled = {
+            key: x * factor for key in ("value", "low", "high") if (x := getattr(self, key)) is not None
+        }
         return self.model_copy(update=scaled)
 
     def __str__(self) -> str:
@@ -90,12 +108,18 @@ class Sourced(Spec):
         schema = handler.resolve_ref_schema(handler(core))
         if cls.unit:
             meaning, usual = units.QUANTITIES[cls.unit]
-            text = {"type": "string", "pattern": r"^\s*[+]?[0-9._]+([eE][+-]?[0-9]+)?\s*[A-Za-zµ].*$", "examples": [f"512 {usual}"]}
+            text = {
+                "type": "string",
+                "pattern": r"^\s*[+]?[0-9._]+([eE][+-]?[0-9]+)?\s*[A-Za-zµ].*$",
+                "examples": [f"512 {usual}"],
+            }
             for key in ("value", "low", "high"):
                 prop = schema["properties"][key]
                 kept = {k: prop[k] for k in ("description", "title") if k in prop}
                 kept["description"] = f"{kept['description']} Text with a unit: {meaning}."
-                schema["properties"][key] = kept | (text if key == "value" else {"anyOf": [text, {"type": "null"}]})
+                schema["properties"][key] = kept | (
+                    text if key == "value" else {"anyOf": [text, {"type": "null"}]}
+                )
         return schema
 
 

@@ -66,7 +66,10 @@ def _twice(loc: Location, items: Sequence[Any]) -> Iterator[Problem]:
     for i, item in enumerate(items):
         name = item.get("name") if isinstance(item, Mapping) else None
         if isinstance(name, str) and name in seen:
-            yield (*loc, i, "name"), f"'{name}' is already the name of another entry of {loc[-1]}; names must differ"
+            yield (
+                (*loc, i, "name"),
+                f"'{name}' is already the name of another entry of {loc[-1]}; names must differ",
+            )
         if isinstance(name, str):
             seen.add(name)
 

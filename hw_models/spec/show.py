@@ -48,7 +48,9 @@ class ChipReport:
             {
                 "field": field,
                 "value": units.show(number.value, number.unit),
-                "range": "" if number.low is None and number.high is None else f"{units.show(number.range[0], number.unit)} .. {units.show(number.range[1], number.unit)}",
+                "range": ""
+                if number.low is None and number.high is None
+                else f"{units.show(number.range[0], number.unit)} .. {units.show(number.range[1], number.unit)}",
                 "source": number.source,
                 "note": number.note or "",
             }
@@ -97,7 +99,11 @@ def _facts(chip: Accelerator) -> Iterator[tuple[str, str, str]]:
     for engine in chip.engines:
         if engine.array:
             text = f"{engine.array.count} x " if engine.array.count > 1 else ""
-            yield f"engines.{engine.name}.array", text + " x ".join(str(d) for d in engine.array.dims), engine.array.source
+            yield (
+                f"engines.{engine.name}.array",
+                text + " x ".join(str(d) for d in engine.array.dims),
+                engine.array.source,
+            )
         if engine.operators is not None:
             yield f"engines.{engine.name}.operators", ", ".join(engine.operators), ""
         if engine.fallback:
@@ -111,7 +117,9 @@ def _facts(chip: Accelerator) -> Iterator[tuple[str, str, str]]:
 
 def one_line(chip: Accelerator) -> str:
     """Label, best peak, bandwidth and whether it can be costed."""
-    peaks = ", ".join(f"{p} {units.show(s.value, s.unit)}" for p, s in chip.main_engine.peak.items()) or "no peak"
+    peaks = (
+        ", ".join(f"{p} {units.show(s.value, s.unit)}" for p, s in chip.main_engine.peak.items()) or "no peak"
+    )
     state = "" if chip.costable else f"; not costable, missing {', '.join(chip.missing())}"
     return f"<Accelerator {chip.label}: {peaks}; {_memory_text(chip.dram)}{state}>"
 
@@ -119,7 +127,9 @@ def one_line(chip: Accelerator) -> str:
 def _memory_text(memory: Memory | None) -> str:
     if memory is None:
         return "no off-chip memory"
-    speed = "unknown" if memory.bandwidth is None else units.show(memory.bandwidth.value, memory.bandwidth.unit)
+    speed = (
+        "unknown" if memory.bandwidth is None else units.show(memory.bandwidth.value, memory.bandwidth.unit)
+    )
     return f"{memory.technology or memory.name} {speed}"
 
 
