@@ -28,7 +28,7 @@ class Check:
     Attributes:
         area: the group it belongs to ("packages").
         name: what was looked at.
-        state: "ok"; "note": optional and absent; "warn": works, with a limit; "fail": something will not work.
+        state: "ok"; "note": optional, absent; "warn": works, with a limit; "fail": something will not work.
         found: what was found.
         advice: what to do, "" where nothing is to be done.
     """
@@ -62,20 +62,32 @@ class Health:
 
 def examine() -> Health:
     """Look at everything; a look that fails is itself a finding."""
-    looks: tuple[Callable[[], Iterator[Check]], ...] = (_python, _packages, _torchvision, _extras, _chips, _plugins, _storage)
+    looks: tuple[Callable[[], Iterator[Check]], ...] = (
+        _python,
+        _packages,
+        _torchvision,
+        _extras,
+        _chips,
+        _plugins,
+        _storage,
+    )
     checks: list[Check] = []
     for look in looks:
         try:
             checks += look()
         except (CodesignError, OSError, ImportError, RuntimeError) as error:
-            checks.append(Check(look.__name__.strip("_"), "check", "fail", f"{type(error).__name__}: {error}"))
+            checks.append(
+                Check(look.__name__.strip("_"), "check", "fail", f"{type(error).__name__}: {error}")
+            )
     return Health(tuple(checks))
 
 
 def _python() -> Iterator[Check]:
     version = platform.python_version()
     fits = sys.version_info >= (3, 11)
-    yield Check("python", "version", "ok" if fits else "fail", version, "" if fits else "install Python 3.11 or newer")
+    yield Check(
+        "python", "version", "ok" if fits else "fail", version, "" if fits else "install Python 3.11 or newer"
+    )
     yield Check("python", "interpreter", "ok", sys.executable)
     yield Check("python", "system", "ok", platform.platform())
 
@@ -87,7 +99,13 @@ def _packages() -> Iterator[Check]:
         if version is None:
             yield Check("packages", name, "fail", "not installed", f"pip install '{name}{wanted}'")
         elif not _satisfies(version, wanted):
-            yield Check("packages", name, "fail", f"{version}, but {wanted} is needed", f"pip install '{name}{wanted}'")
+            yield Check(
+                "packages",
+                name,
+                "fail",
+                f"{version}, but {wanted} is needed",
+                f"pip install '{name}{wanted}'",
+            )
         else:
             yield Check("packages", name, "ok", version)
 
@@ -98,8 +116,14 @@ def _torchvision() -> Iterator[Check]:
     torchvision_hook.install()
     try:
         import torchvision
-    except Exception as error:  # noqa: BLE001 - a broken binary may raise anything
-        yield Check("torch", "torchvision", "fail", f"does not import: {error}", "reinstall torch and torchvision together")
+    except Exception as error:  # a broken binary may raise anything
+        yield Check(
+            "torch",
+            "torchvision",
+            "fail",
+            f"does not import: {error}",
+            "reinstall torch and torchvision together",
+        )
         return
     repaired = torchvision_hook.repaired()
     how = "imports after its operator schemas were declared (CPU torch)" if repaired else "imports by itself"
@@ -111,7 +135,13 @@ def _extras() -> Iterator[Check]:
     for extra in distribution.get_all("Provides-Extra") or ():
         absent = [_name(r) for r in _requirements(extra) if _version(_name(r)) is None]
         if absent:
-            yield Check("extras", extra, "note", f"missing {', '.join(absent)}", f"pip install '{DISTRIBUTION}[{extra}]'")
+            yield Check(
+                "extras",
+                extra,
+                "note",
+                f"missing {', '.join(absent)}",
+                f"pip install '{DISTRIBUTION}[{extra}]'",
+            )
         else:
             yield Check("extras", extra, "ok", "installed")
 
@@ -127,7 +157,13 @@ def _chips() -> Iterator[Check]:
         except CodesignError as error:
             yield Check("chips", name, "fail", str(error), f"codesign chips check {name}")
     state: State = "ok" if costable else "fail"
-    yield Check("chips", "catalogue", state, f"{len(names)} files, {costable} costable", "" if costable else "reinstall codesign")
+    yield Check(
+        "chips",
+        "catalogue",
+        state,
+        f"{len(names)} files, {costable} costable",
+        "" if costable else "reinstall codesign",
+    )
 
 
 def _plugins() -> Iterator[Check]:
@@ -137,7 +173,13 @@ def _plugins() -> Iterator[Check]:
         for plugin in registry.plugins(group):
             where = f"{plugin.group}: {plugin.name}"
             if plugin.broken:
-                yield Check("plug-ins", where, "fail", plugin.error, f"reinstall or remove the package '{plugin.package}'")
+                yield Check(
+                    "plug-ins",
+                    where,
+                    "fail",
+                    plugin.error,
+                    f"reinstall or remove the package '{plugin.package}'",
+                )
             else:
                 yield Check("plug-ins", where, "ok", plugin.target)
 
@@ -154,11 +196,13 @@ def _storage() -> Iterator[Check]:
         free = shutil.disk_usage(existing).free
         enough = free >= MIN_FREE_BYTES
         advice = "" if enough else "free some space, or work in another folder"
-        yield Check("storage", name, "ok" if enough else "warn", f"{free / 1e9:.1f} GB free at {existing}", advice)
+        yield Check(
+            "storage", name, "ok" if enough else "warn", f"{free / 1e9:.1f} GB free at {existing}", advice
+        )
 
 
 def _requirements(extra: str | None = None) -> list[str]:
-    """Requirement lines of the distribution, of one extra or of none; its own extras inside an extra are left out."""
+    """Requirement lines of the distribution, of one extra or of none; its own extras are left out."""
     lines = metadata.requires(DISTRIBUTION) or []
     if extra is None:
         return [line for line in lines if "extra ==" not in line]
@@ -172,7 +216,7 @@ def _name(requirement: str) -> str:
 
 
 def _wanted(requirement: str) -> str:
-    specifier = requirement.split(";")[0][len(_name(requirement)) :]
+    specifier = requirement.split(";", maxsplit=1)[0][len(_name(requirement)) :]
     return re.sub(r"\[.*?\]", "", specifier).strip()
 
 

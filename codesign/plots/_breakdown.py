@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
+from codesign.plots._kernels import kernel_rows
 from codesign.plots._theme import PALETTE, figures, layout
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-    from hw_models.cost.estimate import Cost
+    from hw_models.cost.base import Cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +65,6 @@ def breakdown(cost: Cost) -> go.Figure:
 
 def breakdown_info(cost: Cost) -> BreakdownInfo:
     """Sum a cost's kernels by class."""
-    from codesign.plots._kernels import kernel_rows
-
     sums: dict[str, list[float]] = {}
     for row in kernel_rows(cost):
         entry = sums.setdefault(row.kind, [0, 0.0, 0.0])
@@ -80,16 +79,30 @@ def breakdown_figure(info: BreakdownInfo) -> go.Figure:
     """Draw two bars a class side by side, the largest on top; a class without energy has no second bar."""
     from plotly.subplots import make_subplots
 
-    figure = make_subplots(cols=2, shared_yaxes=True, horizontal_spacing=0.04, subplot_titles=("Time", "Energy"))
+    figure = make_subplots(
+        cols=2, shared_yaxes=True, horizontal_spacing=0.04, subplot_titles=("Time", "Energy")
+    )
     rows = info.slices[::-1]
     kinds = [f"{s.kind} ({s.kernels})" for s in rows]
     _bars(figure, 1, kinds, [s.time_s * 1e3 for s in rows], "ms")
     if info.energy_j is not None:
         _bars(figure, 2, kinds, [(s.energy_j or 0.0) * 1e3 for s in rows], "mJ")
     else:
-        said = {"text": "energy is not modelled", "showarrow": False, "xref": "x2 domain", "yref": "y2 domain", "x": 0.5, "y": 0.5}
+        said = {
+            "text": "energy is not modelled",
+            "showarrow": False,
+            "xref": "x2 domain",
+            "yref": "y2 domain",
+            "x": 0.5,
+            "y": 0.5,
+        }
         figure.add_annotation(**said)
-    layout(figure, height=140 + 30 * max(3, len(rows)), showlegend=False, margin={"l": 150, "r": 24, "t": 40, "b": 56})
+    layout(
+        figure,
+        height=140 + 30 * max(3, len(rows)),
+        showlegend=False,
+        margin={"l": 150, "r": 24, "t": 40, "b": 56},
+    )
     figure.update_xaxes(title_text="Time [ms]", rangemode="tozero", col=1)
     figure.update_xaxes(title_text="Energy [mJ]", rangemode="tozero", col=2)
     figure.update_yaxes(showgrid=False, ticks="")
@@ -102,6 +115,11 @@ def _bars(figure: go.Figure, column: int, kinds: list[str], values: list[float],
     total = sum(values) or 1.0
     shares = [f"{v / total:.0%}" for v in values]
     said = [f"{escape(k)}<br>{figures(v)} {unit}, {s}" for k, v, s in zip(kinds, values, shares, strict=True)]
-    look = {"marker": {"color": PALETTE[column - 1]}, "text": shares, "textposition": "auto", "cliponaxis": False}
+    look = {
+        "marker": {"color": PALETTE[column - 1]},
+        "text": shares,
+        "textposition": "auto",
+        "cliponaxis": False,
+    }
     bar = go.Bar(x=values, y=kinds, orientation="h", hovertext=said, hoverinfo="text", **look)
     figure.add_trace(bar, row=1, col=column)

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Final
 
-from codesign.plots._theme import PALETTE, axis_title, interval, layout, unit_of
+from codesign.plots._theme import PALETTE, axis_title, interval, known, layout, unit_of
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-    from hw_models.cost.arrays import Estimate
-    from hw_models.cost.estimate import Cost
+    from hw_models.cost.base import Cost, Estimate
 
 SHOWN: Final = {"latency_ms": ("latency", 1e3), "energy_mj": ("energy", 1e3), "power_w": ("power", 1.0)}
 """Column -> quantity of a cost and the factor from SI to the column's unit."""
@@ -73,7 +72,9 @@ def compare(costs: Sequence[Cost], *, limits: Mapping[str, float] | None = None)
 def compare_info(costs: Sequence[Cost], *, limits: Mapping[str, float] | None = None) -> CompareInfo:
     """Read the marks of each chip from its cost."""
     rows = [CompareRow(c.chip, c.precision, _marks(c)) for c in costs]
-    rows.sort(key=lambda r: (r.marks["latency_ms"].value if "latency_ms" in r.marks else float("inf"), r.chip))
+    rows.sort(
+        key=lambda r: (r.marks["latency_ms"].value if "latency_ms" in r.marks else float("inf"), r.chip)
+    )
     return CompareInfo(costs[0].network, tuple(rows), {k: v for k, v in (limits or {}).items() if k in SHOWN})
 
 
@@ -88,7 +89,13 @@ def compare_figure(info: CompareInfo) -> go.Figure:
         members = [r for r in info.rows if name in r.marks]
         marks = [r.marks[name] for r in members]
         said = [
-            f"<b>{escape(r.label)}</b><br>{interval(m.value, m.low, m.high, unit_of(name))}<br>{escape(m.fidelity)}"
+            "<br>".join(
+                (
+                    f"<b>{escape(r.label)}</b>",
+                    interval(m.value, m.low, m.high, unit_of(name)),
+                    escape(m.fidelity),
+                )
+            )
             for r, m in zip(members, marks, strict=True)
         ]
         symbol = ["circle-open" if m.fidelity == "cap" else "circle" for m in marks]
@@ -98,14 +105,32 @@ def compare_figure(info: CompareInfo) -> go.Figure:
         }  # fmt: skip
         look = {"color": colour, "size": 10, "symbol": symbol, "line": {"width": 1.8, "color": colour}}
         dots = go.Scatter(
-            x=[m.value for m in marks], y=[r.label for r in members], mode="markers", marker=look, error_x=bars, hovertext=said, hoverinfo="text"
+            x=[m.value for m in marks],
+            y=[r.label for r in members],
+            mode="markers",
+            marker=look,
+            error_x=bars,
+            hovertext=said,
+            hoverinfo="text",
         )
         figure.add_trace(dots, row=1, col=column)
         if name in info.limits:
-            figure.add_vline(x=info.limits[name], row=1, col=column, line={"color": PALETTE[1], "dash": "dash", "width": 1.4})
+            figure.add_vline(
+                x=info.limits[name],
+                row=1,
+                col=column,
+                line={"color": PALETTE[1], "dash": "dash", "width": 1.4},
+            )
         figure.update_xaxes(title_text=axis_title(name), type="log", dtick=1, row=1, col=column)
-    layout(figure, height=130 + 30 * max(3, len(labels)), showlegend=False, margin={"l": 230, "r": 24, "t": 24, "b": 56})
-    figure.update_yaxes(categoryorder="array", categoryarray=labels[::-1], range=[-0.6, len(labels) - 0.4], ticks="")
+    layout(
+        figure,
+        height=130 + 30 * max(3, len(labels)),
+        showlegend=False,
+        margin={"l": 230, "r": 24, "t": 24, "b": 56},
+    )
+    figure.update_yaxes(
+        categoryorder="array", categoryarray=labels[::-1], range=[-0.6, len(labels) - 0.4], ticks=""
+    )
     return figure
 
 
@@ -113,15 +138,17 @@ def _marks(cost: Cost) -> dict[str, Mark]:
     marks = {}
     for column, (quantity, factor) in SHOWN.items():
         estimate: Estimate = getattr(cost, quantity)
-        if estimate.value is not None and estimate.value == estimate.value:  # noqa: PLR0124 - NaN
+        if known(estimate.value):
             low = estimate.value if estimate.low is None else estimate.low
             high = estimate.value if estimate.high is None else estimate.high
-            marks[column] = Mark(estimate.value * factor, low * factor, high * factor, fidelity(cost, quantity))
+            marks[column] = Mark(
+                estimate.value * factor, low * factor, high * factor, fidelity(cost, quantity)
+            )
     return marks
 
 
 def fidelity(cost: Cost, quantity: str) -> str:
-    """How a quantity came about, in a word; the power of a chip without an energy model is the cap of its mode."""
+    """How a quantity came about, in a word; power without an energy model is the cap of the power mode."""
     if quantity == "power" and cost.power_source == "cap":
         return "cap"
     return str(getattr(cost, quantity).fidelity)

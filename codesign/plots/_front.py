@@ -1,4 +1,4 @@
-"""The front: what every non-dominated point costs and what it is worth, with intervals and what is not known."""
+"""The front: what each non-dominated point costs and what it is worth, with intervals and what is unknown."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from html import escape
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, Final
 
-from codesign.plots._theme import INK, MUTED, axis_title, interval, layout, styles, unit_of
+from codesign.plots._theme import INK, MUTED, axis_title, interval, known, layout, styles, unit_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +21,7 @@ KNOWN_COLUMNS: Final = ("network", "chip", "precision", "bound")
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One quantity of one point: value and 90 % interval in the unit of its column, and where it comes from."""
+    """One quantity of one point: value and 90 % interval in the unit of its column, and its fidelity."""
 
     value: float
     low: float | None = None
@@ -35,8 +35,8 @@ class FrontPoint:
 
     Attributes:
         role: "front", "dominated" or "rejected" (beyond a limit).
-        separable: False where its intervals overlap those of another point of the front in every objective that tells
-            the two apart.
+        separable: False where its intervals overlap those of another point of the front in every objective that
+            tells the two apart.
     """
 
     id: str
@@ -111,8 +111,8 @@ def front_info(
     """Read what a front figure shows from the table of all points.
 
     Args:
-        points: one row per point: id, role, network, chip, precision, bound, separable, and for each quantity q the columns
-            q, q_low, q_high, q_fidelity.
+        points: one row per point: id, role, network, chip, precision, bound, separable, and for each quantity q the
+            columns q, q_low, q_high, q_fidelity.
         goals: objective -> "min" or "max"; quantities beside the objectives may follow with their goal.
         x: column on the horizontal axis.
         y: column on the vertical axis.
@@ -145,12 +145,20 @@ def front_figure(info: FrontInfo) -> go.Figure:
         figure.data[-1].hovertext = [p.hover for p in members]
     figure.add_trace(
         go.Scatter(
-            name="best in these two alone", mode="lines", hoverinfo="skip", line={"color": INK, "width": 1, "dash": "dot"}
+            name="best in these two alone",
+            mode="lines",
+            hoverinfo="skip",
+            line={"color": INK, "width": 1, "dash": "dot", "shape": "hv"},
         )
     )
     x, y = info.pairs[0]
     figure.update(data=[_data(members, (x, y)) for _, members, _ in groups] + [_line(info, (x, y))])
-    layout(figure, height=520, margin={"l": 72, "r": 24, "t": 64, "b": 64}, **{k.replace(".", "_"): v for k, v in _axes(info, (x, y)).items()})
+    layout(
+        figure,
+        height=520,
+        margin={"l": 72, "r": 24, "t": 64, "b": 64},
+        **{k.replace(".", "_"): v for k, v in _axes(info, (x, y)).items()},
+    )
     if len(info.pairs) > 1:
         figure.update_layout(updatemenus=[_menu(info, groups)])
     return figure
@@ -160,7 +168,10 @@ def _groups(info: FrontInfo) -> list[tuple[str, list[FrontPoint], dict[str, Any]
     on_front = [p for p in info.points if p.role == "front"]
     look = styles(sorted({p.chip for p in on_front}))
     groups: list[tuple[str, list[FrontPoint], dict[str, Any]]] = []
-    for role, text, visible in (("rejected", "beyond a limit", "legendonly"), ("dominated", "dominated", True)):
+    for role, text, visible in (
+        ("rejected", "beyond a limit", "legendonly"),
+        ("dominated", "dominated", True),
+    ):
         members = [p for p in info.points if p.role == role]
         if members:
             marker = {"color": MUTED, "size": 6, "symbol": "x-thin-open" if role == "rejected" else "circle"}
@@ -218,7 +229,9 @@ def _menu(info: FrontInfo, groups: Sequence[tuple[str, list[FrontPoint], dict[st
     for pair in info.pairs:
         per_trace = [_data(members, pair) for _, members, _ in groups] + [_line(info, pair)]
         keys = sorted({k for d in per_trace for k in d})
-        restyle = {k: [d.get(k, {"array": []} if k.startswith("error") else []) for d in per_trace] for k in keys}
+        restyle = {
+            k: [d.get(k, {"array": []} if k.startswith("error") else []) for d in per_trace] for k in keys
+        }
         label = f"{axis_title(pair[1], unit=False)} over {axis_title(pair[0], unit=False).lower()}"
         buttons.append({"label": label, "method": "update", "args": [restyle, _axes(info, pair)]})
     return {
@@ -242,7 +255,11 @@ def _point(row: Mapping[Any, Any], columns: Sequence[str]) -> FrontPoint:
             readings[column] = Reading(value, low, high, str(row.get(f"{column}_fidelity") or ""))
     who = {c: "" if row.get(c) is None else str(row[c]) for c in KNOWN_COLUMNS}
     return FrontPoint(
-        id=str(row["id"]), role=str(row["role"]), separable=bool(row.get("separable", True)), readings=readings, **who
+        id=str(row["id"]),
+        role=str(row["role"]),
+        separable=bool(row.get("separable", True)),
+        readings=readings,
+        **who,
     )
 
 
@@ -267,4 +284,4 @@ def _told(column: str, r: Reading) -> str:
 
 
 def _number(value: Any) -> float | None:
-    return None if value is None or value != value else float(value)  # noqa: PLR0124 - NaN
+    return float(value) if known(value) else None

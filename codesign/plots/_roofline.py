@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
+from codesign.plots._kernels import KernelRow, kernel_rows, vector_peak
 from codesign.plots._theme import figures, layout, styles
+from hw_models.workload.op import Precision
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-    from hw_models.cost.estimate import Cost
+    from hw_models.cost.base import Cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,7 @@ class Roof:
 
     Attributes:
         vector_peak: op/s of the unit that runs everything but MACs; None: unknown.
+        vector_is_prior: a class figure stands in for it.
     """
 
     chip: str
@@ -31,6 +34,7 @@ class Roof:
     peak: float
     bandwidth: float
     vector_peak: float | None = None
+    vector_is_prior: bool = False
 
     @property
     def ridge(self) -> float:
@@ -92,11 +96,12 @@ class RooflineInfo:
         """One sentence: ridge points, and what has no place on the plot."""
         ridges = "; ".join(f"{r.chip} ({r.precision}) {figures(r.ridge)} op/byte" for r in self.roofs)
         missing = "; ".join(
-            f"on {chip} {n} kernels without operations or outer traffic are not drawn ({share:.1%} of the time)"
-            for chip, (n, share) in self.placeless.items()
+            f"on {chip} {n} kernels without operations or traffic are not drawn ({part:.1%} of the time)"
+            for chip, (n, part) in self.placeless.items()
             if n
         )
-        text = f"Ridge points: {ridges}. Operations are 2 x MACs plus vector operations; one dot is one kernel, its area the time."
+        what = "Operations are 2 x MACs plus vector operations; a dot is a kernel, its area the time."
+        text = f"Ridge points: {ridges}. {what}"
         return f"{text} {missing[0].upper()}{missing[1:]}." if missing else text
 
 
@@ -119,7 +124,7 @@ def roofline_info(costs: Sequence[Cost]) -> RooflineInfo:
     roofs, dots, placeless = [], [], {}
     for cost in costs:
         roofs.append(_roof(cost))
-        own = _dots(cost)
+        own = [_dot(cost.chip, row) for row in kernel_rows(cost)]
         placed = [d for d in own if d.ops > 0 and d.dram_bytes > 0 and d.time_s > 0]
         dots += placed
         kept = sum(d.share for d in placed)
@@ -127,45 +132,81 @@ def roofline_info(costs: Sequence[Cost]) -> RooflineInfo:
     return RooflineInfo(costs[0].network, tuple(roofs), tuple(dots), placeless)
 
 
+def _roof(cost: Cost) -> Roof:
+    chips = cost.detail.chips
+    peak = float(chips.mac_peak[0, Precision[cost.precision.upper()]])
+    rate, is_prior = vector_peak(cost) or (None, False)
+    return Roof(cost.chip, cost.precision, peak, float(chips.dram_bandwidth[0]), rate, is_prior)
+
+
+def _dot(chip: str, row: KernelRow) -> Dot:
+    return Dot(chip, row.label, row.kind, row.operations, row.dram_bytes, row.time_s, row.bound, row.share)
+
+
 def roofline_figure(info: RooflineInfo) -> go.Figure:
     """Draw roofs as lines, ridge points as rings, kernels as dots whose area is their share of the time."""
     import plotly.graph_objects as go
 
     look = styles(r.chip for r in info.roofs)
-    low, high = info.span
     figure = go.Figure()
     for roof in info.roofs:
         colour, symbol = look[roof.chip]
-        xs = [low, roof.ridge, high]
-        line = {"color": colour, "width": 2}
-        name = f"{roof.chip} ({roof.precision})"
-        figure.add_trace(
-            go.Scatter(x=xs, y=[roof.at(x) for x in xs], mode="lines", line=line, name=name, legendgroup=roof.chip, hoverinfo="skip")
-        )
-        if roof.vector_peak is not None:
-            knee = roof.vector_peak / roof.bandwidth
-            dashed = {"x": [max(low, knee), high], "y": [roof.vector_peak] * 2, "mode": "lines", "line": {**line, "width": 1.2, "dash": "dash"}}
-            figure.add_trace(
-                go.Scatter(**dashed, name=f"{roof.chip} vector unit", legendgroup=roof.chip, hoverinfo="skip")
-            )
-        ring = {"symbol": "circle-open", "size": 9, "color": colour, "line": {"width": 2}}
-        said = f"<b>{escape(roof.chip)}</b><br>ridge point {figures(roof.ridge)} op/byte<br>{_rate(roof.peak)}, {figures(roof.bandwidth / 1e9)} GB/s"
-        figure.add_trace(
-            go.Scatter(x=[roof.ridge], y=[roof.peak], mode="markers", marker=ring, hovertext=[said], hoverinfo="text", showlegend=False, legendgroup=roof.chip)
-        )
-        own = [d for d in info.dots if d.chip == roof.chip]
-        marker = {"color": colour, "symbol": symbol, "opacity": 0.55, "size": [5 + 40 * d.share**0.5 for d in own], "line": {"width": 0.6, "color": "white"}}
-        figure.add_trace(
-            go.Scatter(
-                x=[d.intensity for d in own], y=[d.attained for d in own], mode="markers", marker=marker,
-                hovertext=[_hover(d) for d in own], hoverinfo="text", showlegend=False, legendgroup=roof.chip,
-            )
-        )  # fmt: skip
+        figure.add_traces([*_lines(roof, info.span, colour), _ridge(roof, colour)])
+        figure.add_trace(_cloud([d for d in info.dots if d.chip == roof.chip], roof.chip, colour, symbol))
     layout(figure, height=520)
-    log = {"type": "log", "exponentformat": "SI"}
+    log = {"type": "log", "exponentformat": "SI", "dtick": 1}
     figure.update_xaxes(title_text="Operational intensity [op/byte]", **log)
     figure.update_yaxes(title_text="Attained rate [op/s]", **log)
     return figure
+
+
+def _lines(roof: Roof, span: tuple[float, float], colour: str) -> list[go.Scatter]:
+    import plotly.graph_objects as go
+
+    low, high = span
+    common = {"mode": "lines", "legendgroup": roof.chip, "hoverinfo": "skip"}
+    xs = [low, roof.ridge, high]
+    solid = {"x": xs, "y": [roof.at(x) for x in xs], "line": {"color": colour, "width": 2}}
+    lines = [go.Scatter(name=f"{roof.chip} ({roof.precision})", **solid, **common)]
+    if roof.vector_peak is not None:
+        start = max(low, roof.vector_peak / roof.bandwidth)
+        dashed = {
+            "x": [start, high],
+            "y": [roof.vector_peak] * 2,
+            "line": {"color": colour, "width": 1.2, "dash": "dash"},
+        }
+        name = "vector unit (class prior)" if roof.vector_is_prior else "vector unit"
+        lines.append(go.Scatter(name=name, **dashed, **common))
+    return lines
+
+
+def _ridge(roof: Roof, colour: str) -> go.Scatter:
+    import plotly.graph_objects as go
+
+    said = [
+        f"<b>{escape(roof.chip)}</b>",
+        f"ridge point {figures(roof.ridge)} op/byte",
+        f"{_rate(roof.peak)} at {escape(roof.precision)}, {figures(roof.bandwidth / 1e9)} GB/s",
+    ]
+    ring = {"symbol": "circle-open", "size": 9, "color": colour, "line": {"width": 2}}
+    common = {"mode": "markers", "hoverinfo": "text", "showlegend": False, "legendgroup": roof.chip}
+    return go.Scatter(x=[roof.ridge], y=[roof.peak], marker=ring, hovertext=["<br>".join(said)], **common)
+
+
+def _cloud(dots: Sequence[Dot], chip: str, colour: str, symbol: str) -> go.Scatter:
+    import plotly.graph_objects as go
+
+    sizes = [5 + 40 * d.share**0.5 for d in dots]
+    marker = {
+        "color": colour,
+        "symbol": symbol,
+        "opacity": 0.55,
+        "size": sizes,
+        "line": {"width": 0.6, "color": "white"},
+    }
+    common = {"mode": "markers", "hoverinfo": "text", "showlegend": False, "legendgroup": chip}
+    xs, ys = [d.intensity for d in dots], [d.attained for d in dots]
+    return go.Scatter(x=xs, y=ys, marker=marker, hovertext=[_hover(d) for d in dots], **common)
 
 
 def _hover(dot: Dot) -> str:

@@ -1,13 +1,14 @@
 """The look of every figure: palette, fonts, axis titles with units. No figure sets a colour of its own.
 
-Source: Okabe and Ito, "Color Universal Design" (2008): eight colours that stay apart under every common colour
-blindness; the yellow is left out because it does not read on white.
+Source: Okabe and Ito, "Color Universal Design" (2008): colours that stay apart under every common colour
+blindness; their yellow is left out because it does not read on white.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final
+from math import floor, isnan, log10
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -21,7 +22,17 @@ MUTED: Final = "#B8BEC6"
 INK: Final = "#1F2933"
 """Text and axes."""
 
-SYMBOLS: Final = ("circle", "square", "diamond", "triangle-up", "x", "star", "hexagon", "cross", "triangle-down")
+SYMBOLS: Final = (
+    "circle",
+    "square",
+    "diamond",
+    "triangle-up",
+    "x",
+    "star",
+    "hexagon",
+    "cross",
+    "triangle-down",
+)
 """Shape repeats what colour says, so that neither is needed alone."""
 
 FONT: Final = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
@@ -74,7 +85,7 @@ def unit_of(column: str) -> str:
 
 
 def styles(names: Iterable[str]) -> dict[str, tuple[str, str]]:
-    """Colour and marker symbol of each name, by order of first appearance; the pair never repeats within 63 names."""
+    """Colour and marker symbol of each name in order of appearance; no pair twice within 63 names."""
     distinct = list(dict.fromkeys(names))
     return {
         name: (PALETTE[i % len(PALETTE)], SYMBOLS[(i + i // len(PALETTE)) % len(SYMBOLS)])
@@ -97,7 +108,11 @@ def layout(figure: go.Figure, *, height: int = 480, **extra: Any) -> go.Figure:
         font={"family": FONT, "size": 13, "color": INK},
         height=height,
         margin={"l": 72, "r": 24, "t": 48, "b": 64},
-        hoverlabel={"align": "left", "bgcolor": "white", "font": {"family": FONT, "size": 12.5, "color": INK}},
+        hoverlabel={
+            "align": "left",
+            "bgcolor": "white",
+            "font": {"family": FONT, "size": 12.5, "color": INK},
+        },
         legend={"orientation": "v", "x": 1.01, "y": 1.0, "xanchor": "left", "title": {"font": {"size": 12}}},
         title={"x": 0.0, "xref": "paper", "xanchor": "left", "font": {"size": 16}},
     )
@@ -108,31 +123,35 @@ def layout(figure: go.Figure, *, height: int = 480, **extra: Any) -> go.Figure:
     return figure
 
 
+def known(value: float | None) -> TypeGuard[float]:
+    """Whether there is a number at all: neither None nor NaN."""
+    return value is not None and not isnan(value)
+
+
 def figures(value: float | None, digits: int = 3) -> str:
-    """A number at `digits` significant figures without exponents where it can be helped; "unknown" for None or NaN."""
-    if value is None or value != value:  # noqa: PLR0124 - NaN is the only value unequal to itself
+    """A number at `digits` significant figures, mostly without an exponent; "unknown" for None and NaN."""
+    if not known(value):
         return "unknown"
     if value == 0:
         return "0"
     if 1e-3 <= abs(value) < 1e6:
         text = f"{value:.{digits}g}"
-        return f"{float(text):,.0f}" if abs(value) >= 10**digits else _plain(float(text), digits)
+        rounded = float(text)
+        return f"{rounded:,.0f}" if abs(rounded) >= 10**digits else _plain(rounded, digits)
     return f"{value:.{digits - 1}e}"
 
 
 def interval(value: float | None, low: float | None, high: float | None, unit: str = "") -> str:
-    """A value with its 90 % interval and unit: "12.3 ms (9.8 to 15.1)"; the interval is left out where unknown."""
+    """A value with unit and 90 % interval: "12.3 ms (9.8 to 15.1)"; no interval where it is unknown."""
     text = figures(value)
     if text == "unknown":
         return text
     text = f"{text} {unit}".rstrip()
-    if low is None or high is None or low != low or high != high or (low == value == high):  # noqa: PLR0124
+    if not known(low) or not known(high) or low == value == high:
         return text
     return f"{text} ({figures(low)} to {figures(high)})"
 
 
 def _plain(value: float, digits: int) -> str:
-    from math import floor, log10
-
     decimals = max(0, digits - 1 - floor(log10(abs(value))))
     return f"{value:.{decimals}f}"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from codesign.plots._theme import figures, interval, unit_of
+from codesign.plots._theme import interval, known
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -96,15 +96,24 @@ def text_cell(value: Any, note: str = "") -> Cell:
     return Cell(text or "–", text or None, note)
 
 
-def number_cell(value: float | None, low: float | None = None, high: float | None = None, *, column: str = "", note: str = "") -> Cell:
-    """A number without unit (the title of its column has it), with its 90 % interval; unknown stays "unknown"."""
-    known = value is not None and value == value  # noqa: PLR0124 - NaN
-    told = interval(value, low, high)
-    if known and column and unit_of(column) == "%":
-        told = f"{value:.2f}" if low is None or low != low else f"{value:.2f} ({figures(low)} to {figures(high)})"  # noqa: PLR0124
-    return Cell(told, value if known else None, note)
+def number_cell(
+    value: float | None, low: float | None = None, high: float | None = None, *, note: str = ""
+) -> Cell:
+    """A number with its 90 % interval; the unit stands in the title of its column. Unknown stays "unknown"."""
+    return Cell(interval(value, low, high), value if known(value) else None, note)
 
 
-def table(titles: Sequence[str], rows: Sequence[Sequence[Cell]], *, numeric: Sequence[int] = (), marked: Sequence[int] = ()) -> Table:
+def share_cell(share: float | None) -> Cell:
+    """A part of a whole, 0..1, in per cent."""
+    return Cell(f"{share:.1%}", share) if known(share) else Cell("unknown")
+
+
+def table(
+    titles: Sequence[str],
+    rows: Sequence[Sequence[Cell]],
+    *,
+    numeric: Sequence[int] = (),
+    marked: Sequence[int] = (),
+) -> Table:
     """A table from plain sequences."""
     return Table(tuple(titles), tuple(tuple(r) for r in rows), frozenset(numeric), frozenset(marked))

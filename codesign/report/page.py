@@ -1,4 +1,4 @@
-"""From the content of a report to one HTML file that needs nothing else: style, script and figures are inside."""
+"""From the content of a report to one HTML file that needs nothing else: style, script, figures are inside."""
 
 from __future__ import annotations
 
@@ -45,4 +45,4 @@ def _draw(figure: Figure) -> Any:
     from markupsafe import Markup
 
     html = figure.figure.to_html(full_html=False, include_plotlyjs=False, div_id=figure.id, config=CONFIG)
-    return Markup(html)  # noqa: S704 - plotly escapes '<', '>' and '/' inside its JSON
+    return Markup(html)  # safe: plotly escapes '<', '>' and '/' inside its JSON
