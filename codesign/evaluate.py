@@ -1,0 +1,248 @@
+"""The spine of a search: candidate -> evaluation. Pure: the same candidate gives the same evaluation, whatever else is asked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+
+from codesign.quality.base import Quality, Rating
+from codesign.quality.published import published_or_none
+from hw_models.cost.base import Estimate
+from hw_models.errors import CodesignError, InputError, NotCostableError
+from search_spaces.candidate import Candidate
+
+if TYPE_CHECKING:
+    from hw_models.cost.base import Cost
+    from hw_models.spec.accelerator import Accelerator
+    from hw_models.workload.graph import Workload
+    from search_spaces.product import Product
+
+State = Literal["ok", "cannot_run", "unknown", "failed"]
+
+COST_UNITS: Final[Mapping[str, str]] = {
+    "latency": "s",
+    "energy": "J",
+    "power": "W",
+    "peak_memory": "byte",
+    "area": "m2",
+    "price": "USD",
+}
+"""Quantities of a cost and their SI units."""
+
+
+UNKNOWN: Final = {unit: Estimate.unknown(unit) for unit in (*COST_UNITS.values(), "%")}
+
+
+@dataclass(frozen=True, slots=True)
+class PointCost:
+    """The cost of one point without what stands behind it; the names are those of `hw_models.cost.base.Cost`."""
+
+    latency: Estimate = UNKNOWN["s"]
+    energy: Estimate = UNKNOWN["J"]
+    power: Estimate = UNKNOWN["W"]
+    peak_memory: Estimate = UNKNOWN["byte"]
+    area: Estimate = UNKNOWN["m2"]
+    price: Estimate = UNKNOWN["USD"]
+
+
+NO_COST: Final = PointCost()
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """All that is known about one candidate.
+
+    Attributes:
+        candidate: what was evaluated, in canonical form.
+        network, chip, precision: names for tables.
+        cost: latency, energy, power, peak memory, area, price in SI units, each with interval and fidelity.
+        error: top-1 error in per cent; one end of the interval is None where only the other can be told.
+        facts: counted, not estimated: `params_m` (1e6), `macs_g` (1e9).
+        batch: images of one inference.
+        rate_hz: images per second that the application asks for; None: as many as the chip can.
+        bound: the resource that takes most of the latency.
+        unmodelled_share: share of bytes in operators without a rule, 0..1.
+        state: "ok"; "cannot_run" (precision, operator or memory); "unknown" (the chip lacks a figure); "failed".
+        problem: why it is not "ok".
+        notes: what a reader must know before using the numbers.
+    """
+
+    candidate: Candidate
+    network: str = ""
+    chip: str = ""
+    precision: str = ""
+    cost: PointCost = NO_COST
+    error: Estimate = UNKNOWN["%"]
+    facts: Mapping[str, float] = field(default_factory=dict)
+    batch: int = 1
+    rate_hz: float | None = None
+    bound: str = ""
+    unmodelled_share: float = 0.0
+    state: State = "ok"
+    problem: str = ""
+    notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON keeps it; `from_dict` gives an equal evaluation back."""
+        plain: dict[str, Any] = {name: getattr(self, name) for name in _PLAIN}
+        return {
+            **plain,
+            "candidate": dict(self.candidate),
+            "cost": {name: _packed(getattr(self.cost, name)) for name in COST_UNITS},
+            "error": _packed(self.error),
+            "facts": dict(self.facts),
+            "notes": list(self.notes),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Evaluation:
+        """Read what `to_dict` wrote."""
+        return cls(
+            **{name: data[name] for name in _PLAIN},
+            candidate=Candidate(data["candidate"]),
+            cost=PointCost(
+                **{name: _unpacked(data["cost"][name], unit) for name, unit in COST_UNITS.items()}
+            ),
+            error=_unpacked(data["error"], "%"),
+            facts=dict(data["facts"]),
+            notes=tuple(data["notes"]),
+        )
+
+
+_PLAIN: Final = (
+    "network",
+    "chip",
+    "precision",
+    "batch",
+    "rate_hz",
+    "bound",
+    "unmodelled_share",
+    "state",
+    "problem",
+)
+
+
+class Evaluator(Protocol):
+    """What a study asks: evaluations of many candidates at once, in their order."""
+
+    def __call__(self, candidates: Sequence[Candidate]) -> Sequence[Evaluation]:
+        """One evaluation for each candidate. A candidate that cannot be evaluated gives one with state "failed"."""
+        ...
+
+
+@dataclass
+class CostEvaluator:
+    """Cost model and quality of a joint space; a network is read once, whatever number of chips it is tried on.
+
+    Every point is costed by itself: a sum over kernels must not depend on which other points were asked for with it, or
+    a resumed search would differ from an uninterrupted one in the last bits.
+
+    Args:
+        space: networks x chips x precision.
+        quality: how good a network is; None: the accuracy published for it, where the space has one.
+        rate_hz: images per second that the application asks for.
+        batch: images of one inference.
+        model, lowering: as `hw_models.cost.estimate.estimate` takes them.
+    """
+
+    space: Product
+    quality: Quality | None = None
+    rate_hz: float | None = None
+    batch: int = 1
+    model: str = "roofline"
+    lowering: str | None = None
+    _workloads: dict[Candidate, Workload] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.rate_hz is not None and not self.rate_hz > 0:
+            msg = f"rate_hz={self.rate_hz!r} given, expected images per second above 0"
+            raise InputError(msg)
+        self.quality = self.quality or published_or_none(self.space.networks)
+
+    def __call__(self, candidates: Sequence[Candidate]) -> list[Evaluation]:
+        """One evaluation for each candidate, in their order."""
+        return [self._evaluate(self.space.canonical(c)) for c in candidates]
+
+    def _evaluate(self, candidate: Candidate) -> Evaluation:
+        network = self.space.network(candidate)
+        chip = self.space.chip(candidate)
+        empty = Evaluation(
+            candidate,
+            network=self.space.networks.label(network),
+            chip=chip.label,
+            precision=self.space.precision(candidate),
+            batch=self.batch,
+            rate_hz=self.rate_hz,
+        )
+        try:
+            return self._costed(empty, network, chip)
+        except NotCostableError as error:
+            return replace(empty, state="unknown", problem=str(error))
+        except CodesignError as error:
+            return replace(empty, state="failed", problem=str(error))
+
+    def _costed(self, empty: Evaluation, network: Candidate, chip: Accelerator) -> Evaluation:
+        from hw_models.cost.estimate import estimate
+        from hw_models.cost.frame import bound_of
+
+        workload = self._workload(network)
+        cost = estimate(
+            workload,
+            chip,
+            precision=empty.precision,
+            batch=self.batch,
+            model=self.model,
+            lowering=self.lowering,
+        )
+        rating = self.quality.rate(network, empty.precision) if self.quality else Rating.unknown()
+        state = _state(cost)
+        return replace(
+            empty,
+            cost=_point_cost(cost),
+            error=rating.error,
+            facts={"params_m": workload.params / 1e6, "macs_g": workload.macs / 1e9},
+            bound=bound_of(cost) if state == "ok" else "",
+            unmodelled_share=workload.unmodelled_share()["bytes"],
+            state=state,
+            problem="" if state == "ok" else cost.reason,
+            notes=(*rating.notes, *cost.warnings),
+        )
+
+    def _workload(self, network: Candidate) -> Workload:
+        if network not in self._workloads:
+            self._workloads[network] = self.space.networks.workload(network)
+        return self._workloads[network]
+
+
+def _state(cost: Cost) -> State:
+    from hw_models.cost.arrays import Feasibility
+
+    if cost.feasibility == Feasibility.OK:
+        return "ok"
+    return "unknown" if cost.feasibility == Feasibility.UNKNOWN else "cannot_run"
+
+
+def _point_cost(cost: Cost) -> PointCost:
+    """The estimates alone; a power that is the cap of the mode says so, and what cannot run has no time to tell."""
+    estimates = {name: _finite(getattr(cost, name)) for name in COST_UNITS}
+    if cost.power_source == "cap":
+        estimates["power"] = replace(estimates["power"], fidelity="cap")
+    return PointCost(**estimates)
+
+
+def _finite(e: Estimate) -> Estimate:
+    if e.value is None or not math.isfinite(e.value):
+        return Estimate.unknown(e.unit)
+    low, high = (None if x is None or not math.isfinite(x) else x for x in (e.low, e.high))
+    return replace(e, low=low, high=high)
+
+
+def _packed(e: Estimate) -> list[Any]:
+    return [e.value, e.low, e.high, e.fidelity]
+
+
+def _unpacked(packed: Sequence[Any], unit: str) -> Estimate:
+    value, low, high, fidelity = packed
+    return Estimate(value, low, high, fidelity, unit)

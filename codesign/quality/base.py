@@ -1,0 +1,35 @@
+"""What a quality is: a top-1 error with its interval and fidelity, and what it does not say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from hw_models.cost.base import Estimate
+from search_spaces.candidate import Candidate
+
+
+@dataclass(frozen=True, slots=True)
+class Rating:
+    """How good one network is at one precision.
+
+    Attributes:
+        error: top-1 error in per cent. Where only one end of the interval can be told the other is None.
+        notes: what the figure leaves out.
+    """
+
+    error: Estimate
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def unknown(cls) -> Rating:
+        """Nothing is known."""
+        return cls(Estimate.unknown("%"))
+
+
+class Quality(Protocol):
+    """Rates networks. It knows no chip: only the precision at which the network would run."""
+
+    def rate(self, network: Candidate, precision: str) -> Rating:
+        """The rating of one network; unknown where there is no figure."""
+        ...

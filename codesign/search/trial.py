@@ -1,0 +1,111 @@
+"""One trial: what was evaluated, what came out, and how it stands to the study's demands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from codesign.objectives import CATALOGUE, Demands, Objective, Quantity, Verdict
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from codesign.evaluate import Evaluation
+    from search_spaces.candidate import Candidate
+
+ALWAYS_SHOWN: Final = ("top1_pct", "latency_ms", "energy_mj", "power_w", "peak_memory_mb")
+"""Quantities that every table of points has, whether or not a demand names them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One evaluated candidate of a study.
+
+    Attributes:
+        number: position in the study, from 0; the id of the point everywhere.
+        evaluation: all that is known about it.
+        verdict: how it stands to the demands.
+    """
+
+    number: int
+    evaluation: Evaluation
+    verdict: Verdict
+
+    @property
+    def candidate(self) -> Candidate:
+        """What was evaluated."""
+        return self.evaluation.candidate
+
+    @property
+    def feasible(self) -> bool:
+        """Whether it meets every constraint, those let through by `allow_unknown` included."""
+        return self.verdict.status == "feasible"
+
+    def quantity(self, wanted: Objective) -> Quantity:
+        """A quantity of the trial, in the unit of the objective."""
+        known = self.verdict.quantities.get(wanted.name)
+        return known if known is not None else wanted.read(self.evaluation)
+
+    def value(self, name: str) -> float | None:
+        """Value of a quantity by the name of its objective."""
+        known = self.verdict.quantities.get(name)
+        return known.value if known is not None else CATALOGUE[name].read(self.evaluation).value
+
+
+def shown_quantities(demands: Demands) -> tuple[Objective, ...]:
+    """Objectives, then the quantities of the constraints, then those that every table shows."""
+    named = {o.name: o for o in demands.objectives}
+    named |= {c.name: c.of for c in demands.constraints if c.name not in named}
+    named |= {n: CATALOGUE[n] for n in ALWAYS_SHOWN if n not in named}
+    return tuple(named.values())
+
+
+def row(trial: Trial, demands: Demands) -> dict[str, Any]:
+    """One trial as a flat row: names, knobs, quantities with interval and fidelity, status, what is not known."""
+    e, v = trial.evaluation, trial.verdict
+    names = {"id": trial.number, "network": e.network, "chip": e.chip, "precision": e.precision}
+    quantities: dict[str, Any] = {}
+    for wanted in shown_quantities(demands):
+        q = Quantity(None) if v.status == "failed" else trial.quantity(wanted)
+        n = wanted.name
+        quantities |= {n: q.value, f"{n}_low": q.low, f"{n}_high": q.high, f"{n}_fidelity": q.fidelity}
+    standing = {
+        "bound": e.bound,
+        "status": v.status,
+        "feasible": trial.feasible,
+        "assumed": ", ".join(v.assumed),
+        "uncertain": ", ".join(v.uncertain),
+        "why": "; ".join(v.reasons),
+        "unmodelled_share": e.unmodelled_share,
+        "notes": "; ".join(e.notes),
+    }
+    taken = {*names, *quantities, *standing}
+    knobs = {k if k not in taken or k in names else f"knob_{k}": value for k, value in e.candidate.items()}
+    return {**names, **{k: value for k, value in knobs.items() if k not in names}, **quantities, **standing}
+
+
+def frame(
+    trials: Sequence[Trial], demands: Demands, extra: Mapping[str, Sequence[Any]] | None = None
+) -> pd.DataFrame:
+    """One row per trial; numbers that are unknown are NaN."""
+    import pandas as pd
+
+    table = pd.DataFrame([row(t, demands) for t in trials])
+    if table.empty:
+        empty = [
+            "id",
+            "network",
+            "chip",
+            "precision",
+            *(o.name for o in shown_quantities(demands)),
+            "status",
+            "feasible",
+        ]
+        table = pd.DataFrame(columns=empty)
+    for wanted in shown_quantities(demands):
+        for column in (wanted.name, f"{wanted.name}_low", f"{wanted.name}_high"):
+            table[column] = pd.to_numeric(table[column]) if column in table else pd.Series(dtype=float)
+    for name, values in (extra or {}).items():
+        table[name] = list(values)
+    return table
