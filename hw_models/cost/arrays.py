@@ -1,19 +1,21 @@
 """The load-bearing arrays of the one path to a cost: `Kernels`, `Terms`, `CostGrid`. Fields, dtypes and units.
 
-K kernel instances (all networks, execution order), U distinct kernel shapes, W networks, C chips, R resources.
+K kernel instances (all networks, execution order), U distinct kernel shapes, W networks, C chips, R
+resources.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import override
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     import pandas as pd
     from scipy import sparse
 
@@ -85,7 +87,14 @@ RESOURCES: Final = ("mac", "vector", "dram", "sram", "issue")
 ACTIONS: Final = ("mac", "vector_op", "dram_byte", "sram_byte")
 """What is counted for energy, in this order."""
 
-GRID_UNITS: Final = {"latency": "s", "energy": "j", "power": "w", "peak_memory": "bytes", "area": "m2", "price": "usd"}
+GRID_UNITS: Final = {
+    "latency": "s",
+    "energy": "j",
+    "power": "w",
+    "peak_memory": "bytes",
+    "area": "m2",
+    "price": "usd",
+}
 """Quantities of a cost and the SI unit (price: US dollar) of each, as it stands in column names."""
 
 UNKNOWN_FIDELITY: Final = -1
@@ -104,16 +113,20 @@ class Kernels:
         vector_math: (U,) `Precision` in which the vector operations run.
         macs: (U,) multiply-accumulates.
         vector_ops: (U,) operations of the vector unit, those merged into the kernel included.
-        weight_bytes, read_bytes, write_bytes: (U,) outer traffic of the kernel: weights, activations in, activations out.
-        reuse_bytes: (U,) bytes the network touched since the kernel's inputs were written (traffic-weighted mean); NaN:
-            inputs come from outside. What a cache larger than this can still hold need not come from DRAM.
+        weight_bytes, read_bytes, write_bytes: (U,) outer traffic of the kernel: weights, activations in,
+            activations out.
+        reuse_bytes: (U,) bytes the network touched since the kernel's inputs were written (traffic-weighted
+            mean); NaN: inputs come from outside. What a cache larger than this can still hold need not come
+            from DRAM.
         out_elements: (U,) elements written.
-        network_ptr: (W + 1,) CSR pointers into `index`: network w runs `index[network_ptr[w]:network_ptr[w + 1]]` in order.
+        network_ptr: (W + 1,) CSR pointers into `index`: network w runs `index[network_ptr[w]:network_ptr[w +
+            1]]` in order.
         index: (K,) row of each kernel instance.
         op_ptr, op_index: CSR lists: the operators of its network that each instance stands for.
         labels: (K,) a short name of each instance for tables ("stages.0.conv1 conv+add+relu").
         network: (W,) names; batch: (W,) images per inference.
-        peak_activation_bytes, weights_bytes: (W,) live activations at their peak over this order; all weights as stored.
+        peak_activation_bytes, weights_bytes: (W,) live activations at their peak over this order; all weights
+            as stored.
         lowering, precision: (W,) by which choice the network was lowered.
     """
 
@@ -162,7 +175,9 @@ class Kernels:
         from scipy import sparse
 
         times = np.ones(self.n_instances)
-        matrix = sparse.csr_array((times, self.index, self.network_ptr), shape=(self.n_networks, self.n_distinct))
+        matrix = sparse.csr_array(
+            (times, self.index, self.network_ptr), shape=(self.n_networks, self.n_distinct)
+        )
         matrix.sum_duplicates()
         return matrix
 
@@ -177,11 +192,14 @@ class Terms:
     """What every kernel asks of every resource of every chip.
 
     Attributes:
-        seconds: (U, C, R) time each resource needs alone; NaN: not modelled; inf: cannot run (see `feasibility`).
+        seconds: (U, C, R) time each resource needs alone; NaN: not modelled; inf: cannot run (see
+            `feasibility`).
         actions: (U, C, A) actions counted, in the order of `ACTIONS`; NaN: not modelled.
         feasibility: (U, C) `Feasibility` codes.
-        demand, bound: (U, C) the figures behind a code other than OK, in the unit `Feasibility` implies; NaN elsewhere.
-        mapping: provider's own description of the mapping chosen, (U, C) object or None where there is none to tell.
+        demand, bound: (U, C) the figures behind a code other than OK, in the unit `Feasibility` implies; NaN
+            elsewhere.
+        mapping: provider's own description of the mapping chosen, (U, C) object or None where there is none
+            to tell.
         provider: name of the provider; fidelity: of the numbers.
     """
 
@@ -212,11 +230,12 @@ class CostGrid:
     Attributes:
         networks, chips: names along the axes (a chip's name carries its power mode: "orin@30W").
         precision: (C,) what each chip was costed at; lowering, batch, model: likewise, batch (W,).
-        quantities: "latency" [s], "energy" [J per inference of one batch], "power" [W], "peak_memory" [byte], "area" [m2],
-            "price" [USD]; each a `GridQuantity` of shape (W, C).
+        quantities: "latency" [s], "energy" [J per inference of one batch], "power" [W], "peak_memory" [byte],
+            "area" [m2], "price" [USD]; each a `GridQuantity` of shape (W, C).
         feasibility: (W, C) worst `Feasibility` code of the network's kernels.
         unmodelled_bytes_share: (W,) share of bytes in operators without a rule.
-        power_source: (W, C) "modelled" (energy per inference times rate), "cap" (of the power mode) or "" where unknown.
+        power_source: (W, C) "modelled" (energy per inference times rate), "cap" (of the power mode) or ""
+            where unknown.
     """
 
     networks: tuple[str, ...]
@@ -230,6 +249,7 @@ class CostGrid:
     unmodelled_bytes_share: FloatArray
     power_source: NDArray[np.str_]
 
+    @override
     def __repr__(self) -> str:
         known = int(np.isfinite(self.quantities["latency"].value).sum())
         return (
@@ -256,6 +276,8 @@ class CostGrid:
             columns[f"{unit}_low"], columns[f"{unit}_high"] = quantity.low.ravel(), quantity.high.ravel()
             columns[f"{name}_fidelity"] = FIDELITY_LABELS[quantity.fidelity.ravel()]
         columns["power_source"] = self.power_source.ravel()
-        columns["feasibility"] = np.array([f.name.lower() for f in Feasibility], object)[self.feasibility.ravel()]
+        columns["feasibility"] = np.array([f.name.lower() for f in Feasibility], object)[
+            self.feasibility.ravel()
+        ]
         columns["unmodelled_bytes_share"] = np.repeat(self.unmodelled_bytes_share, n_chips)
         return pd.DataFrame(columns)

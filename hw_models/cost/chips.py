@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from hw_models.cost.arrays import FloatArray
 from hw_models.errors import NotCostableError
 from hw_models.workload.op import OpKind, Precision
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from hw_models.cost.arrays import FloatArray
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from hw_models.spec.accelerator import Accelerator, Engine, Memory
     from hw_models.spec.quantities import Sourced
 
 ENGINE_KINDS: Final = ("gpu", "cpu", "npu", "dsp", "mcu")
 """Kinds of engine in the order of their codes."""
+
+OUTER_KINDS: Final = ("dram", "flash", "host")
+"""Kinds of off-chip memory in the order of their codes."""
 
 N_PRECISIONS: Final = len(Precision)
 Edge = Literal["low", "value", "high"]
@@ -43,10 +46,13 @@ class Chips:
         mac_peak: (C, P) dense op/s of the MAC units of the main engine (1 MAC = 2 ops).
         vector_peak: (C, P) op/s of its vector unit; `vector_is_prior` (C,): a class figure stands in for it.
         dram_bandwidth: (C,) byte/s of the outermost memory; `dram_capacity` (C,) bytes.
-        is_host_link: (C,) that memory is a host's, behind a link: weights that fit on the chip stay there.
+        outer_kind: (C,) code of that memory in `OUTER_KINDS`, -1: none. What a network makes goes to DRAM
+            alone: flash cannot take it, and a host's memory behind a link is not spilt to.
         sram_capacity, sram_bandwidth: (C,) bytes and byte/s of the outermost on-chip level.
-        units, clock, tdp, idle, cap, issue: (C,) cores; Hz; W; W; W of the power mode; s of starting one kernel.
-        mac_energy: (C, P) J/op; dram_energy, sram_energy: (C,) J/byte; process_nm: (C,); area (C,) m2; price (C,) USD.
+        units, clock, tdp, idle, cap, issue: (C,) cores; Hz; W; W; W of the power mode; s of starting one
+            kernel.
+        mac_energy: (C, P) J/op; dram_energy, sram_energy: (C,) J/byte; process_nm: (C,); area (C,) m2; price
+            (C,) USD.
         runs: (C, OpKind) whether the engine, or one that it falls back to, runs that kind of operator.
         accelerators: (C,) where all of it came from.
     """
@@ -58,7 +64,7 @@ class Chips:
     vector_is_prior: NDArray[np.bool_]
     dram_bandwidth: FloatArray
     dram_capacity: FloatArray
-    is_host_link: NDArray[np.bool_]
+    outer_kind: NDArray[np.int8]
     sram_capacity: FloatArray
     sram_bandwidth: FloatArray
     units: FloatArray
@@ -105,7 +111,7 @@ class Chips:
             vector_is_prior=np.zeros(len(chips), np.bool_),
             dram_bandwidth=outer("bandwidth"),
             dram_capacity=outer("capacity"),
-            is_host_link=np.array([c.dram is not None and c.dram.kind == "host" for c in chips], np.bool_),
+            outer_kind=np.array([OUTER_KINDS.index(c.dram.kind) if c.dram else -1 for c in chips], np.int8),
             sram_capacity=on_chip("capacity"),
             sram_bandwidth=on_chip("bandwidth"),
             units=column(lambda c: c.main_engine.units),
@@ -127,7 +133,7 @@ class Chips:
     def take(self, rows: Sequence[int] | NDArray[np.intp]) -> Chips:
         """The chips at these positions, in this order; a position may come twice."""
         index = np.asarray(rows, np.intp)
-        picked = {
+        picked: dict[str, Any] = {
             f.name: tuple(value[i] for i in index) if isinstance(value, tuple) else value[index]
             for f in fields(self)
             for value in [getattr(self, f.name)]
@@ -136,7 +142,7 @@ class Chips:
 
     def followed_by(self, *others: Chips) -> Chips:
         """All chips of this and of the others, one after the other."""
-        joined = {}
+        joined: dict[str, Any] = {}
         for field in fields(self):
             parts = [getattr(c, field.name) for c in (self, *others)]
             joined[field.name] = sum(parts, ()) if isinstance(parts[0], tuple) else np.concatenate(parts)
@@ -145,7 +151,7 @@ class Chips:
     def with_vector_prior(self, per_mac: FloatArray) -> Chips:
         """Where no vector rate is known, `per_mac` (C,) times the best MAC peak stands in for it, and is marked."""
         best = np.fmax.reduce(self.mac_peak, axis=1, initial=np.nan) if len(self) else np.zeros(0)
-        missing = np.isnan(self.vector_peak).all(axis=1)
+        missing = np.array([not row.any() for row in np.isfinite(self.vector_peak)], np.bool_)
         filled = np.where(missing[:, None], (per_mac * best)[:, None], self.vector_peak)
         return replace(self, vector_peak=filled, vector_is_prior=missing)
 

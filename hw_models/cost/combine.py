@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from hw_models.cost.arrays import FloatArray
 from hw_models.cost.roofline import DRAM, ISSUE, MAC, SRAM, VECTOR
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hw_models.cost.arrays import FloatArray
 
 OVERLAPPING = (MAC, VECTOR, DRAM, SRAM)
 
@@ -13,29 +16,33 @@ OVERLAPPING = (MAC, VECTOR, DRAM, SRAM)
 def kernel_seconds(seconds: FloatArray, overlap: float) -> FloatArray:
     """(U, C) time of each kernel from what its resources need alone, (U, C, R).
 
-    The p-norm of the overlapping resources plus the fixed cost: p = inf is perfect overlap (the roofline's max), p = 1 none;
-    any p >= 1 is at least the max, so that no kernel beats its roofline. A vector unit or an on-chip memory whose rate is
-    unknown (NaN) takes no part, which the caller must say; an unknown MAC or DRAM time makes the kernel unknown.
+    The p-norm of the overlapping resources plus the fixed cost: p = inf is perfect overlap (the roofline's
+    max), p = 1 none; any p >= 1 is at least the max, so that no kernel beats its roofline. A vector unit or
+    an on-chip memory whose rate is unknown (NaN) takes no part, which the caller must say; an unknown MAC or
+    DRAM time makes the kernel unknown.
     """
     return busy_seconds(seconds, overlap) + seconds[..., ISSUE]
 
 
 def busy_seconds(seconds: FloatArray, overlap: float) -> FloatArray:
     """(U, C) time of each kernel without its fixed cost."""
-    parts = [seconds[..., MAC], seconds[..., DRAM], *(np.nan_to_num(seconds[..., r], nan=0.0, posinf=np.inf) for r in (VECTOR, SRAM))]
+    optional = (np.nan_to_num(seconds[..., r], nan=0.0, posinf=np.inf) for r in (VECTOR, SRAM))
+    parts = np.array([seconds[..., MAC], seconds[..., DRAM], *optional])
     if np.isinf(overlap):
-        return np.maximum.reduce(parts)
-    if overlap == 4.0:  # two squarings and two roots cost a tenth of a general power
-        total = sum(np.square(np.square(p)) for p in parts)
-        return np.sqrt(np.sqrt(total))
-    return sum(np.power(p, overlap) for p in parts) ** (1.0 / overlap)
+        slowest: FloatArray = parts.max(axis=0)
+        return slowest
+    if overlap == 4.0:  # squarings and roots cost a tenth of a general power
+        fourth: FloatArray = np.square(np.square(parts)).sum(axis=0)
+        return np.sqrt(np.sqrt(fourth))
+    total: FloatArray = np.power(parts, overlap).sum(axis=0) ** (1.0 / overlap)
+    return total
 
 
 def shares(seconds: FloatArray, overlap: float) -> FloatArray:
     """(U, C, R) seconds of a kernel that each resource answers for; they sum to the kernel's time.
 
-    The elasticity of the p-norm: d ln t / d ln t_r = (t_r / t)^p, so that a share is also the sensitivity of the time to
-    that resource; with p = inf the slowest resource answers for all of it.
+    The elasticity of the p-norm: d ln t / d ln t_r = (t_r / t)^p, so that a share is also the sensitivity of
+    the time to that resource; with p = inf the slowest resource answers for all of it.
     """
     busy = busy_seconds(seconds, overlap)
     known = np.nan_to_num(seconds, nan=0.0, posinf=np.inf)

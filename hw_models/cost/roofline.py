@@ -6,15 +6,25 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from hw_models.cost.arrays import ACTIONS, RESOURCES, Feasibility, Fidelity, FloatArray, KernelClass, Kernels, Terms
-from hw_models.cost.chips import ENGINE_KINDS, Chips
+from hw_models.cost.arrays import (
+    ACTIONS,
+    RESOURCES,
+    Feasibility,
+    Fidelity,
+    FloatArray,
+    KernelClass,
+    Kernels,
+    Terms,
+)
+from hw_models.cost.chips import ENGINE_KINDS, OUTER_KINDS, Chips
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from hw_models.spec.accelerator import Accelerator
 
 GPU: Final = ENGINE_KINDS.index("gpu")
+FLASH, HOST = OUTER_KINDS.index("flash"), OUTER_KINDS.index("host")
 CACHE_SPAN: Final = 0.59
 CACHE_SHARE: Final = 0.8
 MAC, VECTOR, DRAM, SRAM, ISSUE = range(len(RESOURCES))
@@ -23,8 +33,8 @@ MAC, VECTOR, DRAM, SRAM, ISSUE = range(len(RESOURCES))
 def smooth_miss(reuse_bytes: FloatArray, capacity: FloatArray) -> FloatArray:
     """(U, C) share of a kernel's activation bytes that crosses to the outer memory; 1 where either figure is unknown.
 
-    1 - 0.8 x^2 / (1 + x^2) with x = 0.59 capacity / reuse distance.
-    Source: fitted on timm throughput of RTX 3090 and 4090 (L2 of 6 and 72 MB); it drops no more than 80 % of the bytes.
+    1 - 0.8 x^2 / (1 + x^2) with x = 0.59 capacity / reuse distance. Source: fitted on timm throughput of RTX
+    3090 and 4090 (L2 of 6 and 72 MB); it drops no more than 80 % of the bytes.
     """
     square = np.square(CACHE_SPAN * capacity[None, :] / np.maximum(reuse_bytes, 1.0)[:, None])
     miss: FloatArray = 1.0 - CACHE_SHARE * square / (1.0 + square)
@@ -34,7 +44,8 @@ def smooth_miss(reuse_bytes: FloatArray, capacity: FloatArray) -> FloatArray:
 def least_miss(reuse_bytes: FloatArray, capacity: FloatArray) -> FloatArray:
     """(U, C) least such share that any policy can reach: of `reuse_bytes` touched meanwhile at most `capacity` can stay.
 
-    Source: a memory that holds S of the D bytes between two uses saves at most S / D of them (Belady, IBM Syst. J. 1966).
+    Source: a memory that holds S of the D bytes between two uses saves at most S / D of them (Belady, IBM
+        Syst. J. 1966).
     """
     miss = np.clip(1.0 - capacity[None, :] / np.maximum(reuse_bytes, 1.0)[:, None], 0.0, 1.0)
     return np.where(np.isnan(miss), 1.0, miss)
@@ -44,12 +55,14 @@ def least_miss(reuse_bytes: FloatArray, capacity: FloatArray) -> FloatArray:
 class Roofline:
     """Bounds every kernel by arithmetic and by traffic after fusion (Williams, Waterman, Patterson, CACM 52(4), 2009).
 
-    MACs over the peak of the MAC units, vector operations over the vector rate, bytes over the bandwidth of the outer and
-    of the last on-chip memory; a chip's own time to start a kernel. Padding and tiling are not here. Depthwise MACs of a
-    GPU go to its vector unit: its matrix units multiply by blocks across channels, which a depthwise layer does not sum over.
+    MACs over the peak of the MAC units, vector operations over the vector rate, bytes over the bandwidth of
+    the outer and of the last on-chip memory; a chip's own time to start a kernel. Padding and tiling are not
+    here. Depthwise MACs of a GPU go to its vector unit: its matrix units multiply by blocks across channels,
+    which a depthwise layer does not sum over.
 
     Args:
-        tight: count only the traffic that no cache policy can save, for a bound below physics, rather than the smooth law.
+        tight: count only the traffic that no cache policy can save, for a bound below physics, rather than
+            the smooth law.
     """
 
     tight: bool = False
@@ -60,20 +73,35 @@ class Roofline:
         """Whether a peak and a bandwidth are known."""
         return chip.costable
 
+    def crossing(self, reuse_bytes: FloatArray, chips: Chips) -> FloatArray:
+        """(U, C) share of a kernel's activation bytes that crosses to the outer memory.
+
+        To DRAM as the cache law says. To a host only the network's own inputs, and to flash nothing: what the
+        network makes stays on the chip, whose capacity is checked for it.
+        """
+        miss = (least_miss if self.tight else smooth_miss)(reuse_bytes, chips.sram_capacity)
+        miss[:, chips.outer_kind == FLASH] = 0.0
+        miss[:, chips.outer_kind == HOST] = np.isnan(reuse_bytes)[:, None]
+        return miss
+
     def terms(self, kernels: Kernels, chips: Chips) -> Terms:
         """Seconds each resource needs alone (U, C, R) and actions (U, C, A)."""
         shape = (kernels.n_distinct, len(chips))
         seconds = np.zeros((len(RESOURCES), *shape))
         actions = np.empty((len(ACTIONS), *shape))
-        miss = (least_miss if self.tight else smooth_miss)(kernels.reuse_bytes, chips.sram_capacity)
-        dram_bytes = kernels.weight_bytes[:, None] + (kernels.read_bytes + kernels.write_bytes)[:, None] * miss
+        miss = self.crossing(kernels.reuse_bytes, chips)
+        dram_bytes = (
+            kernels.weight_bytes[:, None] + (kernels.read_bytes + kernels.write_bytes)[:, None] * miss
+        )
         on_vector = (kernels.cls == KernelClass.DEPTHWISE)[:, None] & (chips.kind == GPU)[None, :]
         mac_ops = 2.0 * kernels.macs[:, None]
         peak = chips.mac_peak.T[kernels.math]
         with np.errstate(invalid="ignore"):
             seconds[MAC] = np.where((mac_ops == 0) | on_vector, 0.0, mac_ops / peak)
             vector_ops = kernels.vector_ops[:, None] + np.where(on_vector, mac_ops, 0.0)
-            seconds[VECTOR] = np.where(vector_ops == 0, 0.0, vector_ops / chips.vector_peak.T[kernels.vector_math])
+            seconds[VECTOR] = np.where(
+                vector_ops == 0, 0.0, vector_ops / chips.vector_peak.T[kernels.vector_math]
+            )
             seconds[DRAM] = dram_bytes / chips.dram_bandwidth[None, :]
             seconds[SRAM] = kernels.outer_bytes[:, None] / chips.sram_bandwidth[None, :]
         seconds[ISSUE] = np.where(np.isnan(chips.issue), 0.0, chips.issue)[None, :]

@@ -1,0 +1,183 @@
+"""`codesign estimate`, `explain` and `compare`: what a network costs on chips, and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from hw_models.cost.base import Cost
+
+Model = Annotated[
+    str, typer.Argument(metavar="MODEL", help="timm:NAME[@SIZE], an ONNX file, or package.module:function.")
+]
+Chips = Annotated[
+    list[str], typer.Option("--chip", help="Chip that ships, NAME or NAME@MODE, or a chip file; repeatable.")
+]
+Chip = Annotated[str, typer.Option("--chip", help="Chip that ships, NAME or NAME@MODE, or a chip file.")]
+Precision = Annotated[
+    str | None,
+    typer.Option(
+        help="fp32, fp16, bf16, int8, ...; default: the first of fp16, int8, fp32 that the chip has a peak for."
+    ),
+]
+Batch = Annotated[
+    int | None, typer.Option(min=1, help="Images of one inference; default: as the model is, 1 for a trace.")
+]
+Lowering = Annotated[
+    str | None, typer.Option(help="What really runs: ideal, eager or compiled (the default).")
+]
+Mode = Annotated[str | None, typer.Option(help="Power mode to put the chips in.")]
+CostModel = Annotated[
+    str, typer.Option("--model", help="Cost model: roofline, or roofline_bound for the bare bound.")
+]
+Shape = Annotated[
+    str | None,
+    typer.Option(help="Shape of the input where the model leaves it open: 1,3,224,224 or NAME:1,3,224,224."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the three commands."""
+    app.command("estimate")(estimate_command)
+    app.command("explain")(explain_command)
+    app.command("compare")(compare_command)
+
+
+def estimate_command(
+    model: Model,
+    chip: Chips,
+    precision: Precision = None,
+    batch: Batch = None,
+    lowering: Lowering = None,
+    mode: Mode = None,
+    cost_model: CostModel = "roofline",
+    shape: Shape = None,
+    as_json: Json = False,
+) -> None:
+    """Latency, energy, power, memory, area and price of MODEL on each chip, with interval and fidelity."""
+    from codesign.cli.output import print_json, print_table
+
+    costs = _costs(
+        model, chip, mode, shape, precision=precision, batch=batch, lowering=lowering, model=cost_model
+    )
+    if as_json:
+        print_json([_record(c) for c in costs])
+    else:
+        for cost in costs:
+            print_table(_rows(cost), title=_title(cost))
+            for warning in cost.warnings:
+                typer.echo(f"warning: {warning}")
+            typer.echo("")
+    if not any(c.feasibility.name == "OK" for c in costs):
+        raise typer.Exit(3)
+
+
+def explain_command(
+    model: Model,
+    chip: Chip,
+    what: Annotated[
+        str, typer.Option(help="latency, energy, power, peak_memory, area or price.")
+    ] = "latency",
+    precision: Precision = None,
+    batch: Batch = None,
+    lowering: Lowering = None,
+    mode: Mode = None,
+    cost_model: CostModel = "roofline",
+    shape: Shape = None,
+    as_json: Json = False,
+) -> None:
+    """Why a quantity is what it is: bound, counts, formula with its numbers, sources, sensitivities, what is left out."""
+    from codesign.cli.output import print_json
+
+    (cost,) = _costs(
+        model, [chip], mode, shape, precision=precision, batch=batch, lowering=lowering, model=cost_model
+    )
+    explanation = cost.explain(what)
+    if as_json:
+        print_json(explanation.to_dict())
+    else:
+        typer.echo(str(explanation))
+
+
+def compare_command(
+    model: Model,
+    chip: Chips,
+    precision: Precision = None,
+    batch: Batch = None,
+    lowering: Lowering = None,
+    mode: Mode = None,
+    cost_model: CostModel = "roofline",
+    shape: Shape = None,
+    as_json: Json = False,
+) -> None:
+    """MODEL on several chips, one row for each; a chip that cannot be costed says why."""
+    from codesign.cli.output import print_table
+    from codesign.models import resolve_model
+    from hw_models.cost.estimate import as_accelerator, compare
+
+    workload = resolve_model(model, shape=shape)
+    chips = [as_accelerator(name, mode) for name in chip]
+    found = compare(workload, chips, precision=precision, batch=batch, lowering=lowering, model=cost_model)
+    frame = found.to_frame()
+    shown = frame if as_json else found.short_frame()
+    print_table(shown, as_json=as_json, title=f"{workload.name} on {len(chips)} chips")
+    if not (frame["feasibility"] == "ok").any():
+        raise typer.Exit(3)
+
+
+def _costs(network: str, chips: list[str], mode: str | None, shape: str | None, **options: Any) -> list[Cost]:
+    from codesign.models import resolve_model
+    from hw_models.cost.estimate import as_accelerator, estimate
+
+    accelerators = [as_accelerator(name, mode) for name in chips]
+    workload = resolve_model(network, shape=shape)
+    return [estimate(workload, accelerator, **options) for accelerator in accelerators]
+
+
+def _title(cost: Cost) -> str:
+    return f"{cost.network} on {cost.chip}: {cost.precision}, batch {cost.batch}, lowering {cost.lowering}, model {cost.model}"
+
+
+def _rows(cost: Cost) -> list[dict[str, str]]:
+    from hw_models.cost.base import show
+
+    rows = []
+    for name, e in cost.quantities.items():
+        source = f"{e.fidelity}, {cost.power_source}" if name == "power" and cost.power_source else e.fidelity
+        interval = "" if e.value is None else f"{show(e.low, e.unit)} .. {show(e.high, e.unit)}"
+        rows.append(
+            {
+                "quantity": name.replace("_", " "),
+                "value": show(e.value, e.unit),
+                "90 %": interval,
+                "fidelity": source,
+            }
+        )
+    return rows
+
+
+def _record(cost: Cost) -> dict[str, Any]:
+    """One cost for a machine: SI values with the unit in the key, every choice that was made, what is left out."""
+    from hw_models.cost.arrays import GRID_UNITS
+    from hw_models.cost.frame import bound_of
+
+    record: dict[str, Any] = {
+        name: getattr(cost, name) for name in ("network", "chip", "precision", "lowering", "batch", "model")
+    }
+    record |= {"bound": bound_of(cost), "feasibility": cost.feasibility.name.lower(), "reason": cost.reason}
+    for name, e in cost.quantities.items():
+        unit = f"{name}_{GRID_UNITS[name]}"
+        record |= {
+            unit: e.value,
+            f"{unit}_low": e.low,
+            f"{unit}_high": e.high,
+            f"{name}_fidelity": e.fidelity,
+        }
+    return record | {
+        "power_source": cost.power_source,
+        "warnings": list(cost.warnings),
+        "not_modelled": list(cost.not_modelled),
+    }

@@ -1,0 +1,183 @@
+"""Class constants: what engines of a kind achieve of their public peaks, and the interval that goes with that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final, TYPE_CHECKING
+
+import numpy as np
+
+from hw_models.cost.arrays import FloatArray, KernelClass, Kernels
+from hw_models.cost.chips import ENGINE_KINDS, Chips
+from hw_models.cost.roofline import DRAM, GPU, ISSUE, MAC, VECTOR
+from hw_models.errors import InputError
+from hw_models.workload.op import Precision
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+COMPUTE_GROUPS: Final[Mapping[str, tuple[KernelClass, ...]]] = {
+    "conv": (KernelClass.CONV, KernelClass.POINTWISE, KernelClass.GROUPED),
+    "gemm": (KernelClass.GEMM, KernelClass.BATCHED_GEMM, KernelClass.ATTENTION),
+    "depthwise": (KernelClass.DEPTHWISE,),
+}
+"""Kernel classes that share a compute efficiency; the others do no MACs."""
+
+CONTRACTIONS: Final = tuple(c for group in COMPUTE_GROUPS.values() for c in group)
+
+FULL_CLOCK_JOULES: Final = 450.0 / 82.6e12
+FULL_CLOCK_NM: Final = 5.0
+NODE_EXPONENT: Final = 1.37
+CLOCK_EXPONENT: Final = 0.82
+
+
+@dataclass(frozen=True)
+class ClassConstants:
+    """Efficiencies of one kind of engine under one way of lowering; fractions of the public figures, at most 1.
+
+    Attributes:
+        compute: by group of kernel classes, of the MAC peak (depthwise on a GPU: of the vector rate).
+        bandwidth: of the outer memory's bandwidth, by "contraction" and "other".
+        vector: of the vector rate; vector_per_mac: the rate itself over the best MAC peak, where the chip
+            states none.
+        issue: s, fixed time of one kernel where the chip states none.
+        low, high: the 90 % interval of latency, as factors of the value.
+        source, obtained: where the figures are from and how they were got.
+    """
+
+    kind: str
+    compute: Mapping[str, float]
+    bandwidth: Mapping[str, float]
+    vector: float
+    vector_per_mac: float
+    issue: float
+    low: float
+    high: float
+    source: str
+    obtained: str
+
+    def by_class(self) -> FloatArray:
+        """(KernelClass, 3) time factors on MAC, vector and DRAM seconds."""
+        factors = np.ones((len(KernelClass), 3))
+        factors[:, 1] = 1.0 / self.vector
+        factors[:, 2] = 1.0 / self.bandwidth["other"]
+        factors[list(CONTRACTIONS), 2] = 1.0 / self.bandwidth["contraction"]
+        for group, classes in COMPUTE_GROUPS.items():
+            factors[list(classes), 0] = 1.0 / self.compute[group]
+        if self.kind == ENGINE_KINDS[GPU]:
+            factors[KernelClass.DEPTHWISE, 1] = 1.0 / self.compute["depthwise"]
+        return factors
+
+
+@dataclass(frozen=True)
+class ClassPriors:
+    """The constants of every kind of engine; `overlap` is the p of the p-norm over a kernel's resources."""
+
+    overlap: float
+    entries: Mapping[tuple[str, str], ClassConstants]
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> ClassPriors:
+        """From the structure of `class_priors.yaml`."""
+        entries: dict[tuple[str, str], ClassConstants] = {}
+        for row in data["classes"]:
+            own = {
+                k: row[k]
+                for k in (
+                    "kind",
+                    "compute",
+                    "bandwidth",
+                    "vector",
+                    "vector_per_mac",
+                    "issue",
+                    "source",
+                    "obtained",
+                )
+            }
+            constants = ClassConstants(**own, low=row["latency"]["low"], high=row["latency"]["high"])
+            entries |= {(row["kind"], lowering): constants for lowering in row["lowering"]}
+        return cls(overlap=float(data["overlap"]), entries=entries)
+
+    def constants(self, kind: str, lowering: str) -> ClassConstants:
+        """The constants of a kind of engine under a lowering.
+
+        Raises:
+            InputError: there are none for that lowering.
+        """
+        try:
+            return self.entries[kind, lowering]
+        except KeyError:
+            known = ", ".join(sorted({name for k, name in self.entries if k == kind}))
+            raise InputError(
+                f"no class constants of {kind} engines for lowering '{lowering}'; known: {known}"
+            ) from None
+
+    def for_chips(self, chips: Chips, lowering: str) -> tuple[ClassConstants, ...]:
+        """(C,) the constants of each chip's main engine."""
+        return tuple(self.constants(ENGINE_KINDS[k], lowering) for k in chips.kind)
+
+
+@cache
+def class_priors() -> ClassPriors:
+    """The class constants that ship (`class_priors.yaml`)."""
+    from ruamel.yaml import YAML
+
+    text = (files("hw_models.cost") / "class_priors.yaml").read_text("utf-8")
+    return ClassPriors.of(YAML(typ="safe", pure=True).load(text))
+
+
+@dataclass(frozen=True, eq=False)
+class Adjustment:
+    """Class constants as arrays over chips.
+
+    Attributes:
+        factors: (3, KernelClass, C) on MAC, vector and DRAM seconds; at least 1 each.
+        issue: (C,) s of starting a kernel.
+        low, high: (C,) interval factors of latency.
+    """
+
+    factors: FloatArray
+    issue: FloatArray
+    low: FloatArray
+    high: FloatArray
+
+    @classmethod
+    def of(cls, chips: Chips, constants: tuple[ClassConstants, ...]) -> Adjustment:
+        """The constants of each chip, with its power-capped clock and its own issue time."""
+        factors = np.array([c.by_class() for c in constants]).reshape(len(chips), len(KernelClass), 3)
+        factors = np.ascontiguousarray(np.moveaxis(factors, 0, -1).swapaxes(0, 1))
+        factors[:2] /= power_capped_clock(chips)
+        own = np.array([c.issue for c in constants])
+        return cls(
+            factors=factors,
+            issue=np.where(np.isnan(chips.issue), own, chips.issue),
+            low=np.array([c.low for c in constants]),
+            high=np.array([c.high for c in constants]),
+        )
+
+    def apply(self, seconds: FloatArray, kernels: Kernels) -> FloatArray:
+        """Terms (U, C, R) stretched by the constants of each kernel's class and each chip's kind."""
+        out = seconds.copy()
+        for resource, factor in zip((MAC, VECTOR, DRAM), self.factors, strict=True):
+            out[..., resource] *= factor[kernels.cls]
+        out[..., ISSUE] = self.issue
+        return out
+
+
+def power_capped_clock(chips: Chips) -> FloatArray:
+    """(C,) sustained over rated clock of a GPU whose board power is small for its lanes; 1 elsewhere or where unknown.
+
+    min(1, (TDP / FP32 rate) / (5.4 pJ x (node / 5 nm) ** 1.37)) ** 0.82: below that power for each FP32
+    operation the clock falls under a matrix load. A power mode brings its own clock, so the chip's TDP
+    counts, not the mode's cap. Source: 5.4 pJ is RTX 4090 (450 W, 82.6 Tflop/s, 5 nm), taken as not
+    throttled; both exponents are from the achieved share of peak in FP32 GEMM (DeepBench, NeuSight, 99th
+    percentile): V100 0.98, T4 0.61 on one node. A hypothesis: A100 (0.87 measured, 1 here) and P4 (0.80, 0.56
+    here) do not fit it well.
+    """
+    rate = chips.vector_peak[:, Precision.FP32]
+    needed = FULL_CLOCK_JOULES * (chips.process_nm / FULL_CLOCK_NM) ** NODE_EXPONENT
+    factor = np.minimum(1.0, chips.tdp / rate / needed) ** CLOCK_EXPONENT
+    is_known = (chips.kind == GPU) & ~chips.vector_is_prior & np.isfinite(factor)
+    return np.where(is_known, factor, 1.0)

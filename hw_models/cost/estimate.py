@@ -1,0 +1,374 @@
+"""The public way to a cost: `estimate` one network on one chip, `estimate_many` on many, `compare` chips."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from hw_models.cost.arrays import (
+    GRID_UNITS,
+    CostGrid,
+    Feasibility,
+    FloatArray,
+    GridQuantity,
+    Kernels,
+)
+from hw_models.cost.base import Cost, Detail, Estimate, show
+from hw_models.cost.chips import Chips, default_precision
+from hw_models.cost.combine import shares
+from hw_models.cost.energy import Counts, Energies
+from hw_models.cost.grid import DRAM_BYTE, Prepared, evaluate, room
+from hw_models.cost.models import CostModel, cost_model
+from hw_models.errors import InputError, NotCostableError, UnknownNameError
+from hw_models.workload.op import OpKind, Precision
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from hw_models.cost.frame import Comparison
+    from hw_models.spec.accelerator import Accelerator
+    from hw_models.workload.graph import Workload
+
+DEFAULT_LOWERING: Final = "compiled"
+WARN_SHARE: Final = 0.05
+UNITS: Final = {
+    "latency": "s",
+    "energy": "J",
+    "power": "W",
+    "peak_memory": "byte",
+    "area": "m2",
+    "price": "USD",
+}
+
+
+def estimate(
+    workload: Workload,
+    chip: Accelerator | str,
+    *,
+    precision: str | None = None,
+    batch: int | None = None,
+    model: str | CostModel = "roofline",
+    lowering: str | None = None,
+    mode: str | None = None,
+) -> Cost:
+    """Cost of one network on one chip: the batch of one of `estimate_many`, with what stands behind it.
+
+    Args:
+        workload: the network.
+        chip: an accelerator, the name of one that ships, or a chip file; "name@mode" names a power mode.
+        precision: what contractions run at; None: the first of fp16, int8, fp32 that the chip has a peak for,
+            and the result says which.
+        batch: images of one inference; None: as the workload stands (1 for a trace).
+        model: name of a cost model.
+        lowering: what really runs: "ideal", "eager" or "compiled"; None: compiled.
+        mode: power mode to put the chip in.
+
+    Raises:
+        NotCostableError: the chip lacks a peak, a bandwidth, or a peak at the precision; the message names
+            it.
+        InputError: a precision, lowering or batch that there is not.
+    """
+    accelerator = as_accelerator(chip, mode)
+    _check_costable(accelerator)
+    named = precision or default_precision(accelerator)
+    _check_precision(accelerator, named)
+    assembly = cost_model(model)
+    kernels = _lower([workload], named, batch, lowering)
+    chips = Chips.of([accelerator])
+    grid = _grid([workload], chips, kernels, assembly, (named,))
+    return _cost(workload, accelerator, kernels, chips, grid, assembly)
+
+
+def estimate_many(
+    workloads: Sequence[Workload],
+    chips: Sequence[Accelerator | str],
+    *,
+    precision: str | Sequence[str | None] | None = None,
+    batch: int | None = None,
+    model: str | CostModel = "roofline",
+    lowering: str | None = None,
+) -> CostGrid:
+    """Costs of all networks on all chips as arrays. What cannot be told is NaN, with a feasibility code, and no error.
+
+    Args:
+        workloads: the networks.
+        chips: accelerators, names that ship, or chip files.
+        precision: for all chips, or one for each; None: each chip's default, see `estimate`.
+        batch: images of one inference; None: as each workload stands.
+        model, lowering: see `estimate`.
+    """
+    accelerators = [as_accelerator(c) for c in chips]
+    named = _precisions(accelerators, precision)
+    assembly = cost_model(model)
+    parts: list[tuple[list[int], CostGrid]] = []
+    for name in dict.fromkeys(named):
+        columns = [i for i, p in enumerate(named) if p == name]
+        kernels = _lower(workloads, name, batch, lowering)
+        picked = Chips.of([accelerators[i] for i in columns])
+        parts.append((columns, _grid(workloads, picked, kernels, assembly, (name,) * len(columns))))
+    return (
+        parts[0][1] if len(parts) == 1 else _side_by_side(parts, tuple(a.label for a in accelerators), named)
+    )
+
+
+def compare(
+    workload: Workload, chips: Iterable[Accelerator | str], **options: str | int | None
+) -> Comparison:
+    """One network on several chips, a row for each; a chip that cannot be costed is a row that says why.
+
+    Args:
+        workload: the network.
+        chips: accelerators, names that ship, or chip files.
+        **options: `precision`, `batch`, `model`, `lowering` of `estimate`.
+    """
+    from hw_models.cost.frame import Comparison
+
+    costs: list[Cost | tuple[str, str]] = []
+    for chip in chips:
+        accelerator = as_accelerator(chip)
+        try:
+            costs.append(estimate(workload, accelerator, **options))  # type: ignore[arg-type]
+        except NotCostableError as error:
+            costs.append((accelerator.label, str(error)))
+    return Comparison(workload.name, tuple(costs))
+
+
+def as_accelerator(chip: Accelerator | str, mode: str | None = None) -> Accelerator:
+    """The accelerator meant by itself, by its name ("orin", "orin@30W") or by its file."""
+    if not isinstance(chip, str):
+        return chip if mode is None else chip.at_mode(mode)
+    from hw_models.spec.load import load_chip
+
+    name, _, named_mode = chip.partition("@")
+    if named_mode and mode and named_mode != mode:
+        raise InputError(
+            f"chip '{chip}' names mode '{named_mode}', but mode '{mode}' was asked for; give one of them"
+        )
+    return load_chip(name, mode=mode or named_mode or None)
+
+
+def _lower(workloads: Sequence[Workload], precision: str, batch: int | None, lowering: str | None) -> Kernels:
+    from hw_models.lowering import lower
+
+    return lower(workloads, lowering=lowering or DEFAULT_LOWERING, precision=precision, batch=batch)
+
+
+def _check_costable(accelerator: Accelerator) -> None:
+    if not accelerator.costable:
+        raise NotCostableError(
+            f"{accelerator.label} is not costable: {'; '.join(accelerator.why_not_costable())}; "
+            f"'codesign chips show {accelerator.name}' lists what is known"
+        )
+
+
+def _check_precision(accelerator: Accelerator, precision: str) -> None:
+    """Unknown names and precisions that the chip has no peak for, its weight-only schemes included."""
+    labels = {p.label: p for p in Precision}
+    if precision not in labels:
+        raise UnknownNameError("precision", precision, labels, f"known: {', '.join(labels)}")
+    if np.isnan(Chips.of([accelerator]).mac_peak[0, labels[precision]]):
+        peak = accelerator.main_engine.peak
+        known = ", ".join(f"{p} {show(s.value, 'op/s')}" for p, s in peak.items())
+        raise NotCostableError(
+            f"{accelerator.label} has no known peak at {precision} "
+            f"(engines.{accelerator.main_engine.name}.peak.{precision}); known: {known}"
+        )
+
+
+def _precisions(
+    accelerators: Sequence[Accelerator], precision: str | Sequence[str | None] | None
+) -> tuple[str, ...]:
+    asked = (
+        [precision] * len(accelerators)
+        if precision is None or isinstance(precision, str)
+        else list(precision)
+    )
+    if len(asked) != len(accelerators):
+        raise InputError(
+            f"{len(asked)} precisions given for {len(accelerators)} chips; give one for all or one for each"
+        )
+    labels = [p.label for p in Precision]
+    for name in asked:
+        if name is not None and name not in labels:
+            raise UnknownNameError("precision", name, labels, f"known: {', '.join(labels)}")
+    return tuple(name or _default_or_any(a) for name, a in zip(asked, accelerators, strict=True))
+
+
+def _default_or_any(accelerator: Accelerator) -> str:
+    """The default; of a chip without one, a precision it cannot run either, so that its cells are unknown, not an error."""
+    try:
+        return default_precision(accelerator)
+    except NotCostableError:
+        return "fp16"
+
+
+def _grid(
+    workloads: Sequence[Workload],
+    chips: Chips,
+    kernels: Kernels,
+    model: CostModel,
+    precision: tuple[str, ...],
+) -> CostGrid:
+    quantities, feasibility, source = evaluate(kernels, chips, model)
+    return CostGrid(
+        networks=kernels.network,
+        chips=chips.names,
+        precision=precision,
+        lowering=kernels.lowering[0] if kernels.lowering else DEFAULT_LOWERING,
+        batch=kernels.batch,
+        model=model.name,
+        quantities=quantities,
+        feasibility=feasibility,
+        unmodelled_bytes_share=np.array([w.unmodelled_share()["bytes"] for w in workloads], np.float64),
+        power_source=source,
+    )
+
+
+def _side_by_side(
+    parts: Sequence[tuple[list[int], CostGrid]], names: tuple[str, ...], precision: tuple[str, ...]
+) -> CostGrid:
+    """Grids of the same networks joined along chips, in the order asked for."""
+    first = parts[0][1]
+    order = np.argsort([i for columns, _ in parts for i in columns])
+
+    def joined(pick: str, name: str | None = None) -> FloatArray:
+        arrays = [getattr(g if name is None else g.quantities[name], pick) for _, g in parts]
+        return np.concatenate(arrays, axis=1)[:, order]
+
+    quantities = {
+        name: GridQuantity(
+            joined("value", name),
+            joined("low", name),
+            joined("high", name),
+            joined("fidelity", name).astype(np.int8),
+        )
+        for name in first.quantities
+    }
+    return CostGrid(
+        networks=first.networks,
+        chips=names,
+        precision=precision,
+        lowering=first.lowering,
+        batch=first.batch,
+        model=first.model,
+        quantities=quantities,
+        feasibility=joined("feasibility").astype(np.int8),
+        unmodelled_bytes_share=first.unmodelled_bytes_share,
+        power_source=joined("power_source").astype(np.str_),
+    )
+
+
+def _cost(
+    workload: Workload,
+    accelerator: Accelerator,
+    kernels: Kernels,
+    chips: Chips,
+    grid: CostGrid,
+    model: CostModel,
+) -> Cost:
+    """The one cell of a grid with everything that stands behind it."""
+    prepared = Prepared.of(chips, model, grid.lowering)
+    terms = prepared.terms(kernels)
+    traffic = kernels.counts @ terms.actions[..., DRAM_BYTE]
+    detail = Detail(
+        workload=workload,
+        accelerator=accelerator,
+        kernels=kernels,
+        chips=prepared.chips,
+        seconds=terms.seconds[:, 0],
+        shares=shares(terms.seconds, model.overlap)[:, 0],
+        actions=terms.actions[:, 0],
+        constants=model.priors.for_chips(chips, grid.lowering)[0] if model.priors else None,
+        counts=Counts.of(kernels, traffic),
+        energies=Energies.of(chips),
+    )
+    code = Feasibility(int(grid.feasibility[0, 0]))
+    estimates = {name: Estimate.at(grid.quantities[name], 0, 0, UNITS[name]) for name in GRID_UNITS}
+    reason = _reason(code, accelerator, kernels, chips)
+    return Cost(
+        network=grid.networks[0],
+        chip=grid.chips[0],
+        precision=grid.precision[0],
+        lowering=grid.lowering,
+        batch=int(grid.batch[0]),
+        model=grid.model,
+        **estimates,
+        feasibility=code,
+        reason=reason,
+        power_source=str(grid.power_source[0, 0]),
+        warnings=_warnings(workload, estimates, reason, detail),
+        not_modelled=_not_modelled(workload, accelerator, detail),
+        detail=detail,
+    )
+
+
+def _reason(code: Feasibility, accelerator: Accelerator, kernels: Kernels, chips: Chips) -> str:
+    """In words, with the figures, why a network cannot run; "" where it can."""
+    if code == Feasibility.PRECISION:
+        lacking = sorted(
+            {Precision(p).label for p in kernels.math[kernels.macs > 0] if np.isnan(chips.mac_peak[0, p])}
+        )
+        return f"no known peak at {', '.join(lacking)}; known: {', '.join(accelerator.precisions)}"
+    if code == Feasibility.OPERATOR:
+        refused = sorted({OpKind(k).label for k in kernels.kind if not chips.runs[0, k]})
+        return f"{accelerator.main_engine.name} does not run {', '.join(refused)} and no fallback does"
+    if code == Feasibility.CAPACITY:
+        outer, inner = (float(r[0]) for r in room(chips))
+        alive, weights = float(kernels.peak_activation_bytes[0]), float(kernels.weights_bytes[0])
+        if alive > inner:
+            return (
+                f"{show(alive, 'byte')} of live activations do not fit the {show(inner, 'byte')} on the chip"
+            )
+        return f"{show(alive + weights, 'byte')} of weights and live activations do not fit the {show(outer, 'byte')} of memory"
+    return ""
+
+
+def _warnings(
+    workload: Workload, estimates: dict[str, Estimate], reason: str, detail: Detail
+) -> tuple[str, ...]:
+    """What must be known before the numbers are used."""
+    found = [reason] if reason else []
+    unmodelled = workload.unmodelled_share()
+    if max(unmodelled.values()) > WARN_SHARE:
+        found.append(
+            f"{unmodelled['bytes']:.0%} of the bytes and {unmodelled['output_elements']:.0%} of the output elements are in "
+            f"operators without a rule: their time is at most hinted at by their bytes"
+        )
+    joules, seconds, cap = estimates["energy"].value, estimates["latency"].value, estimates["power"].value
+    if joules is not None and seconds is not None and cap is not None and joules / seconds > cap * (1 + 1e-9):
+        found.append(
+            f"modelled power {show(joules / seconds, 'W')} is above the cap of {show(cap, 'W')}: the cap is reported, and the "
+            f"slower clock that keeps it is not in the latency"
+        )
+    if bool(detail.chips.vector_is_prior[0]) and estimates["latency"].is_known:
+        found.append(
+            "the rate of the vector unit is unknown; a class figure stands in for it, so latency is a prior"
+        )
+    return tuple(found)
+
+
+def _not_modelled(workload: Workload, accelerator: Accelerator, detail: Detail) -> tuple[str, ...]:
+    """What no number of the cost includes."""
+    chips = detail.chips
+    out = []
+    unmodelled = workload.unmodelled_share()
+    if unmodelled["bytes"] > 0:
+        out.append(
+            f"operators without a rule: {unmodelled['bytes']:.2%} of bytes (their bytes are counted, their work is not)"
+        )
+    if np.isnan(chips.sram_capacity[0]):
+        out.append(
+            "what the on-chip memory keeps between kernels: its capacity is unknown, every byte goes to external memory"
+        )
+    if np.isnan(chips.sram_bandwidth[0]):
+        out.append("time of the on-chip memory: its bandwidth is unknown")
+    if np.isnan(chips.vector_peak[0]).all():
+        out.append("time of the vector unit: its rate is unknown")
+    if np.isnan(chips.idle[0]):
+        out.append("idle and leakage power: unknown")
+    if len(accelerator.engines) > 1:
+        out.append(
+            f"all engines but {accelerator.main_engine.name}: {', '.join(e.name for e in accelerator.engines[1:])}"
+        )
+    out += ["padding to the MAC array, tiling, overlap of kernels", "host work before and after the network"]
+    return (*out, *accelerator.left_out)

@@ -1,0 +1,326 @@
+"""Why a quantity of a cost is what it is: bound, counts, formula with its numbers, sources, sensitivities, omissions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from typing_extensions import override
+
+from hw_models.cost.arrays import GRID_UNITS, RESOURCES
+from hw_models.cost.base import Cost, show
+from hw_models.cost.chips import last_on_chip, vector_peak
+from hw_models.cost.energy import EDGES, dram_prior, energy_parts, energy_priors
+from hw_models.cost.frame import bound_of, resource_seconds
+from hw_models.errors import UnknownNameError
+from hw_models.workload.op import Precision
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from hw_models.spec.quantities import Sourced
+
+SLOWEST: Final = 5
+LEVERS: Final = {
+    "mac": "peak of the MAC units",
+    "vector": "rate of the vector unit",
+    "dram": "bandwidth of the external memory",
+    "sram": "bandwidth of the on-chip memory",
+    "issue": "speed of starting a kernel",
+}
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of an explanation: labelled lines."""
+
+    title: str
+    lines: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why one quantity is what it is. `str` is the text; `to_dict` the same for a machine."""
+
+    what: str
+    headline: str
+    sections: tuple[Section, ...]
+
+    @override
+    def __str__(self) -> str:
+        blocks = [self.headline]
+        for section in self.sections:
+            width = max((len(label) for label, _ in section.lines), default=0)
+            body = "\n".join(f"  {label:<{width}}  {text}".rstrip() for label, text in section.lines)
+            blocks.append(f"{section.title}\n{body}")
+        return "\n\n".join(blocks)
+
+    @override
+    def __repr__(self) -> str:
+        return f"Explanation({self.headline})"
+
+    def to_dict(self) -> dict[str, object]:
+        """JSON-able: what, headline, and the lines of each section."""
+        lines = {s.title: [{"item": label, "text": text} for label, text in s.lines] for s in self.sections}
+        return {"what": self.what, "headline": self.headline, "sections": lines}
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><th colspan=2>{escape(s.title)}</th></tr>"
+            + "".join(f"<tr><td>{escape(label)}</td><td>{escape(text)}</td></tr>" for label, text in s.lines)
+            for s in self.sections
+        )
+        return f"<table><caption>{escape(self.headline)}</caption>{rows}</table>"
+
+
+def explain(cost: Cost, what: str = "latency") -> Explanation:
+    """The explanation of one of the six quantities of a cost.
+
+    Raises:
+        UnknownNameError: `what` is none of them.
+    """
+    sections = {
+        "latency": _latency,
+        "energy": _energy,
+        "power": _power,
+        "peak_memory": _memory,
+        "area": _stated,
+        "price": _stated,
+    }
+    if what not in sections:
+        raise UnknownNameError("quantity", what, sections, f"known: {', '.join(sections)}")
+    estimate = cost.quantities[what]
+    setting = f"{cost.network} on {cost.chip}, {cost.precision}, batch {cost.batch}, lowering {cost.lowering}, model {cost.model}"
+    found = sections[what](cost, what)
+    warnings = Section("Warnings", tuple(("", w) for w in cost.warnings))
+    omitted = Section("Not modelled", tuple(("", line) for line in cost.not_modelled))
+    kept = tuple(s for s in (*found, warnings, omitted) if s.lines)
+    return Explanation(what, f"{what.replace('_', ' ')} {estimate} of {setting}", kept)
+
+
+def _latency(cost: Cost, _: str) -> tuple[Section, ...]:
+    return (
+        Section("Bound", tuple(_bound(cost))),
+        Section("Counts", tuple(_counts(cost))),
+        Section("Time of each resource, alone", tuple(_formulas(cost))),
+        Section("Figures", tuple(_figures(cost))),
+        Section("Latency change when one figure grows by 1 %", tuple(_sensitivities(cost))),
+        Section("Slowest kernels", tuple(_slowest(cost))),
+    )
+
+
+def _bound(cost: Cost) -> Iterator[tuple[str, str]]:
+    seconds = resource_seconds(cost)
+    yield "bounding resource", bound_of(cost) or "unknown"
+    for name, part in zip(RESOURCES, seconds, strict=True):
+        if part > 0:
+            yield name, f"{show(float(part), 's')}, {part / seconds.sum():.1%} of the latency"
+
+
+def _counts(cost: Cost) -> Iterator[tuple[str, str]]:
+    k = cost.detail.kernels
+    total = {
+        n: float((k.counts @ getattr(k, n))[0])
+        for n in ("macs", "vector_ops", "weight_bytes", "read_bytes", "write_bytes")
+    }
+    yield (
+        "kernels",
+        f"{k.n_instances}, of {k.n_distinct} distinct shapes, for {len(cost.detail.workload)} operators",
+    )
+    yield "MACs", f"{total['macs']:.6g} ({show(2 * total['macs'], 'op')})"
+    yield "vector operations", show(total["vector_ops"], "op")
+    yield "weights", show(total["weight_bytes"], "byte")
+    yield "activations in, out", f"{show(total['read_bytes'], 'byte')}, {show(total['write_bytes'], 'byte')}"
+    yield "external traffic", show(float(cost.detail.counts.dram_bytes[0, 0]), "byte")
+
+
+def _formulas(cost: Cost) -> Iterator[tuple[str, str]]:
+    """Totals over the peak; the quotient of the two times is the efficiency in force, averaged over the kernels."""
+    d, k = cost.detail, cost.detail.kernels
+    alone = (k.counts @ np.nan_to_num(d.seconds))[0]
+    amounts = (
+        (
+            "mac",
+            2 * k.macs * (d.seconds[:, 0] > 0),
+            "op",
+            float(d.chips.mac_peak[0, Precision[cost.precision.upper()]]),
+            "op/s",
+        ),
+        ("dram", d.actions[:, 2], "byte", float(d.chips.dram_bandwidth[0]), "byte/s"),
+    )
+    for name, amount, unit, rate, per in amounts:
+        total, seconds = float((k.counts @ amount)[0]), float(alone[RESOURCES.index(name)])
+        if seconds > 0 and rate > 0:
+            share = total / rate / seconds
+            yield name, f"{show(total, unit)} / ({show(rate, per)} x {share:.3f}) = {show(seconds, 's')}"
+    if np.isfinite(d.seconds[:, 1]).all():
+        yield (
+            "vector",
+            f"{show(float(d.counts.vector_ops.sum()), 'op')} and depthwise MACs of a GPU: {show(float(alone[1]), 's')}",
+        )
+    issue = float(d.seconds[0, 4]) if len(d.seconds) else 0.0
+    yield "issue", f"{k.n_instances} kernels x {show(issue, 's')} = {show(float(alone[4]), 's')}"
+
+
+def _figures(cost: Cost) -> Iterator[tuple[str, str]]:
+    d, chip = cost.detail, cost.detail.accelerator
+    engine, memory = chip.main_engine, chip.dram
+    used = dict.fromkeys(Precision(int(p)).label for p in d.kernels.math[d.kernels.macs > 0])
+    for name in used:
+        yield f"peak {name}", _cited(engine.peak.get(name), chip.sources)
+    vector = vector_peak(engine)
+    if vector:
+        for name, figure in vector.items():
+            yield f"vector rate {name}", _cited(figure, chip.sources)
+    elif d.constants:
+        rate = float(np.nanmax(d.chips.vector_peak[0]))
+        yield (
+            "vector rate",
+            f"{show(rate, 'op/s')}: prior, {d.constants.vector_per_mac} x best MAC peak ({d.constants.source})",
+        )
+    if memory:
+        yield f"bandwidth of {memory.technology or memory.name}", _cited(memory.bandwidth, chip.sources)
+    level = last_on_chip(chip)
+    if level:
+        yield f"capacity of {level.name}", _cited(level.capacity, chip.sources)
+    if d.constants:
+        c = d.constants
+        yield "class efficiency, compute", ", ".join(f"{g} {v:g}" for g, v in c.compute.items())
+        yield "class efficiency, bandwidth", ", ".join(f"{g} {v:g}" for g, v in c.bandwidth.items())
+        own = engine.issue
+        yield "start of a kernel", _cited(own, chip.sources) if own else f"{show(c.issue, 's')}: class figure"
+        yield "90 % interval of the class", f"x {c.low:g} .. x {c.high:g}"
+        yield "class figures from", f"{c.source}; {c.obtained}"
+
+
+def _sensitivities(cost: Cost) -> Iterator[tuple[str, str]]:
+    seconds = resource_seconds(cost)
+    for name, part in zip(RESOURCES, seconds, strict=True):
+        yield LEVERS[name], f"{-part / seconds.sum():+.3f} %"
+
+
+def _slowest(cost: Cost) -> Iterator[tuple[str, str]]:
+    frame = cost.to_frame().sort_values("time_us", ascending=False).head(SLOWEST)
+    for row in frame.itertuples():
+        yield (
+            str(row.name),
+            f"{row.time_us:.4g} us ({row.time_share:.1%}), bound by {row.bound}, utilisation {row.utilisation:.1%}",
+        )
+
+
+def _energy(cost: Cost, _: str) -> tuple[Section, ...]:
+    d = cost.detail
+    if cost.latency.value is None:
+        return (Section("Unknown", (("", cost.reason or "the latency is unknown"),)),)
+    parts = {
+        n: p[:, 0, 0] for n, p in energy_parts(d.counts, d.energies, np.array([[cost.latency.value]])).items()
+    }
+    total = sum(p[0] for p in parts.values())
+    lines = [
+        (
+            n,
+            f"{show(float(p[0]), 'J')} [{show(float(p[1]), 'J')} .. {show(float(p[2]), 'J')}], {p[0] / total:.1%}",
+        )
+        for n, p in parts.items()
+    ]
+    return (
+        Section("Parts", tuple(lines)),
+        Section("Counts", tuple(_counts(cost))),
+        Section("Energies", tuple(_energies(cost))),
+        Section(
+            "Energy change when one figure grows by 1 %",
+            tuple((n, f"{p[0] / total:+.3f} %") for n, p in parts.items()),
+        ),
+    )
+
+
+def _energies(cost: Cost) -> Iterator[tuple[str, str]]:
+    d, chip, priors = cost.detail, cost.detail.accelerator, energy_priors()
+    for p in np.flatnonzero((d.counts.mac_ops[0] > 0) | (d.counts.vector_ops[0] > 0)):
+        label = Precision(int(p)).label
+        row = priors["operations"].get(priors["storage_only"].get(label, label))
+        own = chip.main_engine.energy_per_op.get(label)
+        prior = (
+            f"prior at {d.chips.process_nm[0]:g} nm, {_from(row)}, x {priors['delivery']['value']:g} for operand delivery"
+            if row
+            else "no prior"
+        )
+        yield (
+            f"one {label} op",
+            _energy_text(d.energies.op[:, 0, p], _cited(own, chip.sources) if own else prior, "J/op"),
+        )
+    technology = chip.dram.technology if chip.dram else None
+    found = dram_prior(technology)
+    own_dram = chip.dram.access_energy if chip.dram else None
+    prior = (
+        f"prior {found[0]}, {_from(found[1])}"
+        if found
+        else f"no figure and no prior for {technology or 'an unknown technology'}"
+    )
+    yield (
+        "one byte of external memory",
+        _energy_text(d.energies.dram[:, 0], _cited(own_dram, chip.sources) if own_dram else prior, "J/byte"),
+    )
+    level = last_on_chip(chip)
+    own_sram = level.access_energy if level else None
+    prior = f"prior at {d.chips.process_nm[0]:g} nm, {_from(priors['on_chip'])}"
+    yield (
+        "one byte on chip",
+        _energy_text(d.energies.sram[:, 0], _cited(own_sram, chip.sources) if own_sram else prior, "J/byte"),
+    )
+
+
+def _energy_text(joules: np.ndarray[tuple[int], np.dtype[np.float64]], source: str, unit: str) -> str:
+    if np.isnan(joules[0]):
+        return f"unknown: {source}"
+    value, low, high = (f"{j * 1e12:.4g}" for j in joules[: len(EDGES)])
+    return f"{value} p{unit} [{low} .. {high}]: {source}"
+
+
+def _power(cost: Cost, _: str) -> tuple[Section, ...]:
+    d = cost.detail
+    cap, tdp = float(d.chips.cap[0]), float(d.chips.tdp[0])
+    lines = [
+        ("source", cost.power_source or "unknown: neither energy nor a cap is known"),
+        ("energy per inference", str(cost.energy)),
+        ("latency", str(cost.latency)),
+        (f"cap of mode {d.accelerator.mode or '(none)'}", show(cap, "W")),
+        ("TDP", show(tdp, "W")),
+    ]
+    return (
+        Section("Energy per inference times rate, inferences without a pause; else the cap", tuple(lines)),
+    )
+
+
+def _memory(cost: Cost, _: str) -> tuple[Section, ...]:
+    k = cost.detail.kernels
+    lines = (
+        ("weights as stored", show(float(k.weights_bytes[0]), "byte")),
+        ("live activations at their peak", show(float(k.peak_activation_bytes[0]), "byte")),
+        ("memory of the chip", show(float(cost.detail.chips.dram_capacity[0]), "byte")),
+    )
+    return (Section("Parts, over the lowered order", lines),)
+
+
+def _stated(cost: Cost, what: str) -> tuple[Section, ...]:
+    chip = cost.detail.accelerator
+    figure = {"area": chip.die_area, "price": chip.price}[what]
+    return (
+        Section(
+            "Stated by the chip's file", ((f"{what} [{GRID_UNITS[what]}]", _cited(figure, chip.sources)),)
+        ),
+    )
+
+
+def _from(row: Mapping[str, object]) -> str:
+    names = row["source"]
+    return f"{' + '.join(names) if isinstance(names, list) else names}{f' ({note})' if (note := row.get('note')) else ''}"
+
+
+def _cited(figure: Sourced | None, sources: Mapping[str, str]) -> str:
+    """A figure with its range, note and source spelt out."""
+    if figure is None:
+        return "unknown"
+    note = f"; {figure.note}" if figure.note else ""
+    return f"{figure}: {sources.get(figure.source, figure.source)}{note}"

@@ -1,0 +1,193 @@
+"""All networks on all chips in one go: chunks of kernels, then sums over each network. No loop over operators or chips."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final, TYPE_CHECKING
+
+import numpy as np
+
+from hw_models.cost.adjust import Adjustment
+from hw_models.cost.arrays import ACTIONS, Feasibility, FloatArray, GridQuantity, Kernels, Terms
+from hw_models.cost.chips import Chips
+from hw_models.cost.combine import kernel_seconds
+from hw_models.cost.energy import Counts, Energies, energy, fidelity_codes, power
+from hw_models.cost.roofline import FLASH, HOST
+
+if TYPE_CHECKING:
+    from hw_models.cost.models import CostModel
+    from numpy.typing import NDArray
+    from collections.abc import Iterator
+
+CHUNK_CELLS: Final = 400_000
+"""Kernels x chips worked on at once: about 100 MB of arrays."""
+
+DRAM_BYTE: Final = ACTIONS.index("dram_byte")
+DISTINCT: Final = (
+    "cls",
+    "dims",
+    "kind",
+    "math",
+    "vector_math",
+    "macs",
+    "vector_ops",
+    "weight_bytes",
+    "read_bytes",
+)
+DISTINCT_MORE: Final = ("write_bytes", "reuse_bytes", "out_elements")
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """Chips made ready for a model: unknown vector rates filled by the class, class constants as arrays."""
+
+    model: CostModel
+    chips: Chips
+    adjustment: Adjustment | None
+
+    @classmethod
+    def of(cls, chips: Chips, model: CostModel, lowering: str) -> Prepared:
+        """For one way of lowering."""
+        if model.priors is None:
+            return cls(model, chips, None)
+        constants = model.priors.for_chips(chips, lowering)
+        filled = chips.with_vector_prior(np.array([c.vector_per_mac for c in constants]))
+        return cls(model, filled, Adjustment.of(filled, constants))
+
+    def terms(self, kernels: Kernels) -> Terms:
+        """Terms of the kernels on the chips, stretched by the class constants."""
+        terms = self.model.provider.terms(kernels, self.chips)
+        if self.adjustment is None:
+            return terms
+        return replace(terms, seconds=self.adjustment.apply(terms.seconds, kernels))
+
+
+def chunks(kernels: Kernels, n_chips: int) -> Iterator[tuple[slice, Kernels]]:
+    """Slices of the distinct kernels, and those kernels alone; their index lists are those of the whole and mean nothing."""
+    step = max(1, CHUNK_CELLS // max(1, n_chips))
+    for start in range(0, kernels.n_distinct, step):
+        part = slice(start, start + step)
+        yield (
+            part,
+            replace(kernels, **{name: getattr(kernels, name)[part] for name in (*DISTINCT, *DISTINCT_MORE)}),
+        )
+
+
+def latency_and_traffic(
+    kernels: Kernels, prepared: Prepared
+) -> tuple[FloatArray, FloatArray, NDArray[np.int8]]:
+    """(W, C) seconds of one inference, bytes of outer traffic, worst feasibility code of the kernels.
+
+    Kernels of a network run one after the other: no overlap between them is assumed.
+    """
+    shape = (kernels.n_networks, len(prepared.chips))
+    counts = kernels.counts.tocsc()
+    seconds, traffic = np.zeros(shape), np.zeros(shape)
+    worst = np.zeros(shape, np.int8)
+    for part, rows in chunks(kernels, len(prepared.chips)):
+        terms = prepared.terms(rows)
+        runs = counts[:, part]
+        seconds += runs @ kernel_seconds(terms.seconds, prepared.model.overlap)
+        traffic += runs @ terms.actions[..., DRAM_BYTE]
+        for code in np.unique(terms.feasibility):
+            if code != Feasibility.OK:
+                hit = (runs @ (terms.feasibility == code).astype(np.float64)) > 0
+                worst = np.where(hit, np.maximum(worst, code), worst).astype(np.int8)
+    return seconds, traffic, worst
+
+
+def evaluate(
+    kernels: Kernels, chips: Chips, model: CostModel
+) -> tuple[dict[str, GridQuantity], NDArray[np.int8], NDArray[np.str_]]:
+    """Every quantity (W, C) of `CostGrid`, the feasibility and where the power is from.
+
+    The chips' own ranges enter the interval by costing each chip that has one again at either end.
+    """
+    lowering = kernels.lowering[0] if kernels.lowering else "compiled"
+    latency, traffic, worst = _latency(kernels, chips, model, lowering)
+    worst = np.where(~fits(kernels, chips) & (worst == Feasibility.OK), Feasibility.CAPACITY, worst).astype(
+        np.int8
+    )
+    counts = Counts.of(kernels, traffic)
+    joules = energy(counts, Energies.of(chips), latency.value)
+    watts, source = power(joules, latency, chips)
+    shape = latency.value.shape
+    quantities = {
+        "latency": latency,
+        "energy": joules,
+        "power": watts,
+        "peak_memory": _exact(
+            np.broadcast_to((kernels.peak_activation_bytes + kernels.weights_bytes)[:, None], shape)
+        ),
+        "area": _exact(np.broadcast_to(chips.area, shape)),
+        "price": _exact(np.broadcast_to(chips.price, shape)),
+    }
+    return quantities, worst, source
+
+
+def room(chips: Chips) -> tuple[FloatArray, FloatArray]:
+    """(C,) bytes of the outer memory, and of the on-chip memory where live activations must stay; inf where unknown.
+
+    Live activations must stay on the chip where the outer memory is flash or a host's behind a link.
+    """
+    outer = np.nan_to_num(chips.dram_capacity, nan=np.inf)
+    inner = np.nan_to_num(
+        np.where(np.isin(chips.outer_kind, (FLASH, HOST)), chips.sram_capacity, np.nan), nan=np.inf
+    )
+    return outer, inner
+
+
+def fits(kernels: Kernels, chips: Chips) -> NDArray[np.bool_]:
+    """(W, C) whether weights and live activations have room where they must be."""
+    outer, inner = room(chips)
+    alive, weights = kernels.peak_activation_bytes[:, None], kernels.weights_bytes[:, None]
+    stored = weights + np.where(np.isinf(inner), alive, 0.0)
+    fit: NDArray[np.bool_] = (stored <= outer) & (alive <= inner)
+    return fit
+
+
+def _latency(
+    kernels: Kernels, chips: Chips, model: CostModel, lowering: str
+) -> tuple[GridQuantity, FloatArray, NDArray[np.int8]]:
+    """Latency with its interval, outer traffic (W, C), worst feasibility code of the kernels (W, C)."""
+    slow, fast = (Chips.of(chips.accelerators, edge=edge) for edge in ("low", "high"))
+    ranged = np.flatnonzero(_differ(chips, slow) | _differ(chips, fast))
+    n, r = len(chips), len(ranged)
+    prepared = Prepared.of(chips.followed_by(slow.take(ranged), fast.take(ranged)), model, lowering)
+    seconds, traffic, worst = latency_and_traffic(kernels, prepared)
+    worst = worst[:, :n]
+    value = np.where(np.isfinite(seconds[:, :n]) & (worst != Feasibility.UNKNOWN), seconds[:, :n], np.nan)
+    up, down = np.zeros_like(value), np.zeros_like(value)
+    with np.errstate(invalid="ignore"):
+        up[:, ranged] = np.log(seconds[:, n : n + r] / value[:, ranged])
+        down[:, ranged] = np.log(seconds[:, n + r :] / value[:, ranged])
+    if prepared.adjustment is None:
+        return (
+            GridQuantity(
+                value, value * np.exp(down), np.full_like(value, np.nan), fidelity_codes(value, up < 0)
+            ),
+            traffic[:, :n],
+            worst,
+        )
+    low = value * np.exp(-np.hypot(down, np.log(prepared.adjustment.low[:n])))
+    high = value * np.exp(np.hypot(up, np.log(prepared.adjustment.high[:n])))
+    uses_vector = (kernels.counts @ kernels.vector_ops) > 0
+    prior = uses_vector[:, None] & prepared.chips.vector_is_prior[None, :n]
+    return GridQuantity(value, low, high, fidelity_codes(value, prior)), traffic[:, :n], worst
+
+
+def _differ(chips: Chips, other: Chips) -> NDArray[np.bool_]:
+    """(C,) whether any figure that latency depends on differs."""
+    rates = ("mac_peak", "vector_peak", "dram_bandwidth", "sram_capacity", "sram_bandwidth", "issue")
+    pairs = (
+        (getattr(chips, f).reshape(len(chips), -1), getattr(other, f).reshape(len(chips), -1)) for f in rates
+    )
+    differ: NDArray[np.bool_] = np.any(
+        [(~np.isclose(a, b, rtol=1e-12, equal_nan=True)).any(axis=1) for a, b in pairs], axis=0
+    )
+    return differ
+
+
+def _exact(value: FloatArray) -> GridQuantity:
+    """A figure without an interval of its own: counted from the lowered order, or stated by the chip's file."""
+    return GridQuantity(value, value, value, fidelity_codes(value, np.zeros(value.shape, np.bool_)))
