@@ -16,6 +16,7 @@ from search_spaces.candidate import Candidate
 if TYPE_CHECKING:
     from hw_models.cost.base import Cost
     from hw_models.spec.accelerator import Accelerator
+    from hw_models.spec.quantities import Sourced
     from hw_models.workload.graph import Workload
     from search_spaces.product import Product
 
@@ -59,7 +60,7 @@ class Evaluation:
         network, chip, precision: names for tables.
         cost: latency, energy, power, peak memory, area, price in SI units, each with interval and fidelity.
         error: top-1 error in per cent; one end of the interval is None where only the other can be told.
-        facts: counted, not estimated: `params_m` (1e6), `macs_g` (1e9).
+        facts: counted or stated, not estimated: `params_m` (1e6), `macs_g` (1e9), `rated_power_w` where a rating is known.
         batch: images of one inference.
         rate_hz: images per second that the application asks for; None: as many as the chip can.
         bound: the resource that takes most of the latency.
@@ -202,7 +203,7 @@ class CostEvaluator:
             empty,
             cost=_point_cost(cost),
             error=rating.error,
-            facts={"params_m": workload.params / 1e6, "macs_g": workload.macs / 1e9},
+            facts={"params_m": workload.params / 1e6, "macs_g": workload.macs / 1e9, **_rating(chip)},
             bound=bound_of(cost) if state == "ok" else "",
             unmodelled_share=workload.unmodelled_share()["bytes"],
             state=state,
@@ -214,6 +215,17 @@ class CostEvaluator:
         if network not in self._workloads:
             self._workloads[network] = self.space.networks.workload(network)
         return self._workloads[network]
+
+
+def rated_power(chip: Accelerator) -> Sourced | None:
+    """What the chip is held to [W]: the cap of the power mode in force, without one the TDP; None: neither is known."""
+    cap = chip.power_mode.cap if chip.power_mode is not None else None
+    return cap if cap is not None else chip.tdp
+
+
+def _rating(chip: Accelerator) -> dict[str, float]:
+    rating = rated_power(chip)
+    return {} if rating is None else {"rated_power_w": rating.value}
 
 
 def _state(cost: Cost) -> State:

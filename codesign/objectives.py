@@ -315,6 +315,12 @@ def _energy_power(e: Evaluation) -> Estimate:
     return Estimate(energy.value * per_image, ends[0], ends[1], energy.fidelity, "W")
 
 
+def _rated_power(e: Evaluation) -> Estimate:
+    """What the chip is held to, idle and static power included, which modelled energy knows nothing of."""
+    watts = e.facts.get("rated_power_w")
+    return Estimate.unknown("W") if watts is None else Estimate(watts, watts, watts, "stated", "W")
+
+
 def _throughput(e: Evaluation) -> Estimate:
     t = e.cost.latency
     if not t.value:
@@ -374,6 +380,15 @@ def _catalogue() -> dict[str, Objective]:
             1.0,
             "Power",
             f"a lower rate_hz, a lower power mode, or {smaller}",
+        ),
+        Objective(
+            "rated_power_w",
+            "min",
+            _rated_power,
+            "W",
+            1.0,
+            "Rated power",
+            "a lower power mode or a smaller chip",
         ),
         Objective("peak_memory_mb", "min", lambda e: e.cost.peak_memory, "MB", 1e-6, "Peak memory", smaller),
         Objective("params_m", "min", _fact("params_m"), "1e6", 1.0, "Parameters", smaller),
