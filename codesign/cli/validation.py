@@ -1,0 +1,117 @@
+"""`codesign validate`: predicted against measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from hw_models.validation import Score, Validation
+    from hw_models.validation.join import Progress
+    from hw_models.workload.graph import Workload
+
+MAX_REASONS = 12
+"""Reasons for skipped rows that are shown one by one, most frequent first."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add `validate`."""
+    app.command()(validate)
+
+
+def validate(
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Directory with files such as timm_throughput.csv, devices.csv, device_names.csv."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the scores as a JSON list.")] = False,
+    dataset: Annotated[list[str] | None, typer.Option(help="Only this data set; may be repeated.")] = None,
+    device: Annotated[list[str] | None, typer.Option(help="Only this device; may be repeated.")] = None,
+    max_rows: Annotated[
+        int | None, typer.Option(min=1, help="At most so many rows of each device and mode, evenly spread.")
+    ] = None,
+) -> None:
+    """Compare predictions with measurements, next to the best naive predictor.
+
+    Errors are fractions of the measured quantity; `mape` is without any free scale, `mape_scaled` after one.
+    """
+    from codesign.cli.output import print_table
+    from hw_models.validation import validate as compare
+
+    with _progress() as progress:
+        result = compare(
+            data, resolver=_timm, datasets=dataset, devices=device, max_rows=max_rows, progress=progress
+        )
+    if as_json:
+        print_table(result.rows, as_json=True)
+    else:
+        print_table([_short(score) for score in result.scores], title="predicted against measured")
+    _tell_skipped(result)
+
+
+def _timm(model: str, img_size: int | None, reparameterize: bool) -> Workload:
+    """A network by its timm name."""
+    from search_spaces.vision.timm_models import timm_workload
+
+    return timm_workload(model, img_size, reparameterize=reparameterize)
+
+
+def _short(score: Score) -> dict[str, object]:
+    """The columns that fit on a screen, naive figures beside ours."""
+    return {
+        "device": score.device,
+        "mode": score.mode,
+        "n": score.n,
+        "skipped": score.n_skipped,
+        "tau": score.kendall_tau,
+        "naive tau": score.naive_kendall_tau,
+        "mape 1 scale": score.mape_scaled,
+        "naive mape 1 scale": score.naive_mape_scaled,
+        "mape": score.mape,
+        "median": score.median_ape,
+        "p90": score.p90_ape,
+        "bias": score.bias,
+        "in 90 %": score.coverage_90,
+        "width": score.width_90,
+        "fidelity": score.fidelity,
+    }
+
+
+def _tell_skipped(result: Validation) -> None:
+    """On stderr, why rows were not compared."""
+    counts = result.skipped.groupby("reason")["n"].sum().sort_values(ascending=False, kind="stable")
+    if len(counts):
+        typer.echo(f"{int(counts.sum())} rows were not compared:", err=True)
+    for reason, n in counts.head(MAX_REASONS).items():
+        typer.echo(f"  {int(n):6d}  {reason}", err=True)
+    if len(counts) > MAX_REASONS:
+        rest = counts.iloc[MAX_REASONS:]
+        typer.echo(f"  {int(rest.sum()):6d}  {len(rest)} further reasons", err=True)
+    if result.not_read:
+        typer.echo(f"no reader yet for: {', '.join(result.not_read)}", err=True)
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    """A bar on stderr, shown to a person alone."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("reading", total=None)
+
+        def show(done: int, total: int, what: str) -> None:
+            bar.update(task, completed=done, total=total, description=what)
+
+        yield show

@@ -1,0 +1,1 @@
+"""Measurements: one table for all of them, the devices they name, and the sets that are known."""

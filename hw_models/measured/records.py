@@ -1,0 +1,305 @@
+"""One table of measurements, whoever took them: strict on the way in, pandas out, versioned on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from typing_extensions import override
+
+from hw_models.errors import FileError, Finding, InputError, StorageError, did_you_mean, nearest, sentence
+from hw_models.measured.schema import BY_NAME, COLUMNS, PERCENTILES, PROVENANCE, RECORDS_FORMAT, Column
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+UNIT_SLIP: Final = 1.25
+"""Largest ratio between batch / throughput and the mean time of a step that is no change of unit."""
+
+FORMAT_KEY: Final = "codesign_records_format"
+"""Where the version stands: metadata of a parquet file, first line of a csv file."""
+
+
+@dataclass(frozen=True, eq=False)
+class Records:
+    """Measurements that passed every check, and those that did not with the reason.
+
+    Rows that differ in time alone are repeats: all of them stay, none is averaged.
+
+    Attributes:
+        set_aside: refused rows: `file, row, column, reason`.
+    """
+
+    _frame: pd.DataFrame
+    set_aside: pd.DataFrame
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """A copy of the table, with the columns of `schema.COLUMNS` in their order."""
+        return self._frame.copy()
+
+    def __len__(self) -> int:
+        return len(self._frame)
+
+    @override
+    def __repr__(self) -> str:
+        return (
+            f"Records({len(self)} rows, {self._frame['device'].nunique()} devices, "
+            f"{self._frame['network'].nunique()} networks, {len(self.set_aside)} rows set aside)"
+        )
+
+    def _repr_html_(self) -> str:
+        return f"<p>{self!r}</p>{self._frame.head(10).dropna(axis=1, how='all').to_html(index=False)}"
+
+    @classmethod
+    def from_frame(cls, frame: pd.DataFrame, *, file: str = "<frame>", strict: bool = False) -> Records:
+        """Check a table with the columns of `schema.COLUMNS`; optional ones may be missing.
+
+        Args:
+            frame: one row per measurement; cells may be text or numbers.
+            file: name that messages give to rows without one of their own.
+            strict: refuse the whole table where a row is wrong, instead of setting that row aside.
+
+        Raises:
+            FileError: on an unknown or missing column; where `strict`, on every wrong row.
+        """
+        _check_columns(frame, file)
+        typed, findings = _typed(frame, file)
+        findings += _contradictions(typed)
+        findings += _duplicates(typed, {index for index, _, _ in findings})
+        if strict and findings:
+            raise FileError([_finding(typed, *f) for f in findings])
+        bad = sorted({index for index, _, _ in findings})
+        kept = typed.drop(index=bad).reset_index(drop=True)
+        return cls(kept, _set_aside(typed, findings))
+
+    def of_devices(self, names: Sequence[str]) -> Records:
+        """The rows of some devices, and of what was set aside theirs."""
+        kept = self._frame[self._frame["device"].isin(names)].reset_index(drop=True)
+        return Records(kept, self.set_aside[self.set_aside["device"].isin(names)].reset_index(drop=True))
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write the table, with its format version in the first line; compressed if the name ends in `.gz`.
+
+        Raises:
+            StorageError: where the file cannot be written.
+        """
+        text = f"# {FORMAT_KEY}={RECORDS_FORMAT}\n" + self._frame.to_csv(index=False)
+        try:
+            if Path(path).suffix == ".gz":
+                import gzip
+
+                Path(path).write_bytes(gzip.compress(text.encode(), mtime=0))
+            else:
+                Path(path).write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise StorageError(f"{path}: the records could not be written: {error.strerror}") from error
+
+    def to_parquet(self, path: str | Path) -> None:
+        """Write the table, with its format version in the file's metadata.
+
+        Raises:
+            StorageError: where the file cannot be written.
+        """
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        table = pa.Table.from_pandas(self._frame, preserve_index=False)
+        metadata = {**(table.schema.metadata or {}), FORMAT_KEY.encode(): str(RECORDS_FORMAT).encode()}
+        try:
+            parquet.write_table(table.replace_schema_metadata(metadata), path)
+        except OSError as error:
+            raise StorageError(f"{path}: the records could not be written: {error.strerror}") from error
+
+    @classmethod
+    def read(cls, path: str | Path, *, strict: bool = False) -> Records:
+        """Read what `to_csv` or `to_parquet` wrote.
+
+        Raises:
+            FileError: where the file is missing, unreadable, empty, or of another version.
+        """
+        from hw_models.measured.tables import read_table
+
+        table = read_table(Path(path))
+        found = table.notes.get(FORMAT_KEY)
+        if found != str(RECORDS_FORMAT):
+            given = "no format version" if found is None else f"format version {found}"
+            expected = f"expected {FORMAT_KEY}={RECORDS_FORMAT}"
+            message = sentence(
+                f"{given} found", expected, "a table of your own goes through Records.from_frame"
+            )
+            raise FileError.at(path, message, line=1)
+        return cls.from_frame(table.frame, file=str(path), strict=strict)
+
+
+def concat(parts: Sequence[Records]) -> Records:
+    """All rows of several tables, checked again: a row that two of them share is kept once."""
+    import pandas as pd
+
+    if not parts:
+        raise InputError("no records given, expected at least one table")
+    joined = Records.from_frame(pd.concat([p.frame for p in parts], ignore_index=True))
+    aside = pd.concat([*(p.set_aside for p in parts), joined.set_aside], ignore_index=True)
+    return Records(joined.frame, aside)
+
+
+_Problem = tuple[int, str, str]
+"""Index of a row, its column, and what is wrong."""
+
+
+def _check_columns(frame: pd.DataFrame, file: str) -> None:
+    names = [str(c) for c in frame.columns]
+    known = list(BY_NAME)
+    findings = [
+        Finding(file, 1, n, sentence("unknown column", did_you_mean(nearest(n, known))))
+        for n in names
+        if n not in BY_NAME
+    ]
+    findings += [
+        Finding(file, 1, c.name, sentence("column is missing", c.meaning))
+        for c in COLUMNS
+        if c.required and c.name not in names
+    ]
+    if findings:
+        raise FileError(findings)
+
+
+def _typed(frame: pd.DataFrame, file: str) -> tuple[pd.DataFrame, list[_Problem]]:
+    """The table with every column in its place and type, and each cell that its column cannot hold."""
+    import pandas as pd
+
+    columns: dict[str, pd.Series] = {}
+    problems: list[_Problem] = []
+    plain = frame.reset_index(drop=True)
+    for column in COLUMNS:
+        given = (
+            plain[column.name] if column.name in plain else pd.Series(np.nan, index=plain.index, dtype=object)
+        )
+        if column.name == "file":
+            given = given.fillna(file)
+        if column.name == "row":
+            given = given.where(given.notna(), plain.index + 2)
+        if column.numeric:
+            columns[column.name], wrong = numbers(given, column)
+        else:
+            columns[column.name], wrong = texts(given, column)
+        problems += [(index, column.name, reason) for index, reason in wrong.items()]
+    return pd.DataFrame(columns), problems
+
+
+def texts(given: pd.Series, column: Column) -> tuple[pd.Series, Mapping[int, str]]:
+    """Cells as text, empty ones missing; and what is wrong by row index."""
+    import pandas as pd
+
+    text = given.astype("object").where(given.notna(), None)
+    text = pd.Series(
+        [None if v is None or str(v).strip() == "" else str(v).strip() for v in text],
+        given.index,
+        dtype="str",
+    )
+    missing = text.index[text.isna() & column.required]
+    return text, {int(i): f"is missing; {column.meaning}" for i in missing}
+
+
+def numbers(given: pd.Series, column: Column) -> tuple[pd.Series, Mapping[int, str]]:
+    """Cells as float64, empty ones NaN; and what is wrong by row index."""
+    import pandas as pd
+
+    text = given.astype("object")
+    empty = given.isna() | (text.map(lambda v: isinstance(v, str) and not v.strip()))
+    value = pd.to_numeric(text.mask(empty), errors="coerce").astype("float64")
+    wrong: dict[int, str] = {}
+    if column.required:
+        wrong |= {int(i): f"is missing; {column.meaning}" for i in value.index[empty]}
+    unit = f" in {_unit(column.name)}" if _unit(column.name) else ""
+    for i in value.index[~empty & ~np.isfinite(value)]:
+        wrong[int(i)] = f"'{text[i]}' given, expected a plain number{unit}"
+    for i in value.index[(value < 0) | ((value == 0) & column.positive)]:
+        expected = "more than 0" if column.positive else "0 or more"
+        wrong[int(i)] = f"{value[i]:g} given, expected {expected}"
+    if column.holds in ("count", "flag"):
+        for i in value.index[np.isfinite(value) & (value != np.floor(value))]:
+            wrong[int(i)] = f"{value[i]:g} given, expected a whole number"
+    if column.holds == "flag":
+        for i in value.index[value > 1]:
+            wrong[int(i)] = f"{value[i]:g} given, expected 0 or 1"
+    return value, wrong
+
+
+def _unit(name: str) -> str:
+    """Unit that a column's name ends in, in words; empty for a rate or a pure number."""
+    suffix = "" if name.endswith("_per_s") else name.rsplit("_", 1)[-1]
+    return {"s": "seconds", "j": "joules", "hz": "hertz", "ms": "milliseconds"}.get(suffix, "")
+
+
+def _contradictions(table: pd.DataFrame) -> list[_Problem]:
+    """Rows whose own figures cannot all be true: nothing measured, falling percentiles, two units."""
+    problems: list[_Problem] = []
+    nothing = table[["network", "operator"]].isna().all(axis=1)
+    problems += [
+        (int(i), "network", "neither a network nor an operator is named") for i in table.index[nothing]
+    ]
+    untimed = table[["mean_s", *PERCENTILES, "throughput_per_s", "energy_j"]].isna().all(axis=1)
+    problems += [
+        (int(i), "mean_s", "neither a time, a rate nor an energy is given") for i in table.index[untimed]
+    ]
+    times = table[list(PERCENTILES)].to_numpy()
+    for left in range(len(PERCENTILES)):
+        for right in range(left + 1, len(PERCENTILES)):
+            falls = times[:, left] > times[:, right]
+            reason = f"is less than {PERCENTILES[left]}: mixed units or swapped columns"
+            problems += [(int(i), PERCENTILES[right], reason) for i in table.index[falls]]
+    ratio = table["throughput_per_s"] * table["mean_s"] / table["batch"]
+    for i in table.index[(ratio > UNIT_SLIP) | (ratio < 1 / UNIT_SLIP)]:
+        reason = (
+            f"batch / throughput and the time of a step differ by a factor of {ratio[i]:.4g}: mixed units"
+        )
+        problems.append((int(i), "mean_s", reason))
+    return problems
+
+
+def _duplicates(table: pd.DataFrame, already: set[int]) -> list[_Problem]:
+    """Rows that repeat an earlier one in everything that was measured: the same measurement twice."""
+    content = table.drop(columns=list(PROVENANCE)).drop(index=list(already))
+    shared = content[content.duplicated(keep=False)]
+    problems = []
+    for indices in shared.groupby(list(shared.columns), dropna=False, sort=False).indices.values():
+        first, *others = (int(i) for i in shared.index[indices])
+        for i in others:
+            file, row = _place(table, first)
+            place = f"row {row}" if file == _place(table, i)[0] else f"row {row} of {file}"
+            problems.append((i, "", f"exact duplicate of {place}"))
+    return sorted(problems)
+
+
+def _finding(table: pd.DataFrame, index: int, column: str, reason: str) -> Finding:
+    return Finding(*_place(table, index), column, reason)
+
+
+def _place(table: pd.DataFrame, index: int) -> tuple[str, int]:
+    """File and row that a row was read from."""
+    return str(table["file"].loc[index]), int(table["row"].loc[index])
+
+
+def _set_aside(table: pd.DataFrame, problems: Sequence[_Problem]) -> pd.DataFrame:
+    """One line per wrong cell; the rows of one measurement stand together."""
+    import pandas as pd
+
+    ordered = sorted(problems, key=lambda p: p[0])
+    rows = [
+        (
+            table.loc[i, "file"],
+            table.loc[i, "row"],
+            table.loc[i, "dataset"],
+            table.loc[i, "device"],
+            table.loc[i, "mode"],
+            c,
+            r,
+        )
+        for i, c, r in ordered
+    ]
+    frame = pd.DataFrame(rows, columns=["file", "row", "dataset", "device", "mode", "column", "reason"])
+    return frame.astype({"row": "float64"})

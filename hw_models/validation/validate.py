@@ -1,0 +1,156 @@
+"""Predicted against measured: join, predict, score; one row per data set, device and mode."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import override
+
+from hw_models.errors import UnknownNameError
+from hw_models.measured.loaders import DATASETS, load
+from hw_models.validation.join import Group, Name, Progress, Resolver, count_reasons, group_names, join
+from hw_models.validation.naive import naive_throughput, published_counts
+from hw_models.validation.predict import Prediction, predict
+from hw_models.validation.score import Score, errors_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from hw_models.measured.records import Records
+
+
+@dataclass(frozen=True, eq=False)
+class Validation:
+    """Scores, with the rows behind them.
+
+    Attributes:
+        scores: one per data set, device and mode.
+        points: one row per comparison: its record, `measured, predicted, low, high` in the unit of the file.
+        skipped: `dataset, device, mode, reason, n` of the rows that were not compared.
+        not_read: files of the directory whose sets have no reader.
+    """
+
+    scores: tuple[Score, ...]
+    points: pd.DataFrame
+    skipped: pd.DataFrame
+    not_read: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The scores as plain data."""
+        return [score.as_dict() for score in self.scores]
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per score."""
+        import pandas as pd
+
+        return pd.DataFrame(self.rows, columns=list(Score.__dataclass_fields__))
+
+    @override
+    def __repr__(self) -> str:
+        n, left = sum(s.n for s in self.scores), sum(s.n_skipped for s in self.scores)
+        return f"Validation({len(self.scores)} device modes, {n} rows compared, {left} skipped)"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{self!r}</p>{self.to_frame().to_html(index=False)}"
+
+
+def validate(
+    data: str | Path | None = None,
+    *,
+    resolver: Resolver,
+    datasets: Sequence[str] | None = None,
+    devices: Sequence[str] | None = None,
+    max_rows: int | None = None,
+    progress: Progress | None = None,
+) -> Validation:
+    """Predict every measured row that can be predicted, and score the predictions.
+
+    Args:
+        data: directory with files of the known names; None: the rows that ship.
+        resolver: finds a network by the name that the file gives it.
+        datasets: names of the sets wanted; None: all.
+        devices: devices wanted, as the files name them; None: all.
+        max_rows: of each device and mode at most so many rows, spread evenly; the others count as skipped.
+        progress: told what is done, of how much, and what is being done.
+
+    Raises:
+        InputError: a directory, set or device that is not there.
+        FileError: a file that cannot be read as what its name says.
+    """
+    import pandas as pd
+
+    measured = load(data, datasets=datasets)
+    scores: list[Score] = []
+    points: list[pd.DataFrame] = []
+    skipped: list[pd.DataFrame] = []
+    for records in _only(measured.records, devices).values():
+        joined = join(records, measured.devices, resolver, max_rows=max_rows, progress=progress)
+        predicted = _predict_all(joined.groups, progress)
+        left = count_reasons(joined.skipped, *(p.not_predicted for p in predicted.values()))
+        scores += _scores(records, predicted, left)
+        points += [p.points for p in predicted.values()]
+        skipped.append(left)
+    return Validation(
+        scores=tuple(scores),
+        points=pd.concat(points, ignore_index=True) if points else pd.DataFrame(),
+        skipped=pd.concat(skipped, ignore_index=True),
+        not_read=measured.not_read,
+    )
+
+
+def _only(records: Mapping[str, Records], devices: Sequence[str] | None) -> dict[str, Records]:
+    """The rows of the wanted devices; sets that have none are left out."""
+    if devices is None:
+        return dict(records)
+    known = sorted({str(d) for r in records.values() for d in r.frame["device"].unique()})
+    for name in devices:
+        if name not in known:
+            raise UnknownNameError("device", name, known, f"measured here: {', '.join(known)}")
+    some = {name: r.of_devices(devices) for name, r in records.items()}
+    return {name: r for name, r in some.items() if len(r)}
+
+
+def _predict_all(groups: Sequence[Group], progress: Progress | None) -> dict[Name, Prediction]:
+    """What the model says about each group, by data set, device and mode."""
+    predicted: dict[Name, Prediction] = {}
+    done, total = 0, sum(len(g.rows) for g in groups)
+    for group in groups:
+        if progress:
+            progress(done, total, f"rows: {group.device} {group.mode}")
+        predicted[group.name] = predict(group)
+        done += len(group.rows)
+    if progress and total:
+        progress(total, total, "rows")
+    return predicted
+
+
+def _scores(records: Records, predicted: Mapping[Name, Prediction], skipped: pd.DataFrame) -> Iterator[Score]:
+    """One score for every data set, device and mode that has a row, compared or not."""
+    counts = published_counts(records.frame)
+    left = skipped.groupby(["dataset", "device", "mode"], sort=False)["n"].sum()
+    for name in dict.fromkeys([*group_names(records.frame), *left.index]):
+        dataset = DATASETS[name[0]]
+        score = Score(
+            dataset=dataset.name,
+            truth=dataset.truth,
+            device=name[1],
+            mode=name[2],
+            quantity=dataset.quantity,
+            n_skipped=int(left.get(name, 0)),
+        )
+        prediction = predicted.get(name)
+        if prediction is not None and len(prediction.points):
+            rows = counts.loc[prediction.points.index]
+            naive = naive_throughput(rows, prediction.group.chip, prediction.group.precision)
+            score = replace(
+                score,
+                n=len(prediction.points),
+                fidelity=prediction.fidelity,
+                fitted_on=prediction.fitted_on,
+                **errors_of(prediction.points, naive),
+            )
+        yield score
