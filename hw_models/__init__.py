@@ -1,4 +1,4 @@
-"""What a chip makes of a network: workloads, chips, costs. Names load what they need when they are first used."""
+"""What a chip makes of a network: workloads, chips, costs. Names load what they need when first used."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ Chip = Annotated[str, typer.Option("--chip", help="Chip that ships, NAME or NAME
 Precision = Annotated[
     str | None,
     typer.Option(
-        help="fp32, fp16, bf16, int8, ...; default: the first of fp16, int8, fp32 that the chip has a peak for."
+        help="fp32, fp16, bf16, int8, ...; default: the first of fp16, int8, fp32 that the chip has."
     ),
 ]
 Batch = Annotated[
@@ -89,7 +89,7 @@ def explain_command(
     shape: Shape = None,
     as_json: Json = False,
 ) -> None:
-    """Why a quantity is what it is: bound, counts, formula with its numbers, sources, sensitivities, what is left out."""
+    """Why a quantity is what it is: bound, counts, formula, sources, sensitivities, what is left out."""
     from codesign.cli.output import print_json
 
     (cost,) = _costs(
@@ -138,7 +138,8 @@ def _costs(network: str, chips: list[str], mode: str | None, shape: str | None, 
 
 
 def _title(cost: Cost) -> str:
-    return f"{cost.network} on {cost.chip}: {cost.precision}, batch {cost.batch}, lowering {cost.lowering}, model {cost.model}"
+    setting = f"{cost.precision}, batch {cost.batch}, lowering {cost.lowering}, model {cost.model}"
+    return f"{cost.network} on {cost.chip}: {setting}"
 
 
 def _rows(cost: Cost) -> list[dict[str, str]]:
@@ -160,7 +161,7 @@ def _rows(cost: Cost) -> list[dict[str, str]]:
 
 
 def _record(cost: Cost) -> dict[str, Any]:
-    """One cost for a machine: SI values with the unit in the key, every choice that was made, what is left out."""
+    """One cost for a machine: SI values with the unit in the key, the choices made, what is left out."""
     from hw_models.cost.arrays import GRID_UNITS
     from hw_models.cost.frame import bound_of
 

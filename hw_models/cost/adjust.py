@@ -1,11 +1,11 @@
-"""Class constants: what engines of a kind achieve of their public peaks, and the interval that goes with that."""
+"""Class constants: what engines of a kind achieve of their public peaks, and with which interval."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any, Final, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -35,7 +35,7 @@ CLOCK_EXPONENT: Final = 0.82
 
 @dataclass(frozen=True)
 class ClassConstants:
-    """Efficiencies of one kind of engine under one way of lowering; fractions of the public figures, at most 1.
+    """Efficiencies of one kind of engine under one lowering: fractions of the public figures, at most 1.
 
     Attributes:
         compute: by group of kernel classes, of the MAC peak (depthwise on a GPU: of the vector rate).
@@ -167,7 +167,7 @@ class Adjustment:
 
 
 def power_capped_clock(chips: Chips) -> FloatArray:
-    """(C,) sustained over rated clock of a GPU whose board power is small for its lanes; 1 elsewhere or where unknown.
+    """(C,) sustained over rated clock of a GPU with little power for its lanes; 1 elsewhere or where unknown.
 
     min(1, (TDP / FP32 rate) / (5.4 pJ x (node / 5 nm) ** 1.37)) ** 0.82: below that power for each FP32
     operation the clock falls under a matrix load. A power mode brings its own clock, so the chip's TDP

@@ -1,4 +1,4 @@
-"""The load-bearing arrays of the one path to a cost: `Kernels`, `Terms`, `CostGrid`. Fields, dtypes and units.
+"""The load-bearing arrays of the one path to a cost, `Kernels`, `Terms`, `CostGrid`: fields, dtypes, units.
 
 K kernel instances (all networks, execution order), U distinct kernel shapes, W networks, C chips, R
 resources.
@@ -16,6 +16,7 @@ from typing_extensions import override
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
     import pandas as pd
     from scipy import sparse
 
@@ -82,7 +83,7 @@ FIDELITY_LABELS: Final = np.array([*(f.label for f in Fidelity), ""], object)
 """Label of each fidelity code; the last one answers to `UNKNOWN_FIDELITY`."""
 
 RESOURCES: Final = ("mac", "vector", "dram", "sram", "issue")
-"""Axis R of `Terms.seconds`: MAC array, vector unit, external memory, innermost shared on-chip memory, fixed cost."""
+"""Axis R of `Terms.seconds`: MAC units, vector unit, external memory, outermost on-chip memory, fixed cost."""
 
 ACTIONS: Final = ("mac", "vector_op", "dram_byte", "sram_byte")
 """What is counted for energy, in this order."""
@@ -103,7 +104,7 @@ UNKNOWN_FIDELITY: Final = -1
 
 @dataclass(frozen=True, eq=False)
 class Kernels:
-    """What really runs: one row per distinct kernel shape, and the index lists that give them back to networks.
+    """What really runs: a row per distinct kernel shape, and the index lists that give them back to networks.
 
     Attributes:
         cls: (U,) `KernelClass` codes.
@@ -174,10 +175,9 @@ class Kernels:
         """(W, U) how often each network runs each distinct kernel; sparse."""
         from scipy import sparse
 
-        times = np.ones(self.n_instances)
-        matrix = sparse.csr_array(
-            (times, self.index, self.network_ptr), shape=(self.n_networks, self.n_distinct)
-        )
+        times, shape = np.ones(self.n_instances), (self.n_networks, self.n_distinct)
+        # scipy shares the arrays it is given, and summing duplicates sorts them in place
+        matrix = sparse.csr_array((times, self.index.copy(), self.network_ptr.copy()), shape=shape)
         matrix.sum_duplicates()
         return matrix
 
@@ -215,7 +215,7 @@ class Terms:
 
 @dataclass(frozen=True, eq=False)
 class GridQuantity:
-    """One quantity over networks x chips: value and 90 % interval in SI units, NaN where unknown; fidelity codes."""
+    """One quantity over networks x chips: value and 90 % interval in SI, NaN where unknown; fidelity codes."""
 
     value: FloatArray
     low: FloatArray
@@ -258,7 +258,7 @@ class CostGrid:
         )
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per (network, chip): every quantity with its interval and fidelity, units in the column names."""
+        """One row per (network, chip): quantities with interval and fidelity, units in the column names."""
         import pandas as pd
 
         n_networks, n_chips = self.feasibility.shape

@@ -1,4 +1,4 @@
-"""What a cost is: `Estimate`, one number with its interval and fidelity, and the seams a cost model is assembled from."""
+"""What a cost is: `Estimate`, a number with interval and fidelity; `Cost`; the seam of a cost model."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from hw_models.cost.arrays import GRID_UNITS, UNKNOWN_FIDELITY, Feasibility, Fid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
     import pandas as pd
 
     from hw_models.cost.adjust import ClassConstants
@@ -99,7 +100,7 @@ class Estimate:
 
 
 class TermsProvider(Protocol):
-    """A way to the terms of kernels on chips: the plug-in seam of a cost model. Pure: no I/O, no globals, no torch."""
+    """A way to the terms of kernels on chips: the plug-in seam of a cost model. Pure: no I/O, no globals."""
 
     contract: ClassVar[int]
 
@@ -165,7 +166,7 @@ class Cost:
         return kernel_frame(self)
 
     def explain(self, what: str = "latency") -> Explanation:
-        """Why a quantity is what it is: bound, counts, formula with its numbers, sources, sensitivities, omissions.
+        """Why a quantity is what it is: bound, counts, formula, sources, sensitivities, omissions.
 
         Raises:
             UnknownNameError: `what` is not one of the quantities.
@@ -176,7 +177,8 @@ class Cost:
 
     @override
     def __repr__(self) -> str:
-        head = f"Cost({self.network} on {self.chip}, {self.precision}, batch {self.batch}, {self.lowering}, {self.model}"
+        setting = f"{self.precision}, batch {self.batch}, {self.lowering}, {self.model}"
+        head = f"Cost({self.network} on {self.chip}, {setting}"
         power = f"{show(self.power.value, 'W')} {self.power_source}".rstrip()
         told = f"latency {self.latency}, energy {show(self.energy.value, 'J')}, power {power}"
         return f"{head}: {told}{'' if self.feasibility == Feasibility.OK else '; ' + self.reason})"

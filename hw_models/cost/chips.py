@@ -11,9 +11,11 @@ from hw_models.errors import NotCostableError
 from hw_models.workload.op import OpKind, Precision
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-    from hw_models.cost.arrays import FloatArray
     from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from hw_models.cost.arrays import FloatArray
     from hw_models.spec.accelerator import Accelerator, Engine, Memory
     from hw_models.spec.quantities import Sourced
 
@@ -30,7 +32,7 @@ STORAGE_ONLY: Final[Mapping[Precision, tuple[Precision, ...]]] = {
     Precision.W8A16: (Precision.FP16, Precision.INT16),
     Precision.W4A16: (Precision.FP16, Precision.INT16),
 }
-"""Schemes that narrow the weights alone: unless the chip states a peak of their own, they run at their activations' format."""
+"""Schemes that narrow the weights alone: without a peak of their own they run at their activations' format."""
 
 DEFAULT_PRECISIONS: Final = ("fp16", "int8", "fp32")
 """What a chip is costed at when no precision is asked for: the first of these that it has a peak for."""
@@ -87,7 +89,7 @@ class Chips:
 
     @classmethod
     def of(cls, accelerators: Iterable[Accelerator], *, edge: Edge = "value") -> Chips:
-        """Arrays of the chips' figures; `edge` takes the low or high end of every range their sources leave."""
+        """Arrays of the chips' figures; `edge`: take the low or high end of the ranges their sources leave."""
         chips = tuple(accelerators)
 
         def column(read: Callable[[Accelerator], Sourced | None]) -> FloatArray:
@@ -149,7 +151,7 @@ class Chips:
         return Chips(**joined)
 
     def with_vector_prior(self, per_mac: FloatArray) -> Chips:
-        """Where no vector rate is known, `per_mac` (C,) times the best MAC peak stands in for it, and is marked."""
+        """Where no vector rate is known, `per_mac` (C,) times the best MAC peak stands in, and is marked."""
         best = np.fmax.reduce(self.mac_peak, axis=1, initial=np.nan) if len(self) else np.zeros(0)
         missing = np.array([not row.any() for row in np.isfinite(self.vector_peak)], np.bool_)
         filled = np.where(missing[:, None], (per_mac * best)[:, None], self.vector_peak)
@@ -162,7 +164,7 @@ class Chips:
 
 
 def default_precision(accelerator: Accelerator) -> str:
-    """The precision a chip is costed at when none is asked for: the first of fp16, int8, fp32 that it has a peak for.
+    """What a chip is costed at when no precision is asked for: the first of fp16, int8, fp32 with a peak.
 
     Raises:
         NotCostableError: the chip has a peak for none of them.
@@ -179,14 +181,14 @@ def default_precision(accelerator: Accelerator) -> str:
 
 
 def vector_peak(engine: Engine) -> Mapping[str, Sourced]:
-    """Rates of the vector unit; of a GPU or CPU that states none, its FP32 peak: CUDA cores and SIMD lanes are what runs FP32."""
+    """Rates of the vector unit; of a GPU or CPU that states none its FP32 peak, since those lanes run FP32."""
     if not engine.vector_peak and engine.kind in {"gpu", "cpu"} and "fp32" in engine.peak:
         return {"fp32": engine.peak["fp32"]}
     return engine.vector_peak
 
 
 def last_on_chip(accelerator: Accelerator) -> Memory | None:
-    """The outermost on-chip memory, through which all traffic of a kernel goes: a shared one, else the main engine's own."""
+    """The outermost on-chip memory, which all traffic goes through: a shared one, else the main engine's own."""
     for levels in (accelerator.memory, accelerator.main_engine.memory):
         inside = [m for m in levels if not m.off_chip]
         if inside:
@@ -214,7 +216,7 @@ def _storage_only(table: FloatArray) -> FloatArray:
 
 
 def _narrower_at_wide_rate(table: FloatArray) -> FloatArray:
-    """A lane takes any narrower element: where a rate is not stated, that of the fastest stated format stands, FP32 first."""
+    """A lane takes any element: where a format's rate is not stated that of FP32, else the fastest, stands."""
     base = table[:, Precision.FP32]
     if table.size:
         base = np.where(np.isnan(base), np.fmax.reduce(table, axis=1), base)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from hw_models.cost.roofline import DRAM, ISSUE, MAC, SRAM, VECTOR
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hw_models.cost.arrays import FloatArray

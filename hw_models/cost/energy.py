@@ -1,4 +1,4 @@
-"""Energy and power: counts times energies, from the chip's own figures or else from priors for its process node."""
+"""Energy and power: counts times energies, the chip's own figures or else priors for its process node."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any, Final, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -15,8 +15,9 @@ from hw_models.cost.chips import N_PRECISIONS, Chips
 from hw_models.workload.op import Precision
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from collections.abc import Mapping
+
+    from numpy.typing import NDArray
 
 EDGES: Final = ("value", "low", "high")
 PJ: Final = 1e-12
@@ -34,7 +35,7 @@ def energy_priors() -> Mapping[str, Any]:
 
 
 def at_node(picojoules: tuple[float, float], process_nm: FloatArray) -> FloatArray:
-    """(3, C) value, low, high in J of a figure given at two nodes, at other nodes; NaN outside the range of validity.
+    """(3, C) value, low, high in J of a figure given at two nodes, at other nodes; NaN where not valid.
 
     A power law through the two nodes. Below the finer node the value is the power law's, and the interval
     reaches up to that node's own figure, since voltage no longer falls as it did. Source: Horowitz 2014 and
@@ -51,7 +52,7 @@ def at_node(picojoules: tuple[float, float], process_nm: FloatArray) -> FloatArr
 
 
 def dram_prior(technology: str | None) -> tuple[str, Mapping[str, Any]] | None:
-    """Name and row of the prior for a memory technology: the longest name that it starts with; None where there is none."""
+    """Name and row of a memory technology's prior, the longest name it starts with; None where there is none."""
     table: Mapping[str, Mapping[str, Any]] = energy_priors()["dram"]
     plain = re.sub(r"[^a-z0-9]", "", (technology or "").lower())
     names = sorted((n for n in table if plain.startswith(n)), key=len)
@@ -60,7 +61,7 @@ def dram_prior(technology: str | None) -> tuple[str, Mapping[str, Any]] | None:
 
 @dataclass(frozen=True, eq=False)
 class Energies:
-    """Energies of the actions on C chips; axis 0 of each is (value, low, high), NaN where there is no figure and no prior.
+    """Energies of the actions on C chips; axis 0 is (value, low, high); NaN: neither figure nor prior.
 
     Attributes:
         op: (3, C, P) J for one op of the MAC units or the vector unit (1 MAC = 2 ops).
@@ -120,7 +121,7 @@ def _sram_prior(chips: Chips) -> FloatArray:
 
 @dataclass(frozen=True, eq=False)
 class Counts:
-    """Actions of W networks: ops of the MAC units and the vector unit by precision (W, P); bytes (W,) and (W, C)."""
+    """Actions of W networks: ops of MAC units and vector unit by precision (W, P); bytes (W,) and (W, C)."""
 
     mac_ops: FloatArray
     vector_ops: FloatArray
@@ -129,7 +130,7 @@ class Counts:
 
     @classmethod
     def of(cls, kernels: Kernels, dram_bytes: FloatArray) -> Counts:
-        """Sums over the kernels of each network; `dram_bytes` (W, C) depends on what the chip keeps inside."""
+        """Sums over the kernels of each network; `dram_bytes` (W, C) depend on what a chip keeps inside."""
         counts = kernels.counts
         by_math = np.zeros((2, kernels.n_distinct, N_PRECISIONS))
         rows = np.arange(kernels.n_distinct)
@@ -139,7 +140,7 @@ class Counts:
 
 
 def energy_parts(counts: Counts, energies: Energies, latency: FloatArray) -> dict[str, FloatArray]:
-    """(3, W, C) J of each part: "mac", "vector", "dram", "sram", "idle"; NaN where a figure is missing that is needed.
+    """(3, W, C) J of "mac", "vector", "dram", "sram", "idle"; NaN where a figure that is needed is missing.
 
     Idle power is drawn for the whole of the latency; where it is unknown the part is 0 by leaving it out,
     which `not_modelled` says.

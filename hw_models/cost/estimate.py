@@ -18,19 +18,20 @@ from hw_models.cost.base import Cost, Detail, Estimate, show
 from hw_models.cost.chips import Chips, default_precision
 from hw_models.cost.combine import shares
 from hw_models.cost.energy import Counts, Energies
-from hw_models.cost.grid import DRAM_BYTE, Prepared, evaluate, room
+from hw_models.cost.grid import DRAM_BYTE, Prepared, evaluate
 from hw_models.cost.models import CostModel, cost_model
+from hw_models.cost.notes import not_modelled_of, reason_of, warnings_of
 from hw_models.errors import InputError, NotCostableError, UnknownNameError
-from hw_models.workload.op import OpKind, Precision
+from hw_models.workload.op import Precision
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
     from hw_models.cost.frame import Comparison
     from hw_models.spec.accelerator import Accelerator
     from hw_models.workload.graph import Workload
 
 DEFAULT_LOWERING: Final = "compiled"
-WARN_SHARE: Final = 0.05
 UNITS: Final = {
     "latency": "s",
     "energy": "J",
@@ -88,7 +89,7 @@ def estimate_many(
     model: str | CostModel = "roofline",
     lowering: str | None = None,
 ) -> CostGrid:
-    """Costs of all networks on all chips as arrays. What cannot be told is NaN, with a feasibility code, and no error.
+    """Costs of all networks on all chips as arrays; what cannot be told is NaN, with a feasibility code.
 
     Args:
         workloads: the networks.
@@ -195,7 +196,7 @@ def _precisions(
 
 
 def _default_or_any(accelerator: Accelerator) -> str:
-    """The default; of a chip without one, a precision it cannot run either, so that its cells are unknown, not an error."""
+    """The default; of a chip without one fp16, which it has not either: its cells are then unknown."""
     try:
         return default_precision(accelerator)
     except NotCostableError:
@@ -284,7 +285,7 @@ def _cost(
     )
     code = Feasibility(int(grid.feasibility[0, 0]))
     estimates = {name: Estimate.at(grid.quantities[name], 0, 0, UNITS[name]) for name in GRID_UNITS}
-    reason = _reason(code, accelerator, kernels, chips)
+    reason = reason_of(code, accelerator, kernels, chips)
     return Cost(
         network=grid.networks[0],
         chip=grid.chips[0],
@@ -296,79 +297,7 @@ def _cost(
         feasibility=code,
         reason=reason,
         power_source=str(grid.power_source[0, 0]),
-        warnings=_warnings(workload, estimates, reason, detail),
-        not_modelled=_not_modelled(workload, accelerator, detail),
+        warnings=warnings_of(workload, estimates, reason, detail),
+        not_modelled=not_modelled_of(workload, accelerator, detail),
         detail=detail,
     )
-
-
-def _reason(code: Feasibility, accelerator: Accelerator, kernels: Kernels, chips: Chips) -> str:
-    """In words, with the figures, why a network cannot run; "" where it can."""
-    if code == Feasibility.PRECISION:
-        lacking = sorted(
-            {Precision(p).label for p in kernels.math[kernels.macs > 0] if np.isnan(chips.mac_peak[0, p])}
-        )
-        return f"no known peak at {', '.join(lacking)}; known: {', '.join(accelerator.precisions)}"
-    if code == Feasibility.OPERATOR:
-        refused = sorted({OpKind(k).label for k in kernels.kind if not chips.runs[0, k]})
-        return f"{accelerator.main_engine.name} does not run {', '.join(refused)} and no fallback does"
-    if code == Feasibility.CAPACITY:
-        outer, inner = (float(r[0]) for r in room(chips))
-        alive, weights = float(kernels.peak_activation_bytes[0]), float(kernels.weights_bytes[0])
-        if alive > inner:
-            return (
-                f"{show(alive, 'byte')} of live activations do not fit the {show(inner, 'byte')} on the chip"
-            )
-        return f"{show(alive + weights, 'byte')} of weights and live activations do not fit the {show(outer, 'byte')} of memory"
-    return ""
-
-
-def _warnings(
-    workload: Workload, estimates: dict[str, Estimate], reason: str, detail: Detail
-) -> tuple[str, ...]:
-    """What must be known before the numbers are used."""
-    found = [reason] if reason else []
-    unmodelled = workload.unmodelled_share()
-    if max(unmodelled.values()) > WARN_SHARE:
-        found.append(
-            f"{unmodelled['bytes']:.0%} of the bytes and {unmodelled['output_elements']:.0%} of the output elements are in "
-            f"operators without a rule: their time is at most hinted at by their bytes"
-        )
-    joules, seconds, cap = estimates["energy"].value, estimates["latency"].value, estimates["power"].value
-    if joules is not None and seconds is not None and cap is not None and joules / seconds > cap * (1 + 1e-9):
-        found.append(
-            f"modelled power {show(joules / seconds, 'W')} is above the cap of {show(cap, 'W')}: the cap is reported, and the "
-            f"slower clock that keeps it is not in the latency"
-        )
-    if bool(detail.chips.vector_is_prior[0]) and estimates["latency"].is_known:
-        found.append(
-            "the rate of the vector unit is unknown; a class figure stands in for it, so latency is a prior"
-        )
-    return tuple(found)
-
-
-def _not_modelled(workload: Workload, accelerator: Accelerator, detail: Detail) -> tuple[str, ...]:
-    """What no number of the cost includes."""
-    chips = detail.chips
-    out = []
-    unmodelled = workload.unmodelled_share()
-    if unmodelled["bytes"] > 0:
-        out.append(
-            f"operators without a rule: {unmodelled['bytes']:.2%} of bytes (their bytes are counted, their work is not)"
-        )
-    if np.isnan(chips.sram_capacity[0]):
-        out.append(
-            "what the on-chip memory keeps between kernels: its capacity is unknown, every byte goes to external memory"
-        )
-    if np.isnan(chips.sram_bandwidth[0]):
-        out.append("time of the on-chip memory: its bandwidth is unknown")
-    if np.isnan(chips.vector_peak[0]).all():
-        out.append("time of the vector unit: its rate is unknown")
-    if np.isnan(chips.idle[0]):
-        out.append("idle and leakage power: unknown")
-    if len(accelerator.engines) > 1:
-        out.append(
-            f"all engines but {accelerator.main_engine.name}: {', '.join(e.name for e in accelerator.engines[1:])}"
-        )
-    out += ["padding to the MAC array, tiling, overlap of kernels", "host work before and after the network"]
-    return (*out, *accelerator.left_out)

@@ -1,4 +1,4 @@
-"""Why a quantity of a cost is what it is: bound, counts, formula with its numbers, sources, sensitivities, omissions."""
+"""Why a quantity of a cost is what it is: bound, counts, formula, sources, sensitivities, omissions."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from hw_models.workload.op import Precision
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
     from hw_models.spec.quantities import Sourced
 
 SLOWEST: Final = 5
@@ -91,12 +92,14 @@ def explain(cost: Cost, what: str = "latency") -> Explanation:
     if what not in sections:
         raise UnknownNameError("quantity", what, sections, f"known: {', '.join(sections)}")
     estimate = cost.quantities[what]
-    setting = f"{cost.network} on {cost.chip}, {cost.precision}, batch {cost.batch}, lowering {cost.lowering}, model {cost.model}"
+    setting = f"{cost.precision}, batch {cost.batch}, lowering {cost.lowering}, model {cost.model}"
     found = sections[what](cost, what)
     warnings = Section("Warnings", tuple(("", w) for w in cost.warnings))
     omitted = Section("Not modelled", tuple(("", line) for line in cost.not_modelled))
     kept = tuple(s for s in (*found, warnings, omitted) if s.lines)
-    return Explanation(what, f"{what.replace('_', ' ')} {estimate} of {setting}", kept)
+    return Explanation(
+        what, f"{what.replace('_', ' ')} {estimate} of {cost.network} on {cost.chip}, {setting}", kept
+    )
 
 
 def _latency(cost: Cost, _: str) -> tuple[Section, ...]:
@@ -136,7 +139,7 @@ def _counts(cost: Cost) -> Iterator[tuple[str, str]]:
 
 
 def _formulas(cost: Cost) -> Iterator[tuple[str, str]]:
-    """Totals over the peak; the quotient of the two times is the efficiency in force, averaged over the kernels."""
+    """Totals over the peak; the quotient of the two times is the mean efficiency in force."""
     d, k = cost.detail, cost.detail.kernels
     alone = (k.counts @ np.nan_to_num(d.seconds))[0]
     amounts = (
@@ -157,7 +160,7 @@ def _formulas(cost: Cost) -> Iterator[tuple[str, str]]:
     if np.isfinite(d.seconds[:, 1]).all():
         yield (
             "vector",
-            f"{show(float(d.counts.vector_ops.sum()), 'op')} and depthwise MACs of a GPU: {show(float(alone[1]), 's')}",
+            f"{show(float(d.counts.vector_ops.sum()), 'op')}, a GPU's depthwise too: {show(float(alone[1]), 's')}",
         )
     issue = float(d.seconds[0, 4]) if len(d.seconds) else 0.0
     yield "issue", f"{k.n_instances} kernels x {show(issue, 's')} = {show(float(alone[4]), 's')}"
@@ -177,7 +180,7 @@ def _figures(cost: Cost) -> Iterator[tuple[str, str]]:
         rate = float(np.nanmax(d.chips.vector_peak[0]))
         yield (
             "vector rate",
-            f"{show(rate, 'op/s')}: prior, {d.constants.vector_per_mac} x best MAC peak ({d.constants.source})",
+            f"{show(rate, 'op/s')}: prior, {d.constants.vector_per_mac} x best MAC peak",
         )
     if memory:
         yield f"bandwidth of {memory.technology or memory.name}", _cited(memory.bandwidth, chip.sources)
@@ -205,7 +208,7 @@ def _slowest(cost: Cost) -> Iterator[tuple[str, str]]:
     for row in frame.itertuples():
         yield (
             str(row.name),
-            f"{row.time_us:.4g} us ({row.time_share:.1%}), bound by {row.bound}, utilisation {row.utilisation:.1%}",
+            f"{row.time_us:.4g} us, {row.time_share:.1%}, bound by {row.bound}, utilisation {row.utilisation:.1%}",
         )
 
 
@@ -315,7 +318,8 @@ def _stated(cost: Cost, what: str) -> tuple[Section, ...]:
 
 def _from(row: Mapping[str, object]) -> str:
     names = row["source"]
-    return f"{' + '.join(names) if isinstance(names, list) else names}{f' ({note})' if (note := row.get('note')) else ''}"
+    told = " + ".join(names) if isinstance(names, list) else str(names)
+    return f"{told} ({row['note']})" if row.get("note") else told
 
 
 def _cited(figure: Sourced | None, sources: Mapping[str, str]) -> str:

@@ -76,9 +76,11 @@ def cost_html(cost: Cost) -> str:
         f"<td>{show(e.low, e.unit)} .. {show(e.high, e.unit)}</td><td>{e.fidelity}</td></tr>"
         for name, e in cost.quantities.items()
     )
-    head = f"{cost.network} on {cost.chip}: {cost.precision}, batch {cost.batch}, {cost.lowering}, {cost.model}, bound by {bound_of(cost)}"
+    setting = f"{cost.precision}, batch {cost.batch}, {cost.lowering}, {cost.model}"
+    head = f"{cost.network} on {cost.chip}: {setting}, bound by {bound_of(cost)}"
     notes = "".join(f"<li>{escape(w)}</li>" for w in cost.warnings)
-    table = f"<table><caption>{escape(head)}</caption><tr><th></th><th>value</th><th>90 %</th><th>fidelity</th></tr>{rows}</table>"
+    titles = "<tr><th></th><th>value</th><th>90 %</th><th>fidelity</th></tr>"
+    table = f"<table><caption>{escape(head)}</caption>{titles}{rows}</table>"
     return f"{table}{f'<ul>{notes}</ul>' if notes else ''}"
 
 

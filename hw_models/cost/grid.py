@@ -1,9 +1,9 @@
-"""All networks on all chips in one go: chunks of kernels, then sums over each network. No loop over operators or chips."""
+"""All networks on all chips in one go: chunks of kernels, then sums over each network."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Final, TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -15,9 +15,11 @@ from hw_models.cost.energy import Counts, Energies, energy, fidelity_codes, powe
 from hw_models.cost.roofline import FLASH, HOST
 
 if TYPE_CHECKING:
-    from hw_models.cost.models import CostModel
-    from numpy.typing import NDArray
     from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from hw_models.cost.models import CostModel
 
 CHUNK_CELLS: Final = 400_000
 """Kernels x chips worked on at once: about 100 MB of arrays."""
@@ -63,7 +65,7 @@ class Prepared:
 
 
 def chunks(kernels: Kernels, n_chips: int) -> Iterator[tuple[slice, Kernels]]:
-    """Slices of the distinct kernels, and those kernels alone; their index lists are those of the whole and mean nothing."""
+    """Slices of the distinct kernels, and those kernels alone; their index lists stay those of the whole."""
     step = max(1, CHUNK_CELLS // max(1, n_chips))
     for start in range(0, kernels.n_distinct, step):
         part = slice(start, start + step)
@@ -126,7 +128,7 @@ def evaluate(
 
 
 def room(chips: Chips) -> tuple[FloatArray, FloatArray]:
-    """(C,) bytes of the outer memory, and of the on-chip memory where live activations must stay; inf where unknown.
+    """(C,) bytes of the outer memory, and of on-chip memory for live activations; inf where unknown or free.
 
     Live activations must stay on the chip where the outer memory is flash or a host's behind a link.
     """
@@ -189,5 +191,5 @@ def _differ(chips: Chips, other: Chips) -> NDArray[np.bool_]:
 
 
 def _exact(value: FloatArray) -> GridQuantity:
-    """A figure without an interval of its own: counted from the lowered order, or stated by the chip's file."""
+    """A figure without an interval: counted from the lowered order, or stated by the chip's file."""
     return GridQuantity(value, value, value, fidelity_codes(value, np.zeros(value.shape, np.bool_)))

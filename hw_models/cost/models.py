@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from hw_models.cost.adjust import ClassPriors, class_priors
 from hw_models.cost.roofline import Roofline
@@ -31,7 +31,7 @@ class CostModel:
 
 
 MODELS: Final = ("roofline", "roofline_bound")
-"""`roofline`: roofline terms, class constants, interval. `roofline_bound`: the bare roofline, which nothing can beat."""
+"""`roofline`: roofline terms, class constants, interval. `roofline_bound`: the bare roofline, a lower bound."""
 
 
 def cost_model(name: str | CostModel) -> CostModel:

@@ -21,6 +21,7 @@ from hw_models.cost.chips import ENGINE_KINDS, OUTER_KINDS, Chips
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
     from hw_models.spec.accelerator import Accelerator
 
 GPU: Final = ENGINE_KINDS.index("gpu")
@@ -31,7 +32,7 @@ MAC, VECTOR, DRAM, SRAM, ISSUE = range(len(RESOURCES))
 
 
 def smooth_miss(reuse_bytes: FloatArray, capacity: FloatArray) -> FloatArray:
-    """(U, C) share of a kernel's activation bytes that crosses to the outer memory; 1 where either figure is unknown.
+    """(U, C) share of a kernel's activation bytes that goes to DRAM; 1 where either figure is unknown.
 
     1 - 0.8 x^2 / (1 + x^2) with x = 0.59 capacity / reuse distance. Source: fitted on timm throughput of RTX
     3090 and 4090 (L2 of 6 and 72 MB); it drops no more than 80 % of the bytes.
@@ -42,7 +43,7 @@ def smooth_miss(reuse_bytes: FloatArray, capacity: FloatArray) -> FloatArray:
 
 
 def least_miss(reuse_bytes: FloatArray, capacity: FloatArray) -> FloatArray:
-    """(U, C) least such share that any policy can reach: of `reuse_bytes` touched meanwhile at most `capacity` can stay.
+    """(U, C) least such share of any policy: of `reuse_bytes` touched meanwhile at most `capacity` stay.
 
     Source: a memory that holds S of the D bytes between two uses saves at most S / D of them (Belady, IBM
         Syst. J. 1966).
@@ -53,7 +54,7 @@ def least_miss(reuse_bytes: FloatArray, capacity: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True)
 class Roofline:
-    """Bounds every kernel by arithmetic and by traffic after fusion (Williams, Waterman, Patterson, CACM 52(4), 2009).
+    """Bounds a kernel by arithmetic and by traffic after fusion (Williams, Waterman, Patterson, CACM 2009).
 
     MACs over the peak of the MAC units, vector operations over the vector rate, bytes over the bandwidth of
     the outer and of the last on-chip memory; a chip's own time to start a kernel. Padding and tiling are not
