@@ -1,61 +1,87 @@
-"""Control flow: a branch whose condition is known is walked in its place; what is not known stays an unmodelled row."""
+"""Control flow: a branch that can be decided is walked in its place; what cannot stays a row without a rule."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import numpy as np
-from onnx import GraphProto
 
 from hw_models.errors import TraceError
 from hw_models.workload.onnx_reader.node import Node, describe
 from hw_models.workload.onnx_reader.values import Value
 
 if TYPE_CHECKING:
+    from onnx import GraphProto
+
     from hw_models.workload.onnx_reader.walk import Scope, Walk
 
 
-def branch(walk: Walk, node: Node, scope: Scope) -> None:
-    """`If`: the branch that is taken is read as if it stood there; with an open condition the operator is unmodelled."""
-    condition = node.need(0)
-    graphs: dict[str, GraphProto] = {a.name: a.g for a in node.proto.attribute}
-    if condition.data is None:
-        _open_branch(walk, node, graphs, scope)
+def has_body(node: Node) -> bool:
+    """Whether an operator runs graphs of its own."""
+    return any(a.HasField("g") or a.graphs for a in node.proto.attribute)
+
+
+def control(walk: Walk, node: Node, scope: Scope) -> None:
+    """`If`, `Loop`, `Scan` and their like, in the scope around them."""
+    if node.op == "If":
+        _branch(walk, node, scope)
         return
-    taken = graphs["then_branch" if bool(np.asarray(condition.data).ravel()[0]) else "else_branch"]
-    inner = walk.graph(taken, scope)
-    for name, result in zip(node.proto.output, taken.output, strict=True):
+    node.outputs = walk.sizer.outputs(node, scope)
+    _without_rule(walk, node, scope, f"{describe(node.proto)} runs a body a number of times that is not read")
+
+
+def _branch(walk: Walk, node: Node, scope: Scope) -> None:
+    """`If`: the branch that is taken is read as if it stood there.
+
+    Where the condition is not known but only one branch accepts the sizes that were given, that one is taken, with a
+    note; where both do, nothing tells them apart and the operator stays without a rule.
+    """
+    condition = node.need(0)
+    graphs = {a.name: a.g for a in node.proto.attribute}
+    if condition.data is not None:
+        _inline(walk, node, graphs["then_branch" if np.asarray(condition.data).ravel()[0] else "else_branch"], scope)
+        return
+    outputs = {name: walk.sizes_only(graph, scope) for name, graph in graphs.items()}
+    fitting = [name for name, found in outputs.items() if found is not None]
+    if len(fitting) == 1:
+        walk.notes.append(f"{_undecided(node)}: only its {fitting[0]} accepts these sizes, so that one is read")
+        _inline(walk, node, graphs[fitting[0]], scope)
+        return
+    for position, name in enumerate(node.proto.output):
+        found = {(v.shape, v.elem_type) for values in outputs.values() if values and (v := values[position])}
+        stated = walk.sizer.stated(name)
+        if stated is None and len(found) != 1:
+            raise TraceError(
+                f"{_undecided(node)}, and its branches do not agree on the size of '{name}': {_advice(node)}, or state "
+                f"the size: --shape {name}=<d0>x<d1>x..."
+            )
+        shape, elem_type = next(iter(found), ((), 1))
+        value = Value(name, stated or shape, elem_type, batched=True, sources=condition.sources)
+        node.outputs.append(value)
+        scope[name] = value
+    _without_rule(walk, node, scope, f"{_undecided(node)}: {_advice(node)}")
+
+
+def _inline(walk: Walk, node: Node, graph: GraphProto, scope: Scope) -> None:
+    inner = walk.graph(graph, scope)
+    for name, result in zip(node.proto.output, graph.output, strict=True):
         scope[name] = inner[result.name]
 
 
-def _open_branch(walk: Walk, node: Node, graphs: dict[str, GraphProto], scope: Scope) -> None:
-    """One row without a rule, sized by what both branches agree on."""
-    both = [walk.sizes_only(graph, scope) for graph in graphs.values()]
-    for position, name in enumerate(node.proto.output):
-        found = {
-            (v.shape, v.elem_type) for outputs in both if outputs is not None and (v := outputs[position])
-        }
-        stated = walk.sizes.of(name)
-        if stated is not None and None not in stated:
-            shape, elem_type = tuple(d for d in stated if d is not None), next((e for _, e in found), 1)
-        elif len(found) == 1 and None not in both:
-            shape, elem_type = next(iter(found))
-        else:
-            raise TraceError(_undecided(node, name))
-        value = Value(name, shape, elem_type, batched=True)
-        node.outputs.append(value)
-        scope[name] = value
-    captured = {n: scope[n] for g in graphs.values() for inner in g.node for n in inner.input if n in scope}
-    node.inputs = [node.inputs[0], *(v for n, v in captured.items() if n != node.proto.input[0])]
-    walk.unknown(node, _advice(node))
+def _without_rule(walk: Walk, node: Node, scope: Scope, note: str) -> None:
+    """One row of kind UNKNOWN that reads whatever the bodies read from around them."""
+    captured = [n for a in node.proto.attribute if a.HasField("g") for inner in a.g.node for n in inner.input]
+    known = {v.name for v in node.data_inputs}
+    node.inputs += [scope[n] for n in dict.fromkeys(captured) if n in scope and n not in known]
+    walk.unknown(node, note)
+
+
+def _undecided(node: Node) -> str:
+    return f"{describe(node.proto)} chooses its branch at run time"
 
 
 def _advice(node: Node) -> str:
-    return (
-        f"{describe(node.proto)} chooses its branch by a value that only the running network knows; where an input decides, "
-        "give it: --constant NAME=VALUE"
-    )
-
-
-def _undecided(node: Node, name: str) -> str:
-    return f"{_advice(node)}; its branches do not agree on the size of '{name}', which --shape {name}=<d0>x<d1>x... would state"
+    """How to decide the condition, by the inputs that it depends on."""
+    inputs = sorted(node.need(0).sources)
+    flags = " ".join(f"--constant {name}=<value>" for name in inputs)
+    return f"give the value that decides it ({flags})" if inputs else "no input of the network decides it"

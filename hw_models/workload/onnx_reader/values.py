@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnx import TensorProto, TypeProto, helper, numpy_helper
 
 from hw_models.workload.op import Precision
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 KNOWN_VALUE_LIMIT: Final = 1 << 16
 """Elements up to which the value of a constant is kept; larger ones (weights) keep only their shape."""
@@ -69,6 +71,7 @@ class Value:
         constant: does not depend on what the network is given, so that no row computes it at run time.
         batched: its elements grow with the batch.
         stored_as: precision in which the file stores a constant that is de-quantised on the way to its user.
+        sources: inputs of the network that it depends on.
         index: position among the workload's tensors; None while no row uses it.
     """
 
@@ -79,6 +82,7 @@ class Value:
     constant: bool = False
     batched: bool = False
     stored_as: Precision | None = None
+    sources: frozenset[str] = frozenset()
     index: int | None = None
 
     @property
@@ -88,7 +92,7 @@ class Value:
 
     @property
     def precision(self) -> Precision:
-        """Number format in memory; a type of ONNX that we have no code for (text) counts as one byte an element."""
+        """Number format in memory; text, for which there is none, counts as one byte an element."""
         return self.stored_as or _PRECISION.get(self.elem_type, Precision.UINT8)
 
     @property
@@ -106,7 +110,7 @@ class Value:
 
 
 def from_tensor(tensor: TensorProto, name: str | None = None) -> Value:
-    """A constant stored in the file; values in external files stay unknown, their shape is enough for weights."""
+    """A constant stored in the file; of one in an external file only the shape is known, which is enough for weights."""
     value = Value(name or tensor.name, tuple(tensor.dims), tensor.data_type, constant=True)
     external = tensor.data_location == TensorProto.EXTERNAL
     if not external and value.elements <= KNOWN_VALUE_LIMIT:

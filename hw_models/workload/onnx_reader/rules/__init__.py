@@ -6,7 +6,7 @@ stage sees one vocabulary, whichever way a network came in.
 
 from hw_models.workload.onnx_reader.rules.attention import ATTENTION_RULES
 from hw_models.workload.onnx_reader.rules.contractions import CONTRACTION_RULES
-from hw_models.workload.onnx_reader.rules.contrib import CONTRIB_RULES, SHAPE_RULES, TWINS, twin_of
+from hw_models.workload.onnx_reader.rules.contrib import CONTRIB_RULES
 from hw_models.workload.onnx_reader.rules.movement import MOVEMENT_RULES
 from hw_models.workload.onnx_reader.rules.recurrent import RECURRENT_RULES
 from hw_models.workload.onnx_reader.rules.reductions import REDUCTION_RULES
@@ -22,4 +22,3 @@ RULES = {
     **CONTRIB_RULES,
 }
 
-__all__ = ["RULES", "SHAPE_RULES", "TWINS", "twin_of"]

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hw_models.workload.onnx_reader.values import Value
-    from hw_models.workload.onnx_reader.walk import Rule, ShapeRule, Walk
+    from hw_models.workload.onnx_reader.sizing import ShapeRule
+    from hw_models.workload.onnx_reader.walk import Rule, Walk
 
 Shapes = list[tuple[int, ...]]
 

@@ -14,7 +14,8 @@ from hw_models.workload.onnx_reader.values import Value
 from hw_models.workload.op import OpKind, Precision
 
 if TYPE_CHECKING:
-    from hw_models.workload.onnx_reader.walk import Rule, ShapeRule, Walk
+    from hw_models.workload.onnx_reader.sizing import ShapeRule
+    from hw_models.workload.onnx_reader.walk import Rule, Walk
 
 Shapes = list[tuple[int, ...]]
 
