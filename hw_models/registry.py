@@ -1,10 +1,12 @@
-"""Plug-ins by entry point: chips, cost models, importers. One that does not load stays visible, with its reason."""
+"""Plug-ins by entry point: chips, cost models, importers. One that does not load stays visible."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any, Final
 
 from hw_models.errors import InputError, UnknownNameError
@@ -34,7 +36,7 @@ class Plugin:
         return bool(self.error)
 
 
-@lru_cache(maxsize=None)
+@cache
 def plugins(group: str) -> tuple[Plugin, ...]:
     """Every entry point of `group`, loaded, sorted by name; a broken one carries its error.
 
@@ -73,8 +75,15 @@ def _load(group: str, entry: Any) -> Plugin:
     about = (group, entry.name, entry.value, package)
     try:
         loaded = entry.load()
-        if group == "codesign.chips" and callable(loaded):
-            loaded = loaded()
-    except Exception as error:  # noqa: BLE001 - whatever a stranger's code raises must not take the program down
+        if group == "codesign.chips":
+            loaded = _folder(loaded() if callable(loaded) else loaded)
+    except Exception as error:  # whatever a stranger's code raises must not end the program
         return Plugin(*about, error=f"{type(error).__name__}: {error}")
     return Plugin(*about, loaded=loaded)
+
+
+def _folder(given: Any) -> Path:
+    folder = Path(os.fspath(given))
+    if not folder.is_dir():
+        raise InputError(f"'{folder}' is not a folder; expected a folder of chip files")
+    return folder

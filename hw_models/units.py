@@ -1,14 +1,14 @@
 """Quantities as text at the border, plain SI floats inside: `parse("204.8 GB/s", "byte/s") == 204.8e9`.
 
-One MAC is two ops; `B` is a byte and `b` a bit; `k M G T` are powers of 1000 and `Ki Mi Gi Ti` of 1024. The units are
-pint's, in a registry of our own: pint's default one takes a bit for a pure number, so that 8 bit/s would pass as 8 Hz.
+One MAC is two ops; `B` is a byte and `b` a bit; `k M G T` are powers of 1000 and `Ki Mi Gi Ti` of 1024. The
+units are pint's, in a registry of our own: in pint's own a bit is a pure number, and 8 bit/s passes as 8 Hz.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Final
 
 from hw_models.errors import UnitError, did_you_mean, nearest, sentence
@@ -34,6 +34,9 @@ QUANTITIES: Final[dict[str, tuple[str, str]]] = {
 }
 """SI unit a field is kept in -> what it measures, and the unit people usually write it in."""
 
+BLANK: Final = "___"
+"""What stands for a number that is still to be filled in, in the template of `codesign chips new`."""
+
 _DEFINITIONS: Final = """
 femto- = 1e-15 = f-
 pico- = 1e-12 = p-
@@ -56,7 +59,7 @@ hour = 3600 * second = h
 metre = [length] = m = meter
 byte = [information] = B = bytes
 bit = 0.125 * byte = b = bits
-op = [operation] = op = ops = flop = flops_total = FLOP
+op = [operation] = op = ops = flop = FLOP = OP
 mac = 2 * op = mac = macs = MAC
 transfer = [transfer] = T = transfers
 joule = [energy] = J
@@ -69,28 +72,28 @@ USD = [money] = USD = dollar
 
 _NUMBER: Final = re.compile(r"\s*([+-]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(.*?)\s*")
 _POWER: Final = re.compile(r"(?<=[A-Za-z])([23])(?![\d\w])")
-_WRITTEN: Final = (
-    "TOPS GOPS TFLOPS GFLOPS TFLOP/s GFLOP/s TMAC/s GMAC/s Tmac/s op/s B kB MB GB TB KiB MiB GiB TiB byte byte/s kB/s MB/s GB/s "
-    "TB/s MiB/s GiB/s bit/s Mbit/s Gbit/s MT/s GT/s transfer/s kHz MHz GHz Hz mW W kW ns us ms s min h pJ nJ uJ mJ J pJ/op "
-    "fJ/op pJ/mac pJ/bit pJ/byte J/op J/byte nm um mm m nm2 um2 mm2 cm2 m2 USD"
-).split()
-_PREFIXES: Final = (
-    (1e15, "P"),
-    (1e12, "T"),
-    (1e9, "G"),
-    (1e6, "M"),
-    (1e3, "k"),
-    (1.0, ""),
-    (1e-3, "m"),
-    (1e-6, "u"),
-    (1e-9, "n"),
-    (1e-12, "p"),
-    (1e-15, "f"),
+_PREFIXES: Final = tuple(
+    zip((1e15, 1e12, 1e9, 1e6, 1e3, 1.0, 1e-3, 1e-6, 1e-9, 1e-12, 1e-15), "PTGMk munpf", strict=True)
 )
 _SHORT: Final = {"op/s": "OPS", "byte": "B", "byte/s": "B/s", "transfer/s": "T/s"}
+_USUAL: Final = {
+    "op/s": "op/s MOPS GOPS TOPS POPS MFLOPS GFLOPS TFLOPS GFLOP/s TFLOP/s GMAC/s TMAC/s Gmac/s Tmac/s",
+    "byte": "byte B kB MB GB TB KiB MiB GiB TiB bit Mbit Gbit",
+    "byte/s": "byte/s B/s kB/s MB/s GB/s TB/s MiB/s GiB/s bit/s Mbit/s Gbit/s",
+    "transfer/s": "transfer/s MT/s GT/s",
+    "Hz": "Hz kHz MHz GHz",
+    "W": "uW mW W kW",
+    "s": "ns us ms s min h",
+    "J": "pJ nJ uJ mJ J",
+    "J/op": "J/op fJ/op pJ/op pJ/mac pJ/MAC",
+    "J/byte": "J/byte pJ/byte nJ/byte pJ/bit",
+    "m": "nm um mm m",
+    "m2": "um2 mm2 cm2 m2",
+    "USD": "USD",
+}
 
 
-@lru_cache(maxsize=1)
+@cache
 def _registry() -> UnitRegistry[float]:
     """The registry, built on first use: importing pint costs 0.3 s, which `import hw_models` does not pay."""
     from pint import UnitRegistry
@@ -106,7 +109,7 @@ def _unit(text: str) -> PlainQuantity[float]:
     return _registry().parse_expression(_POWER.sub(r"**\1", text)).to_base_units()
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=8192)
 def parse(text: str, unit: str) -> float:
     """The quantity written in `text`, in the SI unit `unit`.
 
@@ -114,34 +117,41 @@ def parse(text: str, unit: str) -> float:
         text: number and unit, "204.8 GB/s".
         unit: a key of `QUANTITIES`.
 
+    Returns:
+        The magnitude in `unit`.
+
     Raises:
-        UnitError: no number, no unit, an unknown unit, or one of the wrong dimension; the message gives an example.
+        UnitError: no number, no unit, an unknown one, or the wrong dimension; with an example.
     """
+    if text.strip().startswith(BLANK):
+        raise UnitError(sentence(f"{text!r} is not filled in yet", f"expected {_expected(unit)}"))
     found = _NUMBER.fullmatch(text)
     if found is None:
         raise UnitError(sentence(f"{text!r} is not a quantity", f"expected {_expected(unit)}"))
-    number, written = float(found[1]), found[2]
-    if not written:
+    if not found[2]:
         raise UnitError(needs_unit(found[1], unit))
-    return number * _factor(written, unit)
+    factor, divisor = _ratio(found[2], unit)
+    # dividing by a power of ten is exact where multiplying by its inverse is not
+    return float(found[1]) / divisor if divisor > 1 else float(found[1]) * factor
 
 
 @lru_cache(maxsize=1024)
-def _factor(written: str, unit: str) -> float:
-    """How many `unit` one `written` is."""
+def _ratio(written: str, unit: str) -> tuple[float, float]:
+    """How many `unit` one `written` is; and the inverse, rounded where it is a whole number."""
     from pint.errors import PintError
 
     try:
         given = _unit(written)
     except (PintError, AttributeError, TypeError, ValueError, SyntaxError):
-        near = nearest(written, _WRITTEN)
-        raise UnitError(
-            sentence(f"unknown unit {written!r}", did_you_mean(near), f"expected {_expected(unit)}")
-        ) from None
+        near = did_you_mean(nearest(written, _USUAL[unit].split()))
+        raise UnitError(sentence(f"unknown unit {written!r}", near, f"expected {_expected(unit)}")) from None
     base = _unit(unit)
     if given.dimensionality != base.dimensionality:
         raise UnitError(sentence(f"{written!r} is of the wrong dimension", f"expected {_expected(unit)}"))
-    return given.magnitude / base.magnitude
+    factor = float(given.magnitude / base.magnitude)
+    inverse = 1.0 / factor
+    whole = float(round(inverse)) if inverse > 1 else 1.0
+    return factor, whole if math.isclose(whole, inverse, rel_tol=1e-12) else 1.0
 
 
 def needs_unit(number: object, unit: str) -> str:
@@ -156,21 +166,26 @@ def _expected(unit: str) -> str:
     return f"{meaning}, for example '512 {usual}'"
 
 
-def show(value: float, unit: str) -> str:
-    """For people: four digits and a decimal prefix, "204.8 GB/s"; areas in mm2 and lengths in nm."""
-    if unit == "m2":
-        return f"{value * 1e6:.4g} mm2"
-    if unit == "m":
-        return f"{value * 1e9:.4g} nm"
-    if unit in {"USD", ""}:
-        return f"{value:.6g} {unit}".rstrip()
+def show(value: float, unit: str, digits: int = 4) -> str:
+    """For people: few digits and a decimal prefix, "204.8 GB/s"; areas in mm2, lengths in nm."""
+    match unit:
+        case "m2":
+            return f"{value * 1e6:.{digits}g} mm2"
+        case "m":
+            return f"{value * 1e9:.{digits}g} nm"
+        case "USD" | "":
+            return f"{value:.{max(digits, 6)}g} {unit}".rstrip()
+    name = _SHORT.get(unit, unit)
     if value == 0 or not math.isfinite(value):
-        return f"{value:g} {_SHORT.get(unit, unit)}"
-    scale, prefix = next(((s, p) for s, p in _PREFIXES if abs(value) >= s * 0.9999995), _PREFIXES[-1])
-    return f"{value / scale:.4g} {prefix}{_SHORT.get(unit, unit)}"
+        return f"{value:g} {name}"
+    largest = (pair for pair in _PREFIXES if abs(value) >= pair[0] * (1 - 0.5 * 10**-digits))
+    scale, prefix = next(largest, _PREFIXES[-1])
+    return f"{value / scale:.{digits}g} {prefix.strip()}{name}"
 
 
 def exact(value: float, unit: str) -> str:
-    """For files: the text with a prefix if it is read back as the same float, else all digits in the SI unit."""
-    text = show(value, unit)
-    return text if unit and parse(text, unit) == value else f"{value!r} {unit}".rstrip()
+    """For files: the shortest text that is read back as the same float."""
+    if not unit:
+        return repr(int(value)) if value == int(value) else repr(value)
+    candidates = (show(value, unit, digits) for digits in (4, 7, 10, 15, 17))
+    return next((text for text in candidates if parse(text, unit) == value), f"{value!r} {unit}")

@@ -1,73 +1,75 @@
-"""YAML -> Accelerator. A bad file is answered as a compiler would: every mistake at once, each with file, line and path."""
+"""YAML -> Accelerator. A bad file is answered as by a compiler: every mistake, with file, line and path."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from hw_models import registry
-from hw_models.errors import FileError, Finding, InputError, UnknownNameError
+from hw_models.errors import FileError, Finding, InputError, UnknownNameError, did_you_mean, nearest, sentence
 from hw_models.spec.accelerator import SCHEMA_VERSION, Accelerator
+from hw_models.spec.explain import explain, shown_path
 from hw_models.spec.quantities import BORDER
 from hw_models.spec.references import broken_references
-from hw_models.spec.explain import Location, explain, shown_path
 from hw_models.spec.show import ChipReport, chip_report
+
+if TYPE_CHECKING:
+    from hw_models.spec.references import Location
 
 __all__ = ["CHIPS_ENV", "ChipReport", "chip_files", "chip_report", "list_chips", "load_chip", "read_chip"]
 
 CHIPS_ENV: Final = "CODESIGN_CHIPS"
-"""Environment variable that names folders with own chip files, parted as PATH is; they come before the packaged ones."""
+"""Environment variable that names folders with own chip files, parted as PATH is; they come first."""
 
 PACKAGED: Final = Path(__file__).resolve().parent.parent / "chips"
 SUFFIXES: Final = (".yaml", ".yml")
 
 
 def load_chip(name: str | os.PathLike[str], mode: str | None = None) -> Accelerator:
-    """The chip called `name`, or described by the file `name`, at power mode `mode` (None: at its maximum).
+    """The chip called `name`, or described by the file `name`, at a power mode (None: at its maximum).
 
     Args:
-        name: a packaged or own chip ("rtx3090"), one with its mode ("jetson_agx_orin_64@30W"), or a path to a file.
+        name: a packaged or own chip ("rtx3090"), one with its mode ("jetson_agx_orin_64@30W"), or a path.
         mode: name of one of its power modes.
+
+    Returns:
+        The chip; the same object for the same unchanged file.
 
     Raises:
         UnknownNameError: no such chip or mode; the message has the nearest names.
         FileError: the file is missing, unreadable or wrong inside; the message has every finding.
-        InputError: a mode is named twice, differently.
+        InputError: two different modes are named.
     """
     text = os.fspath(name)
     if _is_path(text):
-        return _checked(Path(text)).at_mode(mode)
+        return _current(Path(text)).at_mode(mode)
     text, _, in_name = text.partition("@")
     if in_name and mode and in_name != mode:
         raise InputError(
-            f"'{name}' names the power mode {in_name!r}, and mode={mode!r} another; give one of them"
+            f"'{name}' names the power mode '{in_name}', and mode='{mode}' another; give one of them"
         )
     files = chip_files()
     if text not in files:
-        raise UnknownNameError(
-            "chip", text, files, "run `codesign chips list` for all of them, or give a path to a .yaml file"
-        )
-    return _checked(files[text]).at_mode(mode or in_name or None)
+        hint = "run `codesign chips list` for all of them, or give a path to a .yaml file"
+        raise UnknownNameError("chip", text, files, hint)
+    return _current(files[text]).at_mode(mode or in_name or None)
 
 
 def list_chips(pattern: str = "*") -> list[str]:
-    """Names of the chips that match `pattern` ("*npu*", "jetson_?_*"; case is ignored), sorted.
-
-    A pattern without wildcards that is no chip's name gives an empty list.
-    """
-    return [n for n in chip_files() if fnmatchcase(n.lower(), pattern.lower())]
+    """Names of the chips that match `pattern` ("*npu*"; case is ignored), sorted; none: an empty list."""
+    return [name for name in chip_files() if fnmatchcase(name.lower(), pattern.lower())]
 
 
 def chip_files() -> dict[str, Path]:
-    """Name -> file of every chip that can be loaded by name: folders of `CODESIGN_CHIPS`, packaged, then plug-ins."""
+    """Name -> file of every chip that loads by name: `CODESIGN_CHIPS` first, then packaged, then plug-ins."""
     found: dict[str, Path] = {}
     for folder in _folders():
         for file in sorted(folder.iterdir()):
@@ -77,122 +79,152 @@ def chip_files() -> dict[str, Path]:
 
 
 def _folders() -> Iterator[Path]:
-    own = [Path(p).expanduser() for p in os.environ.get(CHIPS_ENV, "").split(os.pathsep) if p]
-    for folder in own:
-        if not folder.is_dir():
-            raise InputError(
-                f"{CHIPS_ENV} names '{folder}', which is not a folder; expected folders of chip files, parted by '{os.pathsep}'"
-            )
-    yield from own
+    for text in os.environ.get(CHIPS_ENV, "").split(os.pathsep):
+        folder = Path(text).expanduser()
+        if text and not folder.is_dir():
+            expected = f"expected folders of chip files, parted by '{os.pathsep}'"
+            raise InputError(f"{CHIPS_ENV} names '{text}', which is not a folder; {expected}")
+        if text:
+            yield folder
     yield PACKAGED
     for plugin in registry.plugins("codesign.chips"):
-        if plugin.loaded is not None:
-            folder = Path(os.fspath(plugin.loaded))
-            if folder.is_dir():
-                yield folder
+        if not plugin.broken:
+            yield Path(plugin.loaded)
 
 
 def _is_path(text: str) -> bool:
     return text.endswith(SUFFIXES) or os.sep in text
 
 
-def _checked(file: Path) -> Accelerator:
+def _current(file: Path) -> Accelerator:
+    """The chip of a file, read once as long as the file does not change."""
     try:
-        stamp = file.stat().st_mtime_ns
+        changed = file.stat().st_mtime_ns
     except OSError as error:
-        raise FileError.at(file, f"cannot be read: {error.strerror or error}; expected a chip file") from None
-    return _cached(file, stamp)
+        raise _unreadable(file, error) from None
+    return _read_once(file, changed)
 
 
 @lru_cache(maxsize=512)
-def _cached(file: Path, stamp: int) -> Accelerator:  # noqa: ARG001 - a changed file is another entry
+def _read_once(file: Path, _changed: int) -> Accelerator:
     return read_chip(file)
 
 
 def read_chip(file: str | os.PathLike[str]) -> Accelerator:
-    """Read one file, whatever its name, without the linter.
+    """Read one file, without the linter.
+
+    Args:
+        file: path to a YAML file.
+
+    Returns:
+        The chip at its maximum, unless the file says a mode.
 
     Raises:
-        FileError: the file is missing, unreadable or wrong inside.
+        FileError: the file is missing, unreadable or wrong inside; the message has every finding.
     """
     path = Path(file)
     text = _text(path)
-    raw = _parsed(path, text, YAML(typ="safe"))
-    problems: list[tuple[Location, str]]
+    raw = _mapping(path, text, YAML(typ="safe"))
+    _refuse_other_version(path, text, raw)
     try:
         return Accelerator.model_validate(raw, context=BORDER)
     except ValidationError as error:
         problems = explain(error)
-    # a file that fails its fields has not had its names checked yet
-    seen = {loc for loc, _ in problems}
-    problems += [(loc, said) for loc, said in broken_references(raw) if loc not in seen]
-    lines = _Lines(_parsed(path, text, YAML(typ="rt")))
+    # pydantic follows references only once every field is right; all mistakes are to be told at once
+    told = {loc for loc, _ in problems}
+    problems += [(loc, said) for loc, said in broken_references(raw) if loc not in told]
+    lines = _Lines(_mapping(path, text, YAML(typ="rt")))
     findings = [Finding(str(file), lines.of(loc), shown_path(loc), said) for loc, said in problems]
     raise FileError(sorted(findings, key=lambda f: f.line or 0))
+
+
+def line_finder(file: Path) -> Callable[[str], int | None]:
+    """A function from a path with names in it ("engines.npu.peak.int8") to its line in `file`."""
+    lines = _Lines(_mapping(file, _text(file), YAML(typ="rt")))
+    return lambda path: lines.of(tuple(path.split("."))) if path else None
 
 
 def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise FileError.at(
-            path, f"is not UTF-8 text ({error.reason} at byte {error.start}); expected a YAML file"
-        ) from None
+        said = f"is not UTF-8 text ({error.reason} at byte {error.start}); expected a YAML file"
+        raise FileError.at(path, said) from None
     except OSError as error:
-        raise FileError.at(path, f"cannot be read: {error.strerror or error}; expected a chip file") from None
+        raise _unreadable(path, error) from None
 
 
-def _parsed(path: Path, text: str, yaml: YAML) -> Mapping[str, Any]:
-    """The file's mapping, at a schema version that this release reads."""
+def _unreadable(path: Path, error: OSError) -> FileError:
+    beside = [p.name for p in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
+    near = did_you_mean(nearest(path.name, beside) or nearest(path.stem, chip_files(), n=1))
+    return FileError.at(path, sentence(f"cannot be read: {error.strerror}", near, "expected a chip file"))
+
+
+def _mapping(path: Path, text: str, yaml: YAML) -> Mapping[str, Any]:
     try:
         raw = yaml.load(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise FileError.at(path, _syntax(error, text), line=mark.line + 1 if mark else None) from None
-    except YAMLError as error:
+        line = mark.line + 1 if mark else None
+        raise FileError.at(path, _syntax(error, text, line), line=line) from None
+    except (YAMLError, ValueError, RecursionError) as error:
         raise FileError.at(path, f"is not YAML: {' '.join(str(error).split())}") from None
     if raw is None:
         raise FileError.at(path, "is empty; expected a chip, see `codesign chips new NAME`", line=1)
     if not isinstance(raw, Mapping):
-        kind = (
-            "a list"
-            if isinstance(raw, Sequence) and not isinstance(raw, str)
-            else f"the single value {raw!r}"
-        )
-        raise FileError.at(
-            path,
-            f"holds {kind}; expected a mapping that begins with 'schema_version: {SCHEMA_VERSION}'",
-            line=1,
-        )
+        kind = "a list" if isinstance(raw, Sequence) and not isinstance(raw, str) else f"only {raw!r}"
+        expected = f"expected a mapping that begins with 'schema_version: {SCHEMA_VERSION}'"
+        raise FileError.at(path, f"holds {kind}; {expected}", line=1)
     return raw
 
 
-def _syntax(error: MarkedYAMLError, text: str) -> str:
-    mark = error.problem_mark or error.context_mark
-    line = text.splitlines()[mark.line] if mark and mark.line < len(text.splitlines()) else ""
+def _syntax(error: MarkedYAMLError, text: str, line: int | None) -> str:
+    rows = text.splitlines()
+    row = rows[line - 1] if line and line <= len(rows) else ""
     problem = str(error.problem or error.context or "cannot be read").split("\n", 1)[0]
-    if "duplicate key" in problem:
-        key = problem.split('"')[1] if '"' in problem else problem
+    if "duplicate key" in problem and '"' in problem:
+        key = problem.split('"')[1]
         return f"'{key}' stands twice in this mapping; expected each key once"
-    if "\t" in line:
+    if "\t" in row:
         return "a tab where YAML wants spaces; indent with spaces"
     return f"is not YAML here: {problem}"
+
+
+def _refuse_other_version(path: Path, text: str, raw: Mapping[str, Any]) -> None:
+    given = raw.get("schema_version")
+    if given == SCHEMA_VERSION and not isinstance(given, bool):
+        return
+    line = _Lines(_mapping(path, text, YAML(typ="rt"))).of(("schema_version",))
+    if "schema_version" not in raw:
+        near = did_you_mean(["schema_version"]) if nearest("schema_version", map(str, raw)) else ""
+        said = sentence("is missing", near, f"expected 'schema_version: {SCHEMA_VERSION}'")
+    else:
+        said = f"version {given!r} is not supported; this release reads version {SCHEMA_VERSION}"
+    raise FileError.at(path, said, line=line, path="schema_version")
 
 
 class _Lines:
     """Where things stand in a file that was read with the round-trip loader."""
 
-    def __init__(self, root: Mapping[str, Any]) -> None:
+    def __init__(self, root: Any) -> None:
         self._root = root
 
-    def of(self, loc: Location) -> int | None:
-        """Line of the deepest part of `loc` that the file has, counted from 1."""
+    def of(self, loc: Location) -> int:
+        """Line of the deepest part of `loc` that the file has, from 1; a list entry may go by its name."""
         node: Any = self._root
         line = node.lc.line
         for step in loc:
             try:
-                line = node.lc.key(step)[0] if isinstance(node, Mapping) else node.lc.item(step)[0]
-                node = node[step]
+                at = self._position(node, step)
+                line = node.lc.key(at)[0] if isinstance(node, Mapping) else node.lc.item(at)[0]
+                node = node[at]
             except (KeyError, IndexError, TypeError, AttributeError):
                 break
         return int(line) + 1
+
+    @staticmethod
+    def _position(node: Any, step: str | int) -> str | int:
+        if isinstance(step, str) and isinstance(node, list):
+            names = [item.get("name") for item in node]
+            return names.index(step) if step in names else step
+        return step

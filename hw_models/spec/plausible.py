@@ -1,4 +1,4 @@
-"""What one number of a chip can be at all: wide ranges, meant for slips of unit and prefix, not for judging a design."""
+"""What one number of a chip can be at all: wide ranges that catch slips of unit and prefix."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from hw_models import units
-from hw_models.spec.quantities import Sourced
 
 if TYPE_CHECKING:
     from hw_models.spec.accelerator import Accelerator
+    from hw_models.spec.quantities import Sourced
 
 OFF_CHIP: Final = {
     "dram": {"capacity": (1e6, 8e12), "bandwidth": (5e7, 1e13), "access_energy": (4e-12, 8e-10)},
@@ -60,7 +60,10 @@ PIN_RATES: Final = {
     "HBM3": (4.8e9, 6.4e9),
     "HBM3E": (6.4e9, 9.8e9),
 }
-"""Transfers/s of one pin, lowest and highest speed grade. Source: JEDEC JESD79-3/4/5, 209-2/3/4/5, 212, 232, 250, 235, 238."""
+"""Transfers/s of one pin, lowest and highest speed grade.
+
+Source: JEDEC JESD79-3/4/5 (DDR), 209-2/3/4/5 (LPDDR), 212, 232, 250 (GDDR), 235, 238 (HBM).
+"""
 
 
 def pin_rates(technology: str | None) -> tuple[float, float] | None:

@@ -14,8 +14,8 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
+from typing_extensions import override
 
 from hw_models import units
 from hw_models.errors import UnitError
@@ -23,7 +23,10 @@ from hw_models.errors import UnitError
 BORDER: Final = {"border": True}
 """Validation context of a file: quantities must be text with a unit. Without it, numbers are SI floats."""
 
-Magnitude = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+QUANTITY_PATTERN: Final = r"^\s*\+?([0-9][0-9_]*\.?[0-9_]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*[A-Za-zµ].*$"
+"""What an editor accepts as text with a unit; the loader knows the units themselves."""
+
+Magnitude = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Spec(BaseModel):
@@ -38,49 +41,45 @@ class Sourced(Spec):
     unit: ClassVar[str] = ""
 
     value: Magnitude = Field(description="Best figure.")
-    low: Magnitude | None = Field(
-        None, description="Lowest figure a source gives; null: the sources give no range."
-    )
-    high: Magnitude | None = Field(
-        None, description="Highest figure a source gives; null: the sources give no range."
-    )
+    low: Magnitude | None = Field(None, description="Lowest figure a source gives; null: no range.")
+    high: Magnitude | None = Field(None, description="Highest figure a source gives; null: no range.")
     source: str = Field(description="Key into the chip's `sources`.")
     note: str | None = Field(None, description="How it was derived, what disagrees with it.")
 
     @model_validator(mode="before")
     @classmethod
     def _is_mapping(cls, given: Any) -> Any:
+        if isinstance(given, Sourced) and given.unit and given.unit != cls.unit:
+            raise problem("unit", f"is in {given.unit}; expected {cls.unit or 'a pure number'}")
         if isinstance(given, Mapping | BaseModel):
             return given
-        example = (
-            "{value: "
-            + (str(given) if isinstance(given, str) else f"{given} {cls.unit}".rstrip())
-            + ", source: ...}"
-        )
-        if cls.unit and isinstance(given, int | float) and not isinstance(given, bool):
-            raise _problem("unit", f"{units.needs_unit(given, cls.unit)}, and a source: {example}")
-        raise _problem("source", f"needs a source: {example}")
+        if given is None:
+            raise problem("null", "has no figure; expected {value: ..., source: ...}, or leave the entry out")
+        bare = bool(cls.unit) and isinstance(given, int | float) and not isinstance(given, bool)
+        example = f"{{value: {given}{' ' + cls.unit if bare else ''}, source: ...}}"
+        said = f"{units.needs_unit(given, cls.unit)}, and a source" if bare else "needs a source"
+        raise problem("source", f"{said}: {example}")
 
     @field_validator("value", "low", "high", mode="before")
     @classmethod
     def _from_text(cls, given: Any, info: ValidationInfo) -> Any:
-        if given is None or isinstance(given, bool):
-            return given
-        if isinstance(given, str) and cls.unit:
-            try:
-                return units.parse(given, cls.unit)
-            except UnitError as error:
-                raise _problem("unit", str(error)) from None
+        if given is None and info.field_name == "value":
+            raise problem("null", "is null; leave the whole field null where the figure is unknown")
+        if isinstance(given, bool):
+            raise problem("type", f"{given} is not a quantity; expected a number")
+        if isinstance(given, str):
+            return _parsed(given, cls.unit)
         if isinstance(given, int | float) and cls.unit and info.context and info.context.get("border"):
-            raise _problem("unit", units.needs_unit(given, cls.unit))
+            raise problem("unit", units.needs_unit(given, cls.unit))
         return given
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         low, high = self.range
         if not low <= self.value <= high:
-            said = f"low {units.show(low, self.unit)}, value {units.show(self.value, self.unit)}, high {units.show(high, self.unit)}"
-            raise _problem("range", f"out of order: {said}; expected low <= value <= high")
+            shown = (units.show(x, self.unit) for x in (low, self.value, high))
+            said = "low {}, value {}, high {}".format(*shown)
+            raise problem("range", f"out of order: {said}; expected low <= value <= high")
         return self
 
     @property
@@ -88,44 +87,56 @@ class Sourced(Spec):
         """(low, high), each the value itself where the sources give none."""
         return (self.value if self.low is None else self.low, self.value if self.high is None else self.high)
 
+    @property
+    def has_range(self) -> bool:
+        """Whether the sources leave a range."""
+        return self.low is not None or self.high is not None
+
     def times(self, factor: float) -> Self:
         """The same figure and range, scaled."""
-        scaled = {
-            key: x * factor for key in ("value", "low", "high") if (x := getattr(self, key)) is not None
-        }
-        return self.model_copy(update=scaled)
+        figures = {"value": self.value, "low": self.low, "high": self.high}
+        return self.model_copy(update={k: x * factor for k, x in figures.items() if x is not None})
 
+    @override
     def __str__(self) -> str:
         text = units.show(self.value, self.unit)
-        if self.low is None and self.high is None:
-            return text
-        low, high = self.range
-        return f"{text} ({units.show(low, self.unit)} .. {units.show(high, self.unit)})"
+        return f"{text} ({self.range_text()})" if self.has_range else text
 
+    def range_text(self) -> str:
+        """Both ends of the range ("26 GB/s .. 32 GB/s"), or nothing where there is none."""
+        return " .. ".join(units.show(x, self.unit) for x in self.range) if self.has_range else ""
+
+    @override
     @classmethod
-    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(
+        cls, core: CoreSchema, handler: GetJsonSchemaHandler, /
+    ) -> dict[str, Any]:
         """In a file a quantity is text with a unit, which the schema must say to editors."""
-        schema = handler.resolve_ref_schema(handler(core))
+        schema: dict[str, Any] = handler.resolve_ref_schema(handler(core))
         if cls.unit:
             meaning, usual = units.QUANTITIES[cls.unit]
-            text = {
-                "type": "string",
-                "pattern": r"^\s*[+]?[0-9._]+([eE][+-]?[0-9]+)?\s*[A-Za-zµ].*$",
-                "examples": [f"512 {usual}"],
-            }
+            text = {"type": "string", "pattern": QUANTITY_PATTERN, "examples": [f"512 {usual}"]}
             for key in ("value", "low", "high"):
-                prop = schema["properties"][key]
-                kept = {k: prop[k] for k in ("description", "title") if k in prop}
-                kept["description"] = f"{kept['description']} Text with a unit: {meaning}."
-                schema["properties"][key] = kept | (
-                    text if key == "value" else {"anyOf": [text, {"type": "null"}]}
-                )
+                said = f"{schema['properties'][key]['description']} Text with a unit: {meaning}."
+                kind = text if key == "value" else {"anyOf": [text, {"type": "null"}]}
+                schema["properties"][key] = {"description": said, **kind}
         return schema
 
 
-def _problem(kind: str, message: str) -> PydanticCustomError:
+def problem(kind: str, message: str) -> PydanticCustomError:
+    """A validation error whose text is final; its kind begins with "spec_"."""
     # the template is filled from the context, so that braces in a message stay what they are
-    return PydanticCustomError(f"spec_{kind}", "{message}", {"message": message})  # type: ignore[arg-type]
+    return PydanticCustomError(f"spec_{kind}", "{message}", {"message": message})
+
+
+def _parsed(text: str, unit: str) -> float:
+    if not unit:
+        said = "is not filled in yet" if text.startswith(units.BLANK) else "is not a number"
+        raise problem("unit", f"{text!r} {said}; expected a pure number, for example 512")
+    try:
+        return units.parse(text, unit)
+    except UnitError as error:
+        raise problem("unit", str(error)) from None
 
 
 class Count(Sourced):

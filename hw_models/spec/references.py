@@ -1,6 +1,6 @@
-"""What one part of a chip's description says about another: source keys, engine names, precisions, unique names.
+"""Names by which one part of a chip's description points at another: sources, engines, precisions, modes.
 
-Works on plain nested data, so that a file with other mistakes in it is checked too and answers with all of them at once.
+Works on plain nested data, so that a file with other mistakes in it answers with all of them at once.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Problem = tuple[Location, str]
 
 
 def broken_references(chip: Mapping[str, Any]) -> list[Problem]:
-    """Every name in `chip` that points nowhere or twice, with where it stands; parts that are malformed are passed over."""
+    """Every name in `chip` that points nowhere or stands twice, and where; malformed parts are left out."""
     engines = [e for e in _items(chip.get("engines")) if isinstance(e, Mapping)]
     return [
         *_sources(chip),
@@ -49,7 +49,9 @@ def _sources(chip: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _keys(node: Any, loc: Location) -> Iterator[tuple[Location, str]]:
-    """Every `source: key` below `node`."""
+    """Every `source: key` below `node`; no chip nests deeper than twenty levels."""
+    if len(loc) > 20:
+        return
     if isinstance(node, Mapping):
         for name, child in node.items():
             if name == "source" and isinstance(child, str):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
@@ -15,7 +15,8 @@ from hw_models.spec.quantities import Sourced
 if TYPE_CHECKING:
     import pandas as pd
 
-    from hw_models.spec.accelerator import Accelerator, Memory
+    from hw_models.spec.accelerator import Accelerator
+    from hw_models.spec.parts import Memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,22 +24,15 @@ class ChipReport:
     """Everything a file says about a chip, and what it does not.
 
     Attributes:
-        title, summary: two lines that head the page.
+        chip: what is reported on.
         numbers: (field, number) in the order of the file.
         facts: (field, text, source) of what is words.
-        sources, conflicts: by key and by field.
-        left_out, missing: what is not modelled; why the chip cannot be costed.
         warnings: what the linter says about the numbers.
     """
 
-    title: str
-    summary: str
+    chip: Accelerator
     numbers: tuple[tuple[str, Sourced], ...]
     facts: tuple[tuple[str, str, str], ...]
-    sources: dict[str, str]
-    conflicts: dict[str, str]
-    left_out: tuple[str, ...]
-    missing: tuple[str, ...]
     warnings: tuple[str, ...]
 
     @property
@@ -48,31 +42,40 @@ class ChipReport:
             {
                 "field": field,
                 "value": units.show(number.value, number.unit),
-                "range": ""
-                if number.low is None and number.high is None
-                else f"{units.show(number.range[0], number.unit)} .. {units.show(number.range[1], number.unit)}",
+                "range": number.range_text(),
                 "source": number.source,
                 "note": number.note or "",
             }
             for field, number in self.numbers
         ]
 
+    def to_dict(self) -> dict[str, Any]:
+        """The report for programs: numbers in SI, null where unknown."""
+        chip = self.chip
+        return {
+            "name": chip.label,
+            "title": chip.title,
+            "vendor": chip.vendor,
+            "device_class": chip.device_class,
+            "costable": chip.costable,
+            "missing": list(chip.missing()),
+            "why_not_costable": list(chip.why_not_costable()),
+            "modes": [m.name for m in chip.power_modes],
+            "numbers": [{"field": f, "unit": n.unit, **n.model_dump()} for f, n in self.numbers],
+            "facts": [{"field": f, "text": text, "source": source} for f, text, source in self.facts],
+            "sources": dict(chip.sources),
+            "conflicts": dict(chip.conflicts),
+            "left_out": list(chip.left_out),
+            "warnings": list(self.warnings),
+        }
+
 
 def chip_report(chip: Accelerator) -> ChipReport:
     """What `codesign chips show` prints, as data."""
     from hw_models.spec.lint import lint
 
-    return ChipReport(
-        title=f"{chip.title} ({chip.vendor}, {chip.device_class})",
-        summary=one_line(chip),
-        numbers=tuple(numbers(chip)),
-        facts=tuple(_facts(chip)),
-        sources=dict(chip.sources),
-        conflicts=dict(chip.conflicts),
-        left_out=chip.left_out,
-        missing=chip.why_not_costable(),
-        warnings=tuple(f"{w.path}: {w.message}" for w in lint(chip)),
-    )
+    warnings = tuple(f"{w.path}: {w.message}" for w in lint(chip))
+    return ChipReport(chip, tuple(numbers(chip)), tuple(_facts(chip)), warnings)
 
 
 def numbers(chip: Accelerator) -> Iterator[tuple[str, Sourced]]:
@@ -86,7 +89,7 @@ def _walk(node: object, path: str) -> Iterator[tuple[str, Sourced]]:
     elif isinstance(node, BaseModel):
         for field in type(node).model_fields:
             yield from _walk(getattr(node, field), f"{path}.{field}" if path else field)
-    elif isinstance(node, dict):
+    elif isinstance(node, Mapping):
         for key, child in node.items():
             yield from _walk(child, f"{path}.{key}")
     elif isinstance(node, tuple):
@@ -97,17 +100,18 @@ def _walk(node: object, path: str) -> Iterator[tuple[str, Sourced]]:
 
 def _facts(chip: Accelerator) -> Iterator[tuple[str, str, str]]:
     for engine in chip.engines:
+        at = f"engines.{engine.name}"
         if engine.array:
-            text = f"{engine.array.count} x " if engine.array.count > 1 else ""
+            count = f"{engine.array.count} x " if engine.array.count > 1 else ""
             yield (
-                f"engines.{engine.name}.array",
-                text + " x ".join(str(d) for d in engine.array.dims),
+                f"{at}.array",
+                f"{count}({' x '.join(str(d) for d in engine.array.dims)})",
                 engine.array.source,
             )
         if engine.operators is not None:
-            yield f"engines.{engine.name}.operators", ", ".join(engine.operators), ""
+            yield f"{at}.operators", ", ".join(engine.operators), ""
         if engine.fallback:
-            yield f"engines.{engine.name}.fallback", engine.fallback, ""
+            yield f"{at}.fallback", engine.fallback, ""
     for memory in chip.memory:
         if memory.technology:
             yield f"memory.{memory.name}.technology", memory.technology, ""
@@ -116,25 +120,27 @@ def _facts(chip: Accelerator) -> Iterator[tuple[str, str, str]]:
 
 
 def one_line(chip: Accelerator) -> str:
-    """Label, best peak, bandwidth and whether it can be costed."""
-    peaks = (
+    """Label, peaks, bandwidth and whether it can be costed."""
+    state = "" if chip.costable else f"; not costable, missing {', '.join(chip.missing())}"
+    return f"<Accelerator {chip.label}: {peaks_text(chip)}; {_memory_text(chip.dram)}{state}>"
+
+
+def peaks_text(chip: Accelerator) -> str:
+    """Dense peaks of the main engine: "fp16 71 TOPS, int8 284 TOPS"."""
+    return (
         ", ".join(f"{p} {units.show(s.value, s.unit)}" for p, s in chip.main_engine.peak.items()) or "no peak"
     )
-    state = "" if chip.costable else f"; not costable, missing {', '.join(chip.missing())}"
-    return f"<Accelerator {chip.label}: {peaks}; {_memory_text(chip.dram)}{state}>"
 
 
 def _memory_text(memory: Memory | None) -> str:
     if memory is None:
         return "no off-chip memory"
-    speed = (
-        "unknown" if memory.bandwidth is None else units.show(memory.bandwidth.value, memory.bandwidth.unit)
-    )
+    speed = "unknown" if memory.bandwidth is None else units.show(memory.bandwidth.value, "byte/s")
     return f"{memory.technology or memory.name} {speed}"
 
 
 def to_frame(chip: Accelerator) -> pd.DataFrame:
-    """A row for each number: field, value, unit, low, high (SI, NaN where the sources give no range), source, note."""
+    """A row for each number: field, value, unit, low, high (SI; NaN: no range), source, note."""
     import pandas as pd
 
     rows = [(field, n.value, n.unit, n.low, n.high, n.source, n.note) for field, n in numbers(chip)]
@@ -143,12 +149,13 @@ def to_frame(chip: Accelerator) -> pd.DataFrame:
 
 
 def to_html(chip: Accelerator) -> str:
-    """A small table for notebooks: every number with its source."""
-    head = f"<b>{escape(chip.title)}</b> <code>{escape(chip.label)}</code>"
+    """A small table for notebooks: every number, its source as the tool tip."""
+    head = f"<b>{escape(chip.title or chip.name)}</b> <code>{escape(chip.label)}</code>"
     if not chip.costable:
         head += f"<br>not costable: {escape('; '.join(chip.why_not_costable()))}"
-    cells = "".join(
-        f"<tr><td>{escape(field)}</td><td>{escape(str(n))}</td><td title='{escape(chip.sources.get(n.source, ''), quote=True)}'>{escape(n.source)}</td></tr>"
-        for field, n in numbers(chip)
-    )
-    return f"{head}<table><tr><th>field</th><th>value</th><th>source</th></tr>{cells}</table>"
+    rows = []
+    for field, number in numbers(chip):
+        origin = escape(chip.sources.get(number.source, ""), quote=True)
+        cells = (escape(field), escape(str(number)), f"<span title='{origin}'>{escape(number.source)}</span>")
+        rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
+    return f"{head}<table><tr><th>field</th><th>value</th><th>source</th></tr>{''.join(rows)}</table>"

@@ -1,0 +1,171 @@
+"""The parts of a chip's description: engines, memories, power modes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal, get_args
+
+from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, WithJsonSchema, model_validator
+from pydantic_core import CoreSchema  # noqa: TC002 - pydantic reads it at run time
+from typing_extensions import override
+
+from hw_models.errors import did_you_mean, nearest, sentence
+from hw_models.spec.quantities import (
+    Bytes,
+    BytesPerSecond,
+    Count,
+    Hertz,
+    JoulesPerByte,
+    JoulesPerOp,
+    OpsPerSecond,
+    Seconds,
+    Spec,
+    TransfersPerSecond,
+    Watts,
+    problem,
+)
+from hw_models.workload.op import Precision
+
+EngineKind = Literal["gpu", "cpu", "npu", "dsp", "mcu"]
+MemoryKind = Literal["sram", "cache", "dram", "flash", "host"]
+
+PRECISIONS: Final = tuple(p.label for p in Precision)
+"""Names of number formats, as keys of every table by precision."""
+
+
+def _known_precision(name: Any) -> Any:
+    if isinstance(name, str) and name not in PRECISIONS:
+        near, known = did_you_mean(nearest(name, PRECISIONS)), f"known: {', '.join(PRECISIONS)}"
+        raise problem("precision", sentence(f"unknown precision '{name}'", near, known))
+    return name
+
+
+PrecisionName = Annotated[
+    str, BeforeValidator(_known_precision), WithJsonSchema({"type": "string", "enum": list(PRECISIONS)})
+]
+
+
+class Dims(Spec):
+    """Shape of an array of MAC units, rows first."""
+
+    dims: tuple[Annotated[int, Field(ge=1)], ...] = Field(description="Sizes of one array, rows first.")
+    count: int = Field(1, ge=1, description="How many such arrays the engine has.")
+    source: str = Field(description="Key into the chip's `sources`.")
+    note: str | None = Field(None, description="How it was derived, what disagrees with it.")
+
+
+class Remark(Spec):
+    """A limit or property that is words rather than a number."""
+
+    text: str = Field(description="What holds.")
+    source: str = Field(description="Key into the chip's `sources`.")
+
+
+class _Named(Spec):
+    """A part whose kind is its name unless it says otherwise ("sram", "npu")."""
+
+    name: str = Field(description="What other parts and messages call it; differs from its neighbours'.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _kind_is_name(cls, given: Any) -> Any:
+        kinds = get_args(cls.model_fields["kind"].annotation)
+        if isinstance(given, Mapping) and "kind" not in given and given.get("name") in kinds:
+            return {**given, "kind": given["name"]}
+        return given
+
+    @override
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core: CoreSchema, handler: GetJsonSchemaHandler, /
+    ) -> dict[str, Any]:
+        """An editor does not ask for the kind, which the name may say."""
+        schema: dict[str, Any] = handler.resolve_ref_schema(handler(core))
+        schema["required"] = [field for field in schema["required"] if field != "kind"]
+        return schema
+
+
+class Memory(_Named):
+    """One level of storage of an engine or of the chip, all its instances taken together."""
+
+    kind: MemoryKind = Field(
+        description="dram, flash and host (the link to a host's memory) lie off the chip; "
+        "may be left out where the name says it."
+    )
+    technology: str | None = Field(
+        None, description="For example LPDDR5, HBM2e, GDDR6X; energy priors go by it."
+    )
+    capacity: Bytes | None = Field(None, description="Size; null: unknown.")
+    bandwidth: BytesPerSecond | None = Field(None, description="Peak, reads plus writes; null: unknown.")
+    bus_bits: Count | None = Field(None, description="Width of the data bus in bits.")
+    rate: TransfersPerSecond | None = Field(None, description="Data rate of one pin.")
+    access_energy: JoulesPerByte | None = Field(
+        None, description="Energy of moving one byte; null: not modelled."
+    )
+
+    @property
+    def off_chip(self) -> bool:
+        """Whether it lies outside the chip: DRAM, flash, or a host's memory behind a link."""
+        return self.kind in {"dram", "flash", "host"}
+
+
+class Engine(_Named):
+    """One kind of compute unit, with the operators and precisions it runs."""
+
+    kind: EngineKind = Field(description="May be left out where the name says it.")
+    peak: Mapping[PrecisionName, OpsPerSecond] = Field(
+        {}, description="precision -> dense rate of the unit that runs MACs; one MAC is two ops."
+    )
+    vector_peak: Mapping[PrecisionName, OpsPerSecond] = Field(
+        {}, description="precision -> rate of the general vector unit (a GPU's CUDA cores); empty: unknown."
+    )
+    sparse_peak: Mapping[PrecisionName, OpsPerSecond] = Field(
+        {}, description="precision -> rate with structured sparsity; never used as a dense peak."
+    )
+    units: Count | None = Field(None, description="Cores, SMs, NPU instances that the peak counts together.")
+    clock: Hertz | None = Field(None, description="Clock at which the peak is stated.")
+    macs: Mapping[PrecisionName, Count] = Field(
+        {}, description="precision -> MACs per cycle of the whole engine."
+    )
+    array: Dims | None = Field(None, description="Shape of the MAC array.")
+    memory: tuple[Memory, ...] = Field(
+        (), description="Private memories, innermost first; the chip's shared ones follow."
+    )
+    operators: tuple[str, ...] | None = Field(
+        None, description="Kinds of operator it runs; null: not stated, taken as all."
+    )
+    fallback: str | None = Field(None, description="Engine that takes what this one cannot run.")
+    energy_per_op: Mapping[PrecisionName, JoulesPerOp] = Field(
+        {}, description="precision -> energy of one op; empty: not modelled."
+    )
+    issue: Seconds | None = Field(None, description="Fixed time of starting one kernel; null: unknown.")
+
+
+class PowerMode(Spec):
+    """A named operating point. What it leaves out stays as the chip has it; what it sets to null is unknown.
+
+    Of an engine that `peak` lists, every rate that the mode does not state is unknown: a GPU whose int8 peak falls
+    with the clock does not keep its vector rate.
+    """
+
+    name: str = Field(description='What users write: load_chip(..., mode="30W").')
+    cap: Watts | None = Field(None, description="Power budget of the mode; null: no cap stated.")
+    peak: Mapping[str, Mapping[PrecisionName, OpsPerSecond]] = Field(
+        {}, description="engine -> precision -> dense peak."
+    )
+    vector_peak: Mapping[str, Mapping[PrecisionName, OpsPerSecond]] = Field(
+        {}, description="engine -> precision -> vector rate."
+    )
+    clock: Mapping[str, Hertz | None] = Field({}, description="engine -> clock.")
+    bandwidth: BytesPerSecond | None = Field(None, description="Of the off-chip memory.")
+
+    def applied_to(self, engine: Engine) -> Engine:
+        """The engine as it runs in this mode."""
+        update: dict[str, Any] = {}
+        if engine.name in self.peak:
+            update |= {"peak": self.peak[engine.name], "vector_peak": {}, "sparse_peak": {}}
+        if engine.name in self.vector_peak:
+            update["vector_peak"] = self.vector_peak[engine.name]
+        if engine.name in self.clock:
+            update["clock"] = self.clock[engine.name]
+        return engine.model_copy(update=update)
