@@ -1,12 +1,12 @@
 """Makes `import torchvision` (and so `import timm`) work where torch is a CPU build and torchvision is not.
 
-The package index serves torchvision linked against CUDA. Beside a CPU build of torch its C++ extension cannot be loaded, the
-operators `torchvision::nms` and `torchvision::qnms` are then never declared, and the import dies in the Python code that
-registers a meta kernel for them. Declaring the two schemas first is enough: everything but the C++ operators themselves
-(`nms`, `roi_align`) and the image decoders works.
+The package index serves torchvision linked against CUDA. Beside a CPU build of torch its C++ extension cannot
+be loaded, the operators `torchvision::nms` and `torchvision::qnms` are then never declared, and the import
+dies in the Python code that registers a meta kernel for them. Declaring the two schemas first is enough:
+everything but the C++ operators themselves (`nms`, `roi_align`) and the image decoders works.
 
-`install()` puts a finder in front of the import system. It costs nothing until something imports torchvision, looks once whether
-the extension loads, and does nothing where it does.
+`install()` puts a finder in front of the import system. It costs nothing until something imports torchvision,
+looks once whether the extension loads, and does nothing where it does.
 """
 
 from __future__ import annotations
@@ -49,7 +49,9 @@ class TorchvisionSchemas(MetaPathFinder):
 
 
 def install() -> None:
-    """Watch for the first import of torchvision; nothing happens where it is already imported or watched for."""
+    """Watch for the first import of torchvision; nothing happens where it is already imported or watched
+    for.
+    """
     if "torchvision" not in sys.modules and not any(isinstance(f, TorchvisionSchemas) for f in sys.meta_path):
         sys.meta_path.insert(0, TorchvisionSchemas())
 
@@ -60,7 +62,9 @@ def uninstall() -> None:
 
 
 def repair(package: Path) -> bool:
-    """Declare the operator schemas where the extension in the folder `package` does not load; True where it was needed."""
+    """Declare the operator schemas where the extension in the folder `package` does not load; True where it
+    was needed.
+    """
     import torch
 
     extensions = sorted(package.glob("_C.*"))

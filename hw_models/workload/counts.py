@@ -6,12 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hw_models.workload.op import LOOP_DIMS, OpKind, Precision
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
 
     from hw_models.workload.graph import Workload
 
@@ -25,8 +25,8 @@ def iterations(dims: NDArray[np.int64]) -> NDArray[np.float64]:
 def macs(kind: NDArray[np.int8], dims: NDArray[np.int64]) -> NDArray[np.int64]:
     """(O,) multiply-accumulates.
 
-    Convolution and matrix product: the product of all loop dimensions. Attention: batch x heads x lq x lk x (d + dv), its
-    two products (Vaswani et al., 2017, eq. 1). Every other kind has none.
+    Convolution and matrix product: the product of all loop dimensions. Attention: batch x heads x lq x lk x
+    (d + dv), its two products (Vaswani et al., 2017, eq. 1). Every other kind has none.
     """
     product = dims.prod(axis=1)
     attention = dims[:, :4].prod(axis=1) * (dims[:, 4] + dims[:, 5])
@@ -34,8 +34,14 @@ def macs(kind: NDArray[np.int8], dims: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.where(contraction, product, np.where(kind == OpKind.ATTENTION, attention, 0))
 
 
+def macs_by_kind(workload: Workload) -> dict[str, int]:
+    """Multiply-accumulates by kind of operator, kinds without any left out."""
+    total = {kind.label: int(workload.op_macs[workload.op_kind == kind].sum()) for kind in OpKind}
+    return {kind: count for kind, count in total.items() if count}
+
+
 def rescale(workload: Workload, batch: int) -> Workload:
-    """The workload at another batch: batched loop dimensions and the leading dimension of batched tensors in proportion."""
+    """The workload at another batch: what depends on the input grows in proportion."""
     dims = workload.op_dims.copy()
     rows = np.flatnonzero(workload.op_batch_dim >= 0)
     columns = workload.op_batch_dim[rows]

@@ -1,7 +1,7 @@
 """A network as operators, tensors and the edges between them: struct of arrays inside, table outside.
 
-Whoever reads networks builds a `Workload` through `WorkloadBuilder`; nobody else makes one. The numbers hold for the
-batch at which the network was read (`Workload.batch`); `at_batch` gives the same network at another one.
+Whoever reads networks builds a `Workload` through `WorkloadBuilder`; nobody else makes one. The numbers hold
+for the batch at which the network was read (`Workload.batch`); `at_batch` gives the network at another one.
 """
 
 from __future__ import annotations
@@ -84,12 +84,15 @@ class Workload:
         op_dims: (O, 8) loop dimensions, named by `LOOP_DIMS[kind]`, unused ones 1.
         op_batch_dim: (O,) position of the loop dimension that grows with the batch; -1: none does.
         op_vector_cost: (O,) vector operations per iteration of the loop nest (0 for contractions and views).
-        op_modelled: (O,) False where the reader had no rule; such rows count no MACs and no vector operations.
+        op_modelled: (O,) False where the reader had no rule; such rows count no MACs and no vector
+            operations.
         op_target: operator as the source names it ("aten.convolution", "Conv").
         op_module: module path ("stages.0.blocks.1.conv1"), "" at the top.
-        op_attrs: what lowering must know beyond dims, JSON-able: `fn` ("relu", "add", "layer_norm"), `stride` [y, x],
-            `transposed`, `causal`, `mask`, `rank`, `weights` (position of the weight operand of a contraction), ...
-        in_ptr, in_tensor: CSR lists of input tensors, in the operator's own order; out_ptr, out_tensor: of outputs.
+        op_attrs: what lowering must know beyond dims, JSON-able: `fn` ("relu", "add", "layer_norm"), `stride`
+            [y, x], `transposed`, `causal`, `mask`, `rank`, `weights` (position of the weight operand of a
+            contraction), ...
+        in_ptr, in_tensor: CSR lists of input tensors, in the operator's own order; out_ptr, out_tensor: of
+            outputs.
         tensor_ptr, tensor_dims: CSR lists of tensor shapes.
         tensor_precision, tensor_kind: (T,) codes.
         tensor_batched: (T,) True where the first or a merged leading dimension grows with the batch.
@@ -215,7 +218,7 @@ class Workload:
         return (self.op(i) for i in range(len(self)))
 
     def at_batch(self, batch: int) -> Workload:
-        """The same network at another batch; every loop and tensor that depends on the input grows in proportion.
+        """The same network at another batch; what depends on the input grows in proportion.
 
         Raises:
             InputError: where `batch` is not a positive integer.

@@ -1,8 +1,8 @@
 """What an operator is: its kind, its loop dimensions, the precision of its tensors.
 
 One vocabulary for every reader of networks (torch, ONNX) and every later stage. A contraction has eight loop
-dimensions at most; every other kind has a few of its own. Unused positions are 1, so that a product over the row is
-always the number of iterations.
+dimensions at most; every other kind has a few of its own. Unused positions are 1, so that a product over the
+row is always the number of iterations.
 """
 
 from __future__ import annotations
@@ -38,11 +38,12 @@ class OpKind(IntEnum):
 
 
 LOOP_DIMS: Final[dict[OpKind, tuple[str, ...]]] = {
-    # n images, g groups, k outputs and c inputs per group, oy x ox output (transposed: input) positions, fy x fx taps
+    # n images, g groups, k outputs and c inputs per group, oy x ox output positions (transposed: of the input),
+    # fy x fx taps
     OpKind.CONV: ("n", "g", "k", "c", "oy", "ox", "fy", "fx"),
     # batch independent products of (m x c) by (c x k); a linear layer has batch 1 and m = all its rows
     OpKind.GEMM: ("batch", "m", "k", "c"),
-    # batch x heads independent (lq x d)(d x lk) and (lq x lk)(lk x dv); grouped-query heads are counted as query heads
+    # batch x heads independent (lq x d)(d x lk) and (lq x lk)(lk x dv); shared key heads count once per query head
     OpKind.ATTENTION: ("batch", "heads", "lq", "lk", "d", "dv"),
     OpKind.NORM: ("rows", "width"),
     OpKind.SOFTMAX: ("rows", "width"),
@@ -80,6 +81,7 @@ class Precision(IntEnum):
     COMPLEX64 = 14
     W8A16 = 15
     W4A16 = 16
+    COMPLEX128 = 17
 
     @property
     def label(self) -> str:
@@ -105,8 +107,9 @@ BITS: Final[dict[Precision, int]] = {
     Precision.COMPLEX64: 64,
     Precision.W8A16: 16,
     Precision.W4A16: 16,
+    Precision.COMPLEX128: 128,
 }
-"""Storage bits of one activation element (mixed schemes: of an activation; their weights have 8 or 4 bits)."""
+"""Storage bits of one activation element; in the mixed schemes w8a16 and w4a16 weights have 8 and 4 bits."""
 
 
 class TensorKind(IntEnum):

@@ -1,10 +1,11 @@
 """How many operations of the vector unit one element of an operator costs.
 
-Convention: an add, multiply, compare, minimum or select is one operation. A reciprocal, reciprocal square root, base-2
-exponential or logarithm, sine or cosine is `SPECIAL` operations, because the vector unit of a GPU delivers 16 of them a
-clock where it delivers 128 additions.
-Source: NVIDIA CUDA C++ Programming Guide 12, table "Throughput of Native Arithmetic Instructions", compute capability 8.6
-to 9.0 (128 against 16 results per clock and multiprocessor). Everything else is composed from these two figures.
+Convention: an add, multiply, compare, minimum or select is one operation. A reciprocal, reciprocal square
+root, base-2 exponential or logarithm, sine or cosine is `SPECIAL` operations, because the vector unit of a
+GPU delivers 16 of them a clock where it delivers 128 additions.
+Source: NVIDIA CUDA C++ Programming Guide 12, table "Throughput of Native Arithmetic Instructions", compute
+capability 8.6 to 9.0 (128 against 16 results per clock and multiprocessor). Everything else is composed from
+these two figures.
 """
 
 from __future__ import annotations
@@ -53,26 +54,33 @@ LAYER_NORM: Final = 1 + 3 + 2 + 2
 RMS_NORM: Final = 2 + 1 + 1
 """Per element: sum of squares, normalise, scale."""
 
+
+def _each(names: str, cost: float) -> dict[str, float]:
+    return dict.fromkeys(names.split(), cost)
+
+
 ELEMENTWISE: Final[dict[str, float]] = {
-    **dict.fromkeys(
-        (
-            "abs add bitwise_and bitwise_not bitwise_or bitwise_xor ceil clamp_max clamp_min eq exp2_scale fill floor fmax fmin"
-            " ge gt isfinite isinf isnan le logical_and logical_not logical_or logical_xor lt masked_fill maximum minimum mul"
-            " ne neg relu round rsub sgn sign signbit square sub threshold tril triu trunc where bitwise_left_shift"
-            " bitwise_right_shift nan_to_num frac real imag conj positive copysign"
-        ).split(),
-        1.0,
+    **_each(
+        "abs add ceil clamp_max clamp_min conj copysign eq fill floor fmax fmin frac ge gt imag isfinite isinf",
+        1,
     ),
-    **dict.fromkeys(
-        "addcmul clamp hardshrink hardtanh heaviside leaky_relu lerp prelu relu6 rrelu softshrink dropout".split(),
-        2.0,
+    **_each(
+        "isnan le logical_and logical_not logical_or logical_xor lt masked_fill maximum minimum mul multiply ne",
+        1,
     ),
-    **dict.fromkeys("cos sin rsqrt reciprocal exp2 log2".split(), SPECIAL),
-    **dict.fromkeys("exp expm1 log log1p log10".split(), EXP),
-    **dict.fromkeys("div floor_divide fmod remainder true_divide".split(), DIV),
-    **dict.fromkeys(
-        "tan acos asin atan atan2 cosh sinh angle erfinv lgamma digamma polar".split(), 2 * SPECIAL + 4
+    **_each(
+        "nan_to_num neg positive real relu round rsub sgn sign signbit square sub threshold tril triu trunc",
+        1,
     ),
+    **_each("where bitwise_and bitwise_not bitwise_or bitwise_xor bitwise_left_shift bitwise_right_shift", 1),
+    **_each(
+        "addcmul clamp dropout hardshrink hardtanh heaviside leaky_relu lerp prelu relu6 rrelu softshrink", 2
+    ),
+    **_each("cos exp2 log2 reciprocal rsqrt sin", SPECIAL),
+    **_each("exp expm1", EXP),
+    **_each("log log1p log10", LOG),
+    **_each("div divide floor_divide fmod remainder true_divide", DIV),
+    **_each("acos angle asin atan atan2 cosh digamma erfinv lgamma polar sinh tan", 2 * SPECIAL + 4),
     "sqrt": SQRT,
     "pow": POW,
     "erf": ERF,
@@ -89,8 +97,8 @@ ELEMENTWISE: Final[dict[str, float]] = {
     "selu": EXP + 4,
     "celu": EXP + DIV + 3,
     "gelu": ERF + 4,
-    "hardsigmoid": 4.0,
-    "hardswish": 5.0,
+    "hardsigmoid": 4,
+    "hardswish": 5,
     "glu": SIGMOID + 1,
     "softsign": DIV + 2,
     "tanhshrink": TANH + 1,
@@ -102,11 +110,9 @@ GELU_TANH: Final = TANH + 8
 """0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))). Source: Hendrycks and Gimpel, 2016, section 2."""
 
 REDUCE: Final[dict[str, float]] = {
-    **dict.fromkeys(
-        "sum mean prod amax amin max min argmax argmin any all count_nonzero aminmax nansum".split(), 1.0
-    ),
-    **dict.fromkeys("norm linalg_vector_norm frobenius_norm".split(), 2.0),
-    **dict.fromkeys("var std var_mean std_mean".split(), 4.0),
+    **_each("all amax amin aminmax any argmax argmin count_nonzero max mean min nansum prod sum", 1),
+    **_each("frobenius_norm linalg_vector_norm norm", 2),
+    **_each("std std_mean var var_mean", 4),
     "logsumexp": EXP + 3,
 }
 """Vector operations per input element by function name."""

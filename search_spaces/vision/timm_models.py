@@ -25,8 +25,10 @@ def timm_architectures() -> tuple[str, ...]:
 
 
 def is_timm_model(name: str) -> bool:
-    """Whether the installed timm registers an architecture of that name (a pretrained tag after '.' is ignored)."""
-    return name.split(".")[0] in timm_architectures()
+    """Whether the installed timm registers an architecture of that name (a pretrained tag after '.' is
+    ignored).
+    """
+    return name.split(".", maxsplit=1)[0] in timm_architectures()
 
 
 def native_input(arch: str) -> tuple[int, int, int]:
@@ -57,7 +59,7 @@ def timm_workload(
         InputError: where the network cannot take that size.
     """
     del cache
-    arch = arch.split(".")[0]
+    arch = arch.split(".", maxsplit=1)[0]
     if not is_timm_model(arch):
         raise UnknownNameError(
             "timm architecture", arch, timm_architectures(), "see 'codesign networks list'"
@@ -75,48 +77,43 @@ def _size(arch: str, img_size: int | tuple[int, int] | None) -> tuple[int, int, 
     return channels, height, width
 
 
-def _traced(arch: str, size: tuple[int, int, int], resized: bool, *, reparameterize: bool) -> Workload:  # noqa: FBT001
+def _traced(arch: str, size: tuple[int, int, int], resized: bool, *, reparameterize: bool) -> Workload:
     import torch
 
     from hw_models.errors import TraceError
-    from hw_models.workload.from_torch.trace import record
+    from hw_models.workload.from_torch.trace import Inputs, record
 
+    native = native_input(arch)
     try:
-        module = build(arch, size[1:] if resized else None)
-        if reparameterize:
-            module = _reparameterized(module)
+        module = build(arch, size[1:] if resized else None, reparameterize=reparameterize)
     except (AssertionError, RuntimeError, ValueError, TypeError) as error:
-        msg = f"timm cannot build {arch} at {size[1]}x{size[2]} pixels: {error}; leave the size out for {native_input(arch)[1]}"
+        msg = f"timm cannot build {arch} at {size[1]}x{size[2]} pixels: {error}; its native size is {native[1]}x{native[2]}"
         raise InputError(msg) from error
     name = f"{arch}@{size[1]}" if size[1] == size[2] else f"{arch}@{size[1]}x{size[2]}"
     try:
-        return record(module, ([torch.empty((1, *size), device="meta")], {}), name)
+        return record(module, Inputs((torch.empty((1, *size), device="meta"),), {}), name)
     except TraceError as error:
-        native = native_input(arch)
         if size == native:
             raise
         msg = f"{arch} does not run at {size[1]}x{size[2]} pixels (native {native[1]}x{native[2]}): {error}"
         raise InputError(msg) from error
 
 
-def build(arch: str, img_size: tuple[int, int] | None = None) -> nn.Module:
+def build(arch: str, img_size: tuple[int, int] | None = None, *, reparameterize: bool = False) -> nn.Module:
     """The module on the meta device, told the image size where its constructor asks for one."""
     import timm
     import torch
-
-    options: dict[str, Any] = {"pretrained": False, "scriptable": False, "exportable": False}
-    with torch.device("meta"):
-        if img_size is not None:
-            side = img_size[0] if img_size[0] == img_size[1] else img_size
-            try:
-                return timm.create_model(arch, img_size=side, **options)
-            except TypeError as error:
-                if "img_size" not in str(error):
-                    raise
-        return timm.create_model(arch, **options)
-
-
-def _reparameterized(module: nn.Module) -> nn.Module:
     from timm.utils.model import reparameterize_model
 
-    return reparameterize_model(module)
+    from hw_models.workload.from_torch.modules import WithoutInitialisation
+
+    options: dict[str, Any] = {"pretrained": False, "scriptable": False, "exportable": False}
+    sized = options if img_size is None else {**options, "img_size": img_size}
+    with torch.device("meta"), torch.no_grad(), WithoutInitialisation():
+        try:
+            module = timm.create_model(arch, **sized)
+        except TypeError as error:
+            if "img_size" not in str(error):
+                raise
+            module = timm.create_model(arch, **options)
+        return reparameterize_model(module) if reparameterize else module

@@ -71,7 +71,7 @@ def conv_transpose(call: Call) -> Row:
 
 
 def convolution(call: Call) -> Row:
-    """The general form: (input, weight, bias, stride, padding, dilation, transposed, output_padding, groups)."""
+    """(input, weight, bias, stride, padding, dilation, transposed, output_padding, groups)."""
     return _conv_row(
         call,
         stride=call.args[3],
@@ -126,14 +126,15 @@ def attention(call: Call) -> Row:
     heads = q.shape[-3] if q.dim() > 3 else 1
     batch = prod(q.shape[:-3]) if q.dim() > 3 else prod(q.shape[:-2])
     d, dv = q.shape[-1], v.shape[-1]
+    masked = isinstance(mask, Tensor)
     attrs = {
         "fn": "attention",
-        "mask": isinstance(mask, Tensor),
+        "mask": masked,
         "causal": bool(call.arg(5, "is_causal", default=False)),
         "rank": q.dim(),
         "kv_heads": k.shape[-3] if k.dim() > 3 else 1,
     }
-    cost = (vector_cost.SOFTMAX + attrs["mask"]) / max(d * dv, 1)
+    cost = (vector_cost.SOFTMAX + masked) / max(d * dv, 1)
     return Row(OpKind.ATTENTION, (batch, heads, q.shape[-2], k.shape[-2], d, dv), 0, cost, attrs)
 
 

@@ -1,23 +1,41 @@
-"""A module on the meta device: a copy without data, and which of its children runs now."""
+"""A module on the meta device: a copy without data, what it stores, and which of its children runs now."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
 from typing_extensions import override
 
-from hw_models.workload.from_torch.recorder import Recorder
+from hw_models.errors import TraceError
+from hw_models.workload.op import TensorKind
+
+if TYPE_CHECKING:
+    from hw_models.workload.from_torch.ledger import Ledger
 
 
 class _CopyWithoutData(TorchFunctionMode):
     """Turns the copy of a tensor, wherever a module keeps one, into a meta tensor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.data: dict[int, Tensor] = {}
+
+    def twin(self, tensor: Tensor) -> Tensor:
+        """The meta tensor that stands for a tensor."""
+        made = tensor.detach().to("meta", copy=True)
+        if not tensor.is_meta:
+            self.data[id(made)] = tensor.detach()
+        return made
 
     @override
     def __torch_function__(
@@ -26,37 +44,80 @@ class _CopyWithoutData(TorchFunctionMode):
         if func is Tensor.__deepcopy__:
             tensor, memo = args
             if id(tensor) not in memo:
-                memo[id(tensor)] = tensor.detach().to("meta")
+                memo[id(tensor)] = self.twin(tensor)
             return memo[id(tensor)]
         return func(*args, **(kwargs or {}))
 
 
-def meta_copy(module: nn.Module) -> nn.Module:
-    """A copy of the module whose tensors have shapes and no data; shared weights stay shared."""
+def meta_copy(module: nn.Module) -> tuple[nn.Module, dict[int, Tensor]]:
+    """A copy of a module whose tensors have shapes only, and the data of the original by id of the copied tensor.
+
+    Shared weights stay shared.
+
+    Raises:
+        TraceError: where the module cannot be copied, or does not know the shapes of its weights yet.
+    """
     memo: dict[int, Any] = {}
+    copying = _CopyWithoutData()
     for parameter in module.parameters():
-        data = parameter.detach().to("meta")
-        memo[id(parameter)] = nn.Parameter(data, requires_grad=False)
-    for buffer in module.buffers():
-        memo[id(buffer)] = buffer.detach().to("meta")
-    with _CopyWithoutData():
-        return copy.deepcopy(module, memo)
+        if is_lazy(parameter):
+            msg = f"{type(module).__name__} has lazy parameters; run it once on an input, then trace it"
+            raise TraceError(msg)
+        twin = nn.Parameter(copying.twin(parameter), requires_grad=False)
+        memo[id(parameter)] = twin
+        if not parameter.is_meta:
+            copying.data[id(twin)] = parameter.detach()
+    memo |= {id(buffer): copying.twin(buffer) for buffer in module.buffers()}
+    try:
+        with copying:
+            return copy.deepcopy(module, memo), copying.data
+    except (TypeError, RuntimeError, AttributeError, NotImplementedError) as error:
+        msg = f"{type(module).__name__} cannot be copied ({error}); give a module that copy.deepcopy accepts"
+        raise TraceError(msg) from error
+
+
+def stored_tensors(module: nn.Module) -> Iterator[tuple[Tensor, TensorKind]]:
+    """Parameters and buffers; a buffer is a weight if it is kept with the weights and holds real numbers."""
+    for parameter in module.parameters():
+        yield parameter, TensorKind.WEIGHT
+    for child in module.modules():
+        for name, buffer in child.named_buffers(recurse=False):
+            weight = buffer.is_floating_point() and name not in child._non_persistent_buffers_set
+            yield buffer, TensorKind.WEIGHT if weight else TensorKind.CONSTANT
+
+
+class WithoutInitialisation(TorchDispatchMode):
+    """Leaves out what fills tensors in place: a meta tensor has nothing to fill, and torch is slow at it."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+
+    @override
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        if func._schema.is_mutable and func._schema.name.endswith("_") and args[0].is_meta:
+            return args[0]
+        return func(*args, **(kwargs or {}))
 
 
 @contextmanager
-def module_paths(module: nn.Module, recorder: Recorder) -> Iterator[None]:
-    """While this lasts, `recorder.path` is the path of the innermost child of `module` that runs."""
+def module_paths(module: nn.Module, ledger: Ledger) -> Iterator[None]:
+    """While this lasts, `ledger.path` is the path of the innermost child of `module` that runs."""
     names = {id(child): name for name, child in module.named_modules()}
-    stack: list[str] = []
+    stack: list[tuple[nn.Module, str]] = []
 
     def enter(child: nn.Module, _args: Any) -> None:
-        stack.append(recorder.path)
-        recorder.path = names.get(id(child), recorder.path)
+        stack.append((child, ledger.path))
+        ledger.path = names.get(id(child), ledger.path)
 
-    def leave(_child: nn.Module, _args: Any, _result: Any) -> None:
-        recorder.path = stack.pop()
+    def leave(child: nn.Module, _args: Any, _result: Any) -> None:
+        while stack:
+            left, ledger.path = stack.pop()
+            if left is child:
+                return
 
-    handles = [register_module_forward_pre_hook(enter), register_module_forward_hook(leave, always_call=True)]
+    handles = [register_module_forward_pre_hook(enter), register_module_forward_hook(leave)]
     try:
         yield
     finally:
@@ -64,18 +125,14 @@ def module_paths(module: nn.Module, recorder: Recorder) -> Iterator[None]:
             handle.remove()
 
 
-def weights_of(module: nn.Module) -> list[Tensor]:
-    """Parameters and buffers."""
-    return [*module.parameters(), *module.buffers()]
-
-
 @contextmanager
 def plain_execution() -> Iterator[None]:
-    """Inference mode, with the fused path of nn.MultiheadAttention off, so that its operators are seen."""
+    """Inference mode, without what hides operators: fused attention layers, compiled functions."""
     fast_path = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(value=False)
+    eager = torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
     try:
-        with torch.inference_mode():
+        with eager, torch.inference_mode():
             yield
     finally:
         torch.backends.mha.set_fastpath_enabled(value=fast_path)

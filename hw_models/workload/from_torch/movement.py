@@ -8,24 +8,24 @@ from hw_models.workload.from_torch.rules import Call, Row, Rule
 from hw_models.workload.op import OpKind
 
 _COPIES: Final = (
-    "clone contiguous reshape reshape_as flatten view_copy expand_copy permute_copy _reshape_copy alias_copy to _to_copy copy"
-    " type_as unflatten float_power_copy lift_fresh detach_copy lift_fresh_copy _unsafe_view"
+    "_reshape_copy _to_copy _unsafe_view alias_copy clone contiguous copy detach_copy expand_copy flatten lift_fresh"
+    " lift_fresh_copy permute_copy reshape reshape_as to type_as unflatten view_copy"
 )
 _LAYOUT: Final = {
-    "cat": "cat concat concatenate stack hstack vstack dstack column_stack",
-    "pad": "pad constant_pad_nd reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d"
-    " replication_pad3d _pad_circular",
+    "cat": "cat column_stack concat concatenate dstack hstack stack vstack",
+    "pad": "_pad_circular constant_pad_nd pad reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d"
+    " replication_pad2d replication_pad3d",
     "roll": "roll",
     "flip": "flip fliplr flipud rot90",
-    "pixel_shuffle": "pixel_shuffle pixel_unshuffle channel_shuffle native_channel_shuffle",
+    "pixel_shuffle": "channel_shuffle native_channel_shuffle pixel_shuffle pixel_unshuffle",
     "repeat": "repeat tile",
     "unfold": "im2col",
     "diag": "diag_embed diagonal_copy",
     "complex": "complex",
 }
 _GATHER: Final = {
-    "index": "index index_select gather take take_along_dim embedding repeat_interleave select_scatter slice_scatter",
-    "index_put": "index_put _index_put_impl index_copy index_fill scatter masked_scatter",
+    "index": "embedding gather index index_select repeat_interleave select_scatter slice_scatter take take_along_dim",
+    "index_put": "_index_put_impl index_copy index_fill index_put masked_scatter scatter",
     "one_hot": "one_hot",
     "searchsorted": "searchsorted bucketize",
 }

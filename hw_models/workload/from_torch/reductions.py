@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from math import log2
-from typing import Any, Final
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, Final
 
 from hw_models.workload import vector_cost
 from hw_models.workload.from_torch.rules import Call, Row, Rule
 from hw_models.workload.op import OpKind
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _SPATIAL_AXES: Final = ([2, 3], [1, 2])
 
@@ -115,7 +116,7 @@ def resize(call: Call) -> Row:
 
 
 def grid_sample(call: Call) -> Row:
-    """Sampling at computed positions: four taps (bilinear) or one, and the address arithmetic of a position."""
+    """Sampling at computed positions, with four taps (bilinear) or one."""
     out = call.outs[0]
     taps = 1 if call.arg(2) == 1 else 4
     dims = (out.shape[0], out.shape[1], *_fold(list(out.shape[2:])), taps)

@@ -1,19 +1,21 @@
 """The rule table: ATen operator -> kind, loop dimensions, vector cost, attributes.
 
-A rule is a function of one dispatched call and returns one `Row`. The table is keyed by the name of the operator without
-its overload ("conv2d", "add_"); an in-place operator follows the rule of its functional twin. What aliases its input is a view
-and never reaches a rule; what has neither a rule nor a decomposition becomes a row of kind UNKNOWN.
+A rule is a function of one dispatched call and returns one `Row`. The table is keyed by the name of the
+operator without its overload ("conv2d", "add_"); an in-place operator follows the rule of its functional
+twin. What aliases its input is a view and never reaches a rule; what has neither a rule nor a decomposition
+becomes a row of kind UNKNOWN.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
-from hw_models.workload.op import OpKind
+    from hw_models.workload.op import OpKind
 
 
 class Row(NamedTuple):
@@ -22,7 +24,8 @@ class Row(NamedTuple):
     Attributes:
         kind: class of operator.
         dims: loop dimensions in the order of `LOOP_DIMS[kind]`.
-        batch_dim: position of the loop dimension that grows with the batch, if the result depends on the input at all.
+        batch_dim: position of the loop dimension that grows with the batch, if the result depends on the
+            input at all.
         cost: vector operations per iteration of the loop nest.
         attrs: what lowering must know beyond the dimensions.
     """
@@ -44,6 +47,7 @@ class Call:
         ins: tensors it reads, in the operator's own order.
         outs: tensors it wrote.
         batched: for each of `ins`, whether it depends on the network's input.
+        inplace: which of `ins` it overwrites, if any.
     """
 
     fn: str
@@ -51,7 +55,8 @@ class Call:
     kwargs: Mapping[str, Any]
     ins: Sequence[Tensor]
     outs: Sequence[Tensor]
-    batched: Sequence[bool]
+    batched: Sequence[bool] = ()
+    inplace: int | None = None
 
     def arg(self, position: int, name: str = "", default: Any = None) -> Any:
         """Argument by position, or by name where it was given as a keyword."""

@@ -1,20 +1,35 @@
-"""`trace`: run a module's forward once on the meta device and record what it does."""
+"""`trace`: run a module's forward pass once on the meta device and record what it does."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from hw_models.errors import InputError, TraceError
-from hw_models.workload.from_torch.modules import meta_copy, module_paths, plain_execution, weights_of
-from hw_models.workload.from_torch.recorder import Recorder
+from hw_models.errors import InputError, TraceError, sentence
+from hw_models.workload.from_torch.ledger import Ledger
+from hw_models.workload.from_torch.modules import meta_copy, module_paths, plain_execution, stored_tensors
+from hw_models.workload.from_torch.recorder import META, DataDependentError, Recorder
 from hw_models.workload.graph import Workload, WorkloadBuilder
 
-IMAGE = (1, 3, 224, 224)
+IMAGE: Final = (1, 3, 224, 224)
+TRACER_VERSION: Final = 1
+"""Raised whenever the same module would give other rows; kept traces of another version are traced anew."""
+
+
+class Inputs(NamedTuple):
+    """Meta tensors to call a forward pass with."""
+
+    positional: tuple[Tensor, ...]
+    named: Mapping[str, Tensor]
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """All of them."""
+        return (*self.positional, *self.named.values())
 
 
 def trace(
@@ -27,15 +42,16 @@ def trace(
 ) -> Workload:
     """Read a module into a workload: operators, loop dimensions, shapes, module paths, edges.
 
-    The forward pass runs once in evaluation mode on a copy of the module on the meta device: nothing is computed, no
-    weight is allocated, and the module that was given is left as it is.
+    The forward pass runs once, in evaluation mode, on a copy of the module on the meta device: nothing is
+    computed, no weight is allocated, and the module that was given stays as it is.
 
     Args:
-        module: the network; weights may be anywhere, also on the meta device.
-        input_shape: shape of its one input, the batch first; or a sequence of shapes, one per positional input.
+        module: the network; its weights may be anywhere, also on the meta device.
+        input_shape: shape of its one input, the batch first; or several shapes, one per positional input.
         name: name of the workload; the class of the module by default.
-        inputs: instead of `input_shape`, tensors or shapes by argument name or in positional order; a tensor is needed
-            where the data type is not that of the weights (token ids).
+        inputs: instead of `input_shape`, tensors or shapes by argument name or in positional order. A tensor
+            is needed where the data type is not that of the weights (token ids); only its shape and type are
+            used.
         cache: read and keep the trace on disk.
 
     Raises:
@@ -43,57 +59,72 @@ def trace(
         InputError: where the inputs are neither shapes nor tensors.
     """
     del cache
-    return record(meta_copy(module), _inputs(module, input_shape, inputs), name or type(module).__name__)
+    if not isinstance(module, nn.Module):
+        msg = f"{module!r} of type {type(module).__name__} given, expected a torch.nn.Module"
+        raise InputError(msg)
+    module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
+    copied, data = meta_copy(module)
+    return record(copied, inputs_of(module, input_shape, inputs), name or type(module).__name__, data)
 
 
-def record(module: nn.Module, inputs: tuple[list[Tensor], dict[str, Tensor]], name: str) -> Workload:
-    """Trace a module that is on the meta device and ours to change."""
-    positional, named = inputs
-    tensors = [*positional, *named.values()]
-    batch = next((t.shape[0] for t in tensors if t.dim()), 1)
-    recorder = Recorder(WorkloadBuilder(name, batch=batch))
-    recorder.add_weights(weights_of(module))
-    for tensor in tensors:
-        recorder.add_input(tensor)
+def record(
+    module: nn.Module, inputs: Inputs, name: str, data: Mapping[int, Tensor] | None = None
+) -> Workload:
+    """Trace a module that is on the meta device and ours to change.
+
+    Args:
+        module: on the meta device; it is set to evaluation mode.
+        inputs: what to call it with.
+        name: name of the workload.
+        data: the values of its tensors where there are any, by id of the meta tensor.
+
+    Raises:
+        TraceError: where the forward pass cannot run without data.
+    """
+    batch = next((t.shape[0] for t in inputs.tensors if t.dim()), 1)
+    ledger = Ledger(WorkloadBuilder(name, batch=batch))
+    for tensor, kind in stored_tensors(module):
+        ledger.store(tensor, kind, data.get(id(tensor)) if data else None)
+    for tensor in inputs.tensors:
+        ledger.add_input(tensor)
     module.eval()
     try:
-        with plain_execution(), module_paths(module, recorder), recorder:
-            result = module(*positional, **named)
-        outputs = [recorder.read(t) for t in _tensors_in(result)]
+        with plain_execution(), module_paths(module, ledger), Recorder(ledger):
+            result = module(*inputs.positional, **inputs.named)
+        outputs = [ledger.read(t) for t in _tensors_in(result)]
     except Exception as error:
-        raise _explained(error, recorder, name) from error
+        raise _explained(error, ledger, name) from error
     if not outputs:
-        msg = (
-            f"{name}: the forward pass returned no tensor ({type(result).__name__}); return what it computes"
-        )
+        msg = f"{name}: the forward pass returned {type(result).__name__} without a tensor in it; expected tensors"
         raise TraceError(msg)
-    meta = {"source": "torch", "torch": torch.__version__}
-    return recorder.builder.finish(outputs, meta)
+    parameters = sum(p.numel() for p in module.parameters())
+    meta = {"source": "torch", "torch": torch.__version__, "tracer": TRACER_VERSION, "parameters": parameters}
+    return ledger.builder.finish(outputs, meta)
 
 
-def _inputs(module: nn.Module, shape: Any, inputs: Any) -> tuple[list[Tensor], dict[str, Tensor]]:
-    """Meta tensors for the positional and the named inputs."""
-    dtype = next(
-        (p.dtype for p in module.parameters() if p.dtype.is_floating_point), torch.get_default_dtype()
-    )
+def inputs_of(module: nn.Module, shape: Any, inputs: Any = None) -> Inputs:
+    """Meta tensors for the positional and the named inputs, in the floating type of the weights."""
+    floating = (p.dtype for p in module.parameters() if p.dtype.is_floating_point)
+    dtype = next(floating, torch.get_default_dtype())
     if isinstance(inputs, Mapping):
-        return [], {k: _meta_input(v, dtype) for k, v in inputs.items()}
+        return Inputs((), {k: _meta_input(v, dtype) for k, v in inputs.items()})
     if inputs is None:
-        inputs = [shape] if isinstance(shape, Tensor) or all(isinstance(s, int) for s in shape) else shape
-    return [_meta_input(v, dtype) for v in inputs], {}
+        several = not isinstance(shape, Tensor) and any(not isinstance(s, int) for s in shape)
+        inputs = shape if several else [shape]
+    return Inputs(tuple(_meta_input(v, dtype) for v in inputs), {})
 
 
 def _meta_input(value: Any, dtype: torch.dtype) -> Tensor:
     if isinstance(value, Tensor):
-        return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device="meta")
+        return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device=META)
     if isinstance(value, Sequence) and all(isinstance(s, int) and s > 0 for s in value):
-        return torch.empty(tuple(value), dtype=dtype, device="meta")
+        return torch.empty(tuple(value), dtype=dtype, device=META)
     msg = f"input {value!r} given, expected a tensor or a shape of positive integers such as (1, 3, 224, 224)"
     raise InputError(msg)
 
 
 def _tensors_in(result: Any) -> Iterator[Tensor]:
-    """Tensors in whatever a forward pass returns."""
+    """Tensors in whatever a forward pass returns: containers, dataclasses."""
     if isinstance(result, Tensor):
         yield result
     elif isinstance(result, Mapping):
@@ -103,12 +134,28 @@ def _tensors_in(result: Any) -> Iterator[Tensor]:
         for value in result:
             yield from _tensors_in(value)
     elif dataclasses.is_dataclass(result) and not isinstance(result, type):
-        for f in dataclasses.fields(result):
-            yield from _tensors_in(getattr(result, f.name))
+        for field in dataclasses.fields(result):
+            yield from _tensors_in(getattr(result, field.name))
 
 
-def _explained(error: Exception, recorder: Recorder, name: str) -> TraceError:
-    where = f"in module '{recorder.path}'" if recorder.path else "at the top of the forward pass"
-    return TraceError(
-        f"{name}: cannot be traced {where}, after operator {recorder.target or 'none'}: {type(error).__name__}: {error}"
-    )
+_INTEGERS: Final = "give whole-number inputs as tensors: inputs=[torch.zeros((1, 128), dtype=torch.long)]"
+_WITHOUT: Final = (
+    "give a module whose forward leaves it out (of a detector: the network without selecting boxes), or read an ONNX"
+    " file of it"
+)
+
+
+def _explained(error: Exception, ledger: Ledger, name: str) -> TraceError:
+    """What went wrong, where, and what to do about it."""
+    place = f"in module '{ledger.path}'" if ledger.path else "at the top of the forward pass"
+    where = f"{name}: cannot be traced: {ledger.target or 'before its first operator'} {place}"
+    text = f"{type(error).__name__}: {error}".splitlines()[0]
+    if isinstance(error, DataDependentError) or "meta tensor" in text or "meta device" in text:
+        reason = "depends on the values of tensors, which only a run with data knows"
+        return TraceError(sentence(f"{where} {reason}", text, _WITHOUT))
+    hint = "check input_shape" if isinstance(error, RuntimeError | ValueError | AssertionError) else ""
+    if isinstance(error, TypeError) and ("argument" in text or "positional" in text):
+        hint = "name the arguments: inputs={'x': (1, 3, 224, 224), ...}"
+    if "Long" in text or "Int" in text or "integral" in text:
+        hint = _INTEGERS
+    return TraceError(sentence(where, text, hint))

@@ -43,7 +43,7 @@ def gelu(call: Call) -> Row:
 
 
 def power(call: Call) -> Row:
-    """x ** y; a small whole exponent is repeated multiplication, a half is a square root."""
+    """X ** y; a small whole exponent is repeated multiplication, a half is a square root."""
     row = elementwise(call)
     exponent = call.arg(1)
     if isinstance(exponent, Tensor):
@@ -64,7 +64,7 @@ def division(call: Call) -> Row:
 
 
 def assumed_elementwise(call: Call) -> Row:
-    """A function that torch tags as pointwise and no table of ours knows: one special function, marked as assumed."""
+    """A function that torch tags as pointwise and our tables lack: one special function, marked as assumed."""
     out = call.outs[0]
     attrs = {"fn": call.fn, "rank": out.dim(), "cost_assumed": True}
     return Row(OpKind.ELEMENTWISE, (out.numel(),), 0, vector_cost.SPECIAL, attrs)
@@ -77,7 +77,7 @@ def _norm_row(call: Call, rows: int, cost: float, **attrs: Any) -> Row:
 
 
 def batch_norm(call: Call) -> Row:
-    """(input, weight, bias, mean, var, training, ...): running statistics are weights, else they are of the input."""
+    """(input, weight, bias, mean, var, training, ...); running statistics make it a scale and a shift."""
     x = call.ins[0]
     training = (
         bool(call.arg(5)) if call.fn == "batch_norm" else call.fn == "native_batch_norm" and bool(call.arg(5))
@@ -106,7 +106,7 @@ def rms_norm(call: Call) -> Row:
 
 
 def group_norm(call: Call) -> Row:
-    """group_norm(input, groups, ...) and native_group_norm(input, weight, bias, N, C, HxW, groups, eps)."""
+    """(input, groups, ...), or the native form (input, weight, bias, N, C, HxW, groups, eps)."""
     groups = call.args[6] if call.fn == "native_group_norm" else call.args[1]
     rows = call.ins[0].shape[0] * groups
     return _norm_row(
