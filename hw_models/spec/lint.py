@@ -313,7 +313,8 @@ def _agree(
     if low <= expected[1] * (1 + TOLERANCE) and high >= expected[0] * (1 - TOLERANCE):
         return
     ratio = low / expected[1] if low > expected[1] else high / expected[0]
-    hint = next((text for slip, text in ({**SLIPS, **hints}.items() if abs(ratio / slip - 1) <= TOLERANCE), "")
+    slips = {**SLIPS, **hints}
+    hint = next((slips[s] for s in slips if abs(ratio / s - 1) <= TOLERANCE), "")
     severity: Severity = "error" if abs(ratio - 1) > CONTRADICTION else "warning"
     yield Lint(severity, rule, path, sentence(f"{given} is {ratio:.3g} times what was expected", said, hint))
 

@@ -144,8 +144,8 @@ class Engine(_Named):
 class PowerMode(Spec):
     """A named operating point. What it leaves out stays as the chip has it; what it sets to null is unknown.
 
-    Of an engine that `peak` lists, every rate that the mode does not state is unknown: a GPU whose int8 peak falls
-    with the clock does not keep its vector rate.
+    Of an engine that `peak` lists, every rate that the mode does not state is unknown: a GPU whose int8 peak
+    falls with the clock does not keep its vector rate.
     """
 
     name: str = Field(description='What users write: load_chip(..., mode="30W").')
