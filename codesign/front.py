@@ -85,7 +85,7 @@ class Front:
     def to_frame(self) -> pd.DataFrame:
         """One row per point of the front; `separable` is False where its intervals overlap another's in every objective."""
         clashes = self.not_separable
-        extra = {
+        extra: dict[str, list[Any]] = {
             "separable": [not clashes[t.number] for t in self.members],
             "not_separable_from": [", ".join(str(n) for n in clashes[t.number]) for t in self.members],
         }
@@ -119,7 +119,8 @@ class Front:
     def not_separable(self) -> Mapping[int, tuple[int, ...]]:
         """Point -> the other points of the front whose intervals overlap its own in every objective."""
         low, high = _intervals(self.members, self.demands.objectives)
-        overlap = ((low[:, None, :] <= high[None, :, :]) & (low[None, :, :] <= high[:, None, :])).all(axis=2)
+        overlap: BoolArray = np.asarray((low[:, None, :] <= high[None, :, :]) & (low[None, :, :] <= high[:, None, :]))
+        overlap = overlap.all(axis=2)
         np.fill_diagonal(overlap, val=False)
         numbers = [t.number for t in self.members]
         return {

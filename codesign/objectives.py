@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal
 
+from typing_extensions import override
+
 from hw_models.cost.base import Estimate
 from hw_models.errors import InputError, UnknownNameError
 
@@ -142,6 +144,7 @@ class Constraint:
         """Name of the quantity."""
         return self.of.name
 
+    @override
     def __str__(self) -> str:
         return f"{self.name} {self.op} {self.bound:g}"
 
@@ -265,7 +268,10 @@ class Demands:
         except InputError as error:
             return Verdict("failed", reasons=(str(error),))
         excess: dict[str, float | None] = {}
-        assumed, uncertain, broken, open_ = [], [], [], []
+        assumed: list[str] = []
+        uncertain: list[str] = []
+        broken: list[str] = []
+        open_: list[str] = []
         for c in self.constraints:
             q = quantities[c.name]
             beyond = None if q.value is None else c.excess(q.value)

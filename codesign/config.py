@@ -1,0 +1,289 @@
+"""A study as one YAML file: what is searched, what is wanted, how. A bad file is answered with file, line and fix.
+
+    space: timm_zoo
+    chips: [jetson_agx_orin_64@30W, hailo_8, my_npu.yaml]     # names, patterns ("*npu*"), files
+    objectives: [error_pct, latency_ms, energy_mj]
+    constraints: {latency_ms: "<= 33", power_w: "<= 15"}
+    rate_hz: 30
+    n_trials: 400
+    storage: runs/camera
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from codesign.objectives import CATALOGUE, Constraint, Objective, objective
+from codesign.runs import RUN_FORMAT
+from hw_models.errors import CodesignError, FileError, Finding, InputError, did_you_mean, nearest, sentence
+
+if TYPE_CHECKING:
+    from search_spaces.product import Product
+    from search_spaces.space import SearchSpace
+
+IN_PYTHON: Final = "python:"
+"""Marks what was made in Python and cannot be made again from its name."""
+
+
+class CustomObjective(BaseModel):
+    """An objective that was given in Python, as a run folder remembers it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    name: str
+    goal: Literal["min", "max"]
+    unit: str = ""
+
+
+class StudyConfig(BaseModel):
+    """All that a study is asked for."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = Field(RUN_FORMAT, description="version of this file's format")
+    question: str = Field("", description="what the study answers, in a sentence; the title of its report")
+    space: str = Field("timm_zoo", description="a space by name (`codesign spaces list`) or as package.module:object")
+    chips: tuple[str, ...] = Field((), description="chips: names, name@mode, patterns, files")
+    precisions: tuple[str, ...] | None = Field(None, description="precisions to choose between; left out: fp16, int8, fp32")
+    objectives: tuple[str | CustomObjective, ...] = Field(min_length=1, description="quantities to minimise or maximise")
+    constraints: dict[str, str] = Field(default={}, description="quantity: bound, for example latency_ms: '<= 10'")
+    rate_hz: float | None = Field(None, gt=0, description="images per second that the application needs")
+    seed: int = Field(0, ge=0, description="same seed, same front")
+    sampler: str = Field("nsga2", description="who proposes: nsga2, local, tpe, random")
+    batch: int = Field(1, ge=1, description="images of one inference")
+    model: str = Field("roofline", description="cost model")
+    lowering: str | None = Field(None, description="what really runs: ideal, eager, compiled; left out: compiled")
+    allow_unknown: bool = Field(default=False, description="let points in whose constraints cannot be told, marked")
+    allow_unmodelled: bool = Field(default=False, description="let points in that are more than 20 % unmodelled, marked")
+    n_trials: int = Field(200, ge=1, description="trials in all")
+    storage: str | None = Field(None, description="run folder; left out: runs/<name of this file>")
+    fingerprint: dict[str, str] = Field(default={}, description="written by codesign: digests of space and chips")
+
+    @classmethod
+    def made(cls, **settings: Any) -> StudyConfig:
+        """Settings given in Python.
+
+        Raises:
+            InputError: one that does not fit; the message names it.
+        """
+        try:
+            return cls(**settings)
+        except ValidationError as error:
+            first = error.errors()[0]
+            msg = f"{_path(first['loc'])}: {_told(first)}"
+            raise InputError(msg) from error
+
+    def wanted(self) -> tuple[Objective, ...]:
+        """The objectives; one that was given in Python reads what its trials recorded."""
+        return tuple(o if isinstance(o, str) else _recorded(o) for o in self.objectives)  # type: ignore[misc]
+
+    def differences(self, other: StudyConfig) -> list[str]:
+        """What another study is asked for differently, in words; where the results go and how many is no difference."""
+        mine, theirs = self.identity(), other.identity()
+        said = [
+            f"{key} is {theirs.get(key)!r} here and {mine.get(key)!r} there"
+            for key in dict.fromkeys([*mine, *theirs])
+            if mine.get(key) != theirs.get(key) and key != "fingerprint"
+        ]
+        for part in dict.fromkeys([*self.fingerprint, *other.fingerprint]):
+            if self.fingerprint.get(part) != other.fingerprint.get(part):
+                said.append(_changed(part, there=part in self.fingerprint, here=part in other.fingerprint))
+        return said
+
+    def identity(self) -> dict[str, Any]:
+        """What makes two studies the same; chips and space count by what they hold, not by how they were named."""
+        return self.model_dump(mode="json", exclude={"question", "n_trials", "storage", "chips", "space", "fingerprint"})
+
+    def to_yaml(self) -> str:
+        """The file that `read_study` reads."""
+        from ruamel.yaml import YAML
+
+        out = io.StringIO()
+        data = self.model_dump(mode="json", exclude_none=True)
+        YAML(typ="safe", pure=True).dump({k: v for k, v in data.items() if v not in ("", {}, [])}, out)
+        return f"# a codesign study, see `codesign search --help`\n{out.getvalue()}"
+
+
+def _recorded(custom: CustomObjective) -> Objective:
+    return Objective(custom.name, custom.goal, lambda e: e.facts.get(custom.name), custom.unit)
+
+
+def _changed(part: str, *, there: bool, here: bool) -> str:
+    if there and here:
+        return f"{part} has changed since"
+    return f"{part} is only {'there' if there else 'here'}"
+
+
+def fingerprint(space: SearchSpace) -> dict[str, str]:
+    """Digests of what is searched: knobs and their values, and every chip's figures."""
+    from search_spaces.product import ChipList, Product
+
+    networks = space.networks if isinstance(space, Product) else space
+    found = {f"space {networks.name}": _digest({n: list(k) for n, k in networks.knobs.items()})}
+    if isinstance(space, Product) and isinstance(space.chips, ChipList):
+        found |= {f"chip {c.label}": _digest(c.model_dump(mode="json")) for c in space.chips.chips}
+    elif isinstance(space, Product):
+        found[f"chips {space.chips.name}"] = _digest({n: list(k) for n, k in space.chips.knobs.items()})
+    return found
+
+
+def _digest(value: Any) -> str:
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def joint_space(config: StudyConfig) -> Product:
+    """The space that a study file names.
+
+    Raises:
+        CodesignError: a space or chip that cannot be found; the message has the nearest names.
+    """
+    from search_spaces.catalogue import load_space
+    from search_spaces.product import DEFAULT_PRECISIONS, Product
+
+    for named in (config.space, *config.chips):
+        if named.startswith(IN_PYTHON):
+            what = named.removeprefix(IN_PYTHON)
+            msg = f"{what} was made in Python and cannot be made again from a file; resume the study there"
+            raise InputError(msg)
+    return Product.of(load_space(config.space), chip_names(config.chips), config.precisions or DEFAULT_PRECISIONS)
+
+
+def chip_names(wanted: Sequence[str]) -> list[str]:
+    """Chips by name or file as they are, patterns as the chips they match; none twice."""
+    from hw_models.spec.load import list_chips
+
+    found: dict[str, None] = {}
+    for name in wanted:
+        if not any(c in name for c in "*?["):
+            found.setdefault(name)
+            continue
+        matches = list_chips(name)
+        if not matches:
+            msg = f"no chip matches '{name}'; `codesign chips list` names them"
+            raise InputError(msg)
+        found.update(dict.fromkeys(matches))
+    return list(found)
+
+
+def read_study(file: Path | str) -> StudyConfig:
+    """Read a study file.
+
+    Raises:
+        FileError: the file is missing or wrong inside; the message has every finding with its line.
+    """
+    path = Path(file)
+    raw = _parsed(path)
+    try:
+        config = StudyConfig.model_validate({k: _plain(v) for k, v in raw.items()})
+    except ValidationError as error:
+        findings = [Finding(str(path), _line(raw, e["loc"]), _path(e["loc"]), _told(e)) for e in error.errors()]
+        raise FileError(sorted(set(findings), key=lambda f: f.line or 0)) from None
+    findings = [
+        Finding(str(path), _line(raw, loc), _path(loc), said) for loc, said in _misnamed(config) if said
+    ]
+    if findings:
+        raise FileError(findings)
+    return config
+
+
+def _parsed(path: Path) -> Mapping[str, Any]:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    try:
+        raw = YAML(typ="rt").load(path.read_text("utf-8"))
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        said = str(error.problem or error.context).splitlines()[0]
+        raise FileError.at(path, f"is not YAML here: {said}", line=mark.line + 1 if mark else None) from None
+    except YAMLError as error:
+        raise FileError.at(path, f"is not YAML: {' '.join(str(error).split())}") from None
+    except UnicodeDecodeError as error:
+        raise FileError.at(path, f"is not UTF-8 text ({error.reason} at byte {error.start}); expected a YAML file") from None
+    except OSError as error:
+        raise FileError.at(path, f"cannot be read: {error.strerror or error}; expected a study file") from None
+    if not isinstance(raw, Mapping):
+        raise FileError.at(path, "holds no settings; expected `space:`, `chips:`, `objectives:`, ...", line=1)
+    return raw
+
+
+def _plain(value: Any) -> Any:
+    """A bound such as `latency_ms: 10` is no text; everything else is left to the model."""
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    return [_plain(v) for v in value] if isinstance(value, list) else value
+
+
+def _misnamed(config: StudyConfig) -> list[tuple[tuple[str | int, ...], str]]:
+    """Objectives and constraints that do not exist or cannot be read, with their place in the file."""
+    problems: list[tuple[tuple[str | int, ...], str]] = []
+    if not config.chips:
+        problems.append((("chips",), "is missing or empty; expected chips, for example ['*orin*', hailo_8]"))
+    own = {o.name: o for o in config.objectives if isinstance(o, CustomObjective)}
+    for at, wanted in enumerate(config.objectives):
+        if isinstance(wanted, str):
+            problems.append((("objectives", at), _why_not(wanted)))
+    for name, bound in config.constraints.items():
+        said = "" if name in own else _why_not(name)
+        problems.append((("constraints", name), said or _why_no_bound(CATALOGUE.get(name) or _recorded(own[name]), bound)))
+    return problems
+
+
+def _why_not(name: str) -> str:
+    try:
+        objective(name)
+    except CodesignError as error:
+        return str(error)
+    return ""
+
+
+def _why_no_bound(of: Objective, bound: str) -> str:
+    try:
+        Constraint.parse(of, bound)
+    except CodesignError as error:
+        return str(error)
+    return ""
+
+
+def _line(raw: Mapping[str, Any], loc: tuple[str | int, ...]) -> int | None:
+    """Line of the deepest part of `loc` that the file has, counted from 1."""
+    node: Any = raw
+    line = 0
+    for step in loc:
+        try:
+            lc = node.lc  # where ruamel.yaml's round-trip loader keeps the place
+            line = lc.key(step)[0] if isinstance(node, Mapping) else lc.item(step)[0]
+            node = node[step]
+        except (KeyError, IndexError, TypeError, AttributeError):
+            break
+    return line + 1
+
+
+def _path(loc: tuple[str | int, ...]) -> str:
+    return ".".join(str(s) for s in loc if s not in ("str", "CustomObjective"))
+
+
+def _told(error: Any) -> str:
+    """One of pydantic's errors in our words."""
+    key = str(error["loc"][0])
+    fields = StudyConfig.model_fields
+    wanted = fields[key].description if key in fields else ""
+    given = repr(error["input"])
+    match error["type"]:
+        case "extra_forbidden":
+            return sentence("unknown setting", did_you_mean(nearest(key, fields)), f"known: {', '.join(fields)}")
+        case "missing":
+            return f"is missing; expected {wanted}"
+        case "too_short":
+            return f"is empty; expected {wanted}"
+        case "literal_error" if key == "format":
+            return f"format {given} given; this release reads format {RUN_FORMAT}"
+    return f"{given if len(given) < 60 else given[:57] + '...'} given; expected {wanted} ({error['msg'].lower()})"

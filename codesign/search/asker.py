@@ -1,0 +1,194 @@
+"""Ask and tell in rounds: a round of candidates is a function of the seed and of the trials told before it, and of nothing else.
+
+That is what makes a killed search go on as if nothing had happened: whoever has the told trials can ask the same round again.
+Optuna's samplers look at an Optuna study in memory that holds exactly those trials, whether it grew or was filled anew.
+"""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import optuna
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from codesign.search.samplers import BEST_CASE, Codec, SamplerChoice
+from search_spaces.candidate import Candidate
+
+if TYPE_CHECKING:
+    from codesign.objectives import Demands
+    from codesign.search.trial import Trial
+    from search_spaces.space import SearchSpace
+
+UNKNOWN_EXCESS: Final = 1.0
+"""What a sampler is told where a constraint cannot be told: as if the bound were exceeded by its own size."""
+
+EVALUATION: Final = "evaluation"
+"""User attribute of a trial: the evaluation, as `Evaluation.to_dict` writes it."""
+
+
+class Asker:
+    """Proposes candidates that were never told, round after round.
+
+    Args:
+        space: what is searched; only canonical candidates are proposed.
+        demands: objectives and constraints.
+        sampler: who proposes.
+        seed: same seed and same told trials, same proposals.
+        round_size: candidates of one round.
+    """
+
+    def __init__(
+        self, space: SearchSpace, demands: Demands, sampler: SamplerChoice, seed: int, round_size: int | None = None
+    ) -> None:
+        self.space, self.demands, self.sampler, self.seed = space, demands, sampler, seed
+        self.round_size = round_size or sampler.round_size
+        self._codec = Codec(space)
+        self._distributions = self._codec.distributions()
+        with quiet():
+            self._shadow = optuna.create_study(directions=directions(demands))
+        self._seen: set[Candidate] = set()
+        self._asked: list[optuna.Trial] = []
+
+    def refill(self, told: Sequence[FrozenTrial], candidates: Sequence[Candidate]) -> None:
+        """Start over from trials that were told before, in their order."""
+        for trial in told:
+            self._shadow.add_trial(trial)
+        self._seen.update(candidates)
+        sampler = self.sampler.make(self.space, 0)
+        if isinstance(sampler, optuna.samplers.BaseGASampler):
+            # parents of all generations in ascending order: asked for the last alone, Optuna would recurse
+            key = sampler._get_generation_key()  # noqa: SLF001 - documented for authors of samplers
+            last = max((t.system_attrs.get(key, 0) for t in told), default=0)
+            for generation in range(1, last + 1):
+                sampler.get_parent_population(self._shadow, generation)
+
+    def ask(self) -> list[Candidate]:
+        """The next round; shorter, or empty, where the space has no more."""
+        start = len(self._shadow.get_trials(deepcopy=False))
+        seeds = np.random.SeedSequence([self.seed, start]).generate_state(2)
+        self._shadow.sampler = self.sampler.make(self.space, int(seeds[0]))
+        fresh = _Fresh(self.space, self._seen, np.random.default_rng(seeds[1]))
+        candidates = []
+        for _ in range(min(self.round_size, self.space.size - len(self._seen))):
+            with quiet():
+                asked = self._shadow.ask(self._distributions)
+            candidate = fresh.instead_of(self._codec.decode(asked.params))
+            if candidate is None:
+                break
+            self._set_params(asked, candidate)
+            self._asked.append(asked)
+            candidates.append(candidate)
+        return candidates
+
+    def tell(self, trial: Trial, candidate: Candidate) -> FrozenTrial:
+        """Tell the result of the candidate that was asked first among those not yet told; what a storage keeps of it."""
+        asked = self._asked.pop(0)
+        state, values, excess = told_values(trial, self.demands)
+        storage = self._shadow._storage  # noqa: SLF001 - BaseStorage is Optuna's documented seam
+        for name, beyond in excess.items():
+            storage.set_trial_system_attr(asked._trial_id, f"constraints:{name}", beyond)  # noqa: SLF001
+        asked.set_user_attr(BEST_CASE, best_cases(trial, self.demands))
+        with quiet():
+            told = self._shadow.tell(asked, values, state=state)
+        self._seen.add(candidate)
+        return create_trial(
+            state=state,
+            values=values,
+            params=told.params,
+            distributions=told.distributions,
+            user_attrs={**told.user_attrs, **_readable(trial), EVALUATION: trial.evaluation.to_dict()},
+            system_attrs=told.system_attrs,
+        )
+
+    def _set_params(self, asked: optuna.Trial, candidate: Candidate) -> None:
+        storage = self._shadow._storage  # noqa: SLF001 - BaseStorage is Optuna's documented seam
+        for name, value in self._codec.encode(candidate).items():
+            domain = self._distributions[name]
+            storage.set_trial_param(asked._trial_id, name, domain.to_internal_repr(value), domain)  # noqa: SLF001
+
+
+class _Fresh:
+    """Replaces candidates that were seen: by an unseen neighbour, else by a random one, else by any that is left."""
+
+    DRAWS: Final = 64
+
+    def __init__(self, space: SearchSpace, seen: set[Candidate], rng: np.random.Generator) -> None:
+        self._space, self._rng = space, rng
+        self._seen = set(seen)
+        self._left: Iterator[Candidate] | None = None
+
+    def instead_of(self, proposed: Candidate) -> Candidate | None:
+        """The candidate itself if it is new, else a new one near it; None: the space has no more."""
+        found = next((c for c in self._options(proposed) if c not in self._seen), None)
+        if found is not None:
+            self._seen.add(found)
+        return found
+
+    def _options(self, proposed: Candidate) -> Iterator[Candidate]:
+        yield proposed
+        near = self._space.neighbours(proposed)
+        yield from (near[i] for i in self._rng.permutation(len(near)))
+        yield from (self._space.sample(self._rng) for _ in range(self.DRAWS))
+        if self._left is None:
+            self._left = iter(self._space.candidates())
+        yield from self._left
+
+
+def directions(demands: Demands) -> list[StudyDirection]:
+    """Optuna's words for the goals."""
+    return [StudyDirection.MINIMIZE if o.goal == "min" else StudyDirection.MAXIMIZE for o in demands.objectives]
+
+
+def told_values(trial: Trial, demands: Demands) -> tuple[TrialState, list[float] | None, dict[str, float]]:
+    """What Optuna is told: state, objective values, and by how much each constraint is exceeded.
+
+    A trial without a value for every objective is PRUNED (it has no place on a front), one that failed is FAIL.
+    """
+    verdict = trial.verdict
+    if verdict.status == "failed":
+        return TrialState.FAIL, None, {}
+    excess = {n: UNKNOWN_EXCESS if x is None and n not in verdict.assumed else x or 0.0 for n, x in verdict.excess.items()}
+    if verdict.status != "feasible":
+        # a point that is refused for another reason must not look feasible to a sampler
+        worst = max(excess.values(), default=0.0)
+        excess["other"] = 0.0 if worst > 0 else UNKNOWN_EXCESS
+    values = [verdict.quantities[o.name].value for o in demands.objectives]
+    known = [v for v in values if v is not None]
+    if len(known) < len(values):
+        return TrialState.PRUNED, None, excess
+    return TrialState.COMPLETE, known, excess
+
+
+def best_cases(trial: Trial, demands: Demands) -> list[str]:
+    """Positions of the objectives whose value is only a best case, as text."""
+    if trial.verdict.status == "failed":
+        return []
+    read = trial.verdict.quantities
+    return [str(i) for i, o in enumerate(demands.objectives) if o.at_best(read[o.name])]
+
+
+def _readable(trial: Trial) -> dict[str, Any]:
+    """What a person wants to see beside the trial in optuna-dashboard."""
+    e, v = trial.evaluation, trial.verdict
+    shown = {"network": e.network, "chip": e.chip, "precision": e.precision, "status": v.status}
+    return {**shown, "why": "; ".join(v.reasons)}
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep Optuna's information lines and experimental warnings off the screen; its other warnings stay."""
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            yield
+    finally:
+        optuna.logging.set_verbosity(level)

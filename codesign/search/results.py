@@ -1,0 +1,120 @@
+"""What a search came to, whether it just ran or is read from its folder: trials, front, tables, report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from typing_extensions import override
+
+from codesign.config import StudyConfig
+from codesign.evaluate import Evaluation
+from codesign.front import Front
+from codesign.objectives import Constraint, Demands, Objective, objective
+from codesign.runs import RunFolder
+from codesign.search.asker import EVALUATION
+from codesign.search.summary import Summary, summarise
+from codesign.search.trial import Trial, frame
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from optuna.trial import FrozenTrial
+
+
+class Results:
+    """Trials and what follows from them.
+
+    Attributes:
+        config: what was asked for.
+        demands: objectives and constraints.
+        folder: the run folder; None: the study lives in memory.
+    """
+
+    def __init__(self, config: StudyConfig, demands: Demands, folder: RunFolder | None) -> None:
+        self.config, self.demands, self.folder = config, demands, folder
+        self._trials: list[Trial] = []
+
+    @property
+    def trials(self) -> tuple[Trial, ...]:
+        """All evaluated points in their order."""
+        return tuple(self._trials)
+
+    @property
+    def front(self) -> Front:
+        """The points that nothing beats."""
+        return Front(self.trials, self.demands)
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """What is minimised or maximised."""
+        return self.demands.objectives
+
+    @property
+    def constraints(self) -> tuple[Constraint, ...]:
+        """What must hold."""
+        return self.demands.constraints
+
+    def summary(self) -> Summary:
+        """How many trials are feasible, and what stands in the way of the others."""
+        return summarise(self._trials, self.demands, len(self.front))
+
+    def trials_frame(self) -> pd.DataFrame:
+        """One row per trial: names, knobs, quantities with interval and fidelity, status and why."""
+        return frame(self._trials, self.demands)
+
+    def report(self, path: str | Path | None = None) -> Path:
+        """Write the report as one HTML file; by default into the run folder."""
+        from codesign.report import write_report
+
+        if path is None:
+            path = self.folder.report if self.folder else Path("report.html")
+        return Path(write_report(self, Path(path)))
+
+    def _read(self, stored: Sequence[FrozenTrial]) -> None:
+        """Take over what a storage holds; trials that others put into the Optuna study are passed over."""
+        mine = [t for t in stored if EVALUATION in t.user_attrs]
+        evaluations = [Evaluation.from_dict(t.user_attrs[EVALUATION]) for t in mine]
+        self._trials = [Trial(i, e, self.demands.judge(e)) for i, e in enumerate(evaluations)]
+
+
+class Run(Results):
+    """A run folder as it stands, read only; it needs neither the space nor the chips.
+
+    Args:
+        path: the folder.
+
+    Raises:
+        StorageError: where there is no run, or one of another format.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        folder = RunFolder(Path(path)).need()
+        config = StudyConfig.model_validate(folder.read_config())
+        super().__init__(config, demands_of(config), folder)
+        self._read(folder.read_trials())
+
+    @override
+    def __repr__(self) -> str:
+        return f"Run('{self.path}', {self.summary()})"
+
+    @cached_property
+    def path(self) -> Path:
+        """The folder."""
+        assert self.folder is not None  # noqa: S101
+        return self.folder.path
+
+
+def demands_of(config: StudyConfig) -> Demands:
+    """The demands of a study file; objectives that were given in Python read what their trials recorded."""
+    wanted = config.wanted()
+    own = {o.name: o for o in wanted}
+    bounds = [Constraint.parse(own.get(n) or objective(n), text) for n, text in config.constraints.items()]
+    return Demands.of(
+        wanted,
+        bounds,
+        rate_hz=config.rate_hz,
+        allow_unknown=config.allow_unknown,
+        allow_unmodelled=config.allow_unmodelled,
+    )

@@ -1,0 +1,219 @@
+"""Who proposes: Optuna's samplers with the options their authors recommend, and a Pareto local search.
+
+Each is a function from a seed to an `optuna.samplers.BaseSampler`, made anew for every round, so that nothing depends on
+the state of a random generator that a killed process would have lost.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.trial import FrozenTrial, TrialState
+from typing_extensions import override
+
+from codesign.front import non_dominated
+from hw_models.errors import InputError, UnknownNameError
+from search_spaces.candidate import Candidate
+from search_spaces.knobs import Bool, IntRange, Knob
+
+if TYPE_CHECKING:
+    from search_spaces.space import SearchSpace
+
+MOST_CATEGORIES: Final = 32
+"""Choices with more values than this are positions for Optuna, since it writes the whole domain beside every trial."""
+
+BEST_CASE: Final = "best_case"
+"""User attribute of a trial: objectives whose value is only a best case."""
+
+Params = Mapping[str, Any]
+MakeSampler = Callable[[int], optuna.samplers.BaseSampler]
+
+
+@dataclass(frozen=True)
+class Codec:
+    """Candidates as Optuna parameters and back; Optuna's domains are the static domains of the knobs.
+
+    Args:
+        space: whose knobs they are.
+    """
+
+    space: SearchSpace
+
+    def distributions(self) -> dict[str, BaseDistribution]:
+        """Knob -> Optuna distribution."""
+        return {name: _distribution(knob) for name, knob in self.space.knobs.items()}
+
+    def decode(self, params: Params) -> Candidate:
+        """The canonical candidate that the parameters mean."""
+        knobs = self.space.knobs
+        return self.space.canonical(Candidate({n: _value(knobs[n], params[n]) for n in knobs}))
+
+    def encode(self, candidate: Candidate) -> dict[str, Any]:
+        """Parameters of a canonical candidate; a knob that does not apply has its first value."""
+        knobs = self.space.knobs
+        return {n: _param(k, candidate[n] if n in candidate else next(iter(k))) for n, k in knobs.items()}
+
+
+def _distribution(knob: Knob) -> BaseDistribution:
+    if isinstance(knob, IntRange):
+        return IntDistribution(knob.low, knob.low + (len(knob) - 1) * knob.step, step=knob.step)
+    if isinstance(knob, Bool) or len(knob) <= MOST_CATEGORIES:
+        return CategoricalDistribution(tuple(knob))
+    return IntDistribution(0, len(knob) - 1)
+
+
+def _is_position(knob: Knob) -> bool:
+    return not isinstance(knob, IntRange | Bool) and len(knob) > MOST_CATEGORIES
+
+
+def _value(knob: Knob, param: Any) -> Any:
+    return tuple(knob)[int(param)] if _is_position(knob) else param
+
+
+def _param(knob: Knob, value: Any) -> Any:
+    return tuple(knob).index(value) if _is_position(knob) else value
+
+
+@dataclass(frozen=True, slots=True)
+class SamplerChoice:
+    """A named way of proposing.
+
+    Attributes:
+        name: as a study names it.
+        round_size: candidates proposed before the next look at the results.
+        make: (space, seed) -> Optuna sampler.
+        about: one line for `--help` and reports.
+    """
+
+    name: str
+    round_size: int
+    make: Callable[[SearchSpace, int], optuna.samplers.BaseSampler]
+    about: str
+
+
+def _random(space: SearchSpace, seed: int) -> optuna.samplers.BaseSampler:  # noqa: ARG001 - one signature for all
+    return optuna.samplers.RandomSampler(seed=seed)
+
+
+def _nsga2(space: SearchSpace, seed: int) -> optuna.samplers.BaseSampler:  # noqa: ARG001 - one signature for all
+    return optuna.samplers.NSGAIISampler(population_size=50, seed=seed)
+
+
+def _tpe(space: SearchSpace, seed: int) -> optuna.samplers.BaseSampler:  # noqa: ARG001 - one signature for all
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return optuna.samplers.TPESampler(multivariate=True, constant_liar=True, seed=seed)
+
+
+def _local(space: SearchSpace, seed: int) -> optuna.samplers.BaseSampler:
+    return ParetoLocalSearch(Codec(space), seed=seed)
+
+
+class ParetoLocalSearch(optuna.samplers.BaseSampler):
+    """Proposes unseen neighbours of the points that nothing beats so far, each with the same chance.
+
+    While no point is feasible, the points that miss the constraints by least take the place of the front.
+    Source: Paquete, Chiarandini, Stuetzle: Pareto local optimum sets, 2004; here de-duplicated and in rounds.
+
+    Args:
+        codec: of the space that is searched.
+        seed: of the random choices.
+        n_start: candidates drawn at random before neighbours are tried.
+        explore: share of later candidates that are drawn at random all the same.
+    """
+
+    def __init__(self, codec: Codec, *, seed: int, n_start: int = 40, explore: float = 0.1) -> None:
+        self._codec, self._n_start, self._explore = codec, n_start, explore
+        self._rng = np.random.default_rng(seed)
+        self._near: tuple[int, list[Candidate]] | None = None
+
+    @override
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        return self._codec.distributions()
+
+    @override
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        near = self._neighbours(study)
+        if near and self._rng.random() >= self._explore:
+            return self._codec.encode(near[int(self._rng.integers(len(near)))])
+        return self._codec.encode(self._codec.space.sample(self._rng))
+
+    @override
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        return optuna.samplers.RandomSampler(seed=int(self._rng.integers(2**31))).sample_independent(
+            study, trial, param_name, param_distribution
+        )
+
+    def _neighbours(self, study: optuna.Study) -> list[Candidate]:
+        """Unseen neighbours of the best points; the same within a round, because results come after it."""
+        told = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        n_finished = len(study.get_trials(deepcopy=False, states=_FINISHED))
+        if n_finished < self._n_start or not told:
+            return []
+        if self._near is None or self._near[0] != n_finished:
+            seen = {self._codec.decode(t.params) for t in study.get_trials(deepcopy=False) if len(t.params)}
+            best = [self._codec.decode(told[i].params) for i in _best(told, study.directions)]
+            found = dict.fromkeys(n for b in best for n in self._codec.space.neighbours(b))
+            self._near = (n_finished, [n for n in found if n not in seen])
+        return self._near[1]
+
+
+_FINISHED: Final = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+
+
+def _best(told: Sequence[FrozenTrial], directions: Sequence[optuna.study.StudyDirection]) -> Sequence[int]:
+    """Positions of the non-dominated feasible trials; of the least infeasible ones where none is feasible."""
+    beyond = np.array([sum(max(v, 0.0) for k, v in t.system_attrs.items() if k.startswith("constraints:")) for t in told])
+    if beyond.min() > 0:
+        return [int(i) for i in np.argsort(beyond, kind="stable")[:5]]
+    rows = [int(i) for i in np.flatnonzero(beyond == 0)]
+    sign = np.array([1.0 if d == optuna.study.StudyDirection.MINIMIZE else -1.0 for d in directions])
+    values = np.array([told[i].values for i in rows], np.float64) * sign
+    best_case = np.array([[str(m) in told[i].user_attrs.get(BEST_CASE, ()) for m in range(len(sign))] for i in rows])
+    return [rows[i] for i in np.flatnonzero(non_dominated(values, best_case))]
+
+
+SAMPLERS: Final[Mapping[str, SamplerChoice]] = {
+    c.name: c
+    for c in (
+        SamplerChoice("nsga2", 50, _nsga2, "Optuna's NSGA-II, population 50 (Deb et al., 2002)"),
+        SamplerChoice("local", 10, _local, "neighbours of the front (Pareto local search)"),
+        SamplerChoice("tpe", 10, _tpe, "Optuna's multivariate TPE with constant liar"),
+        SamplerChoice("random", 50, _random, "uniform, without repeats"),
+    )
+}
+"""Samplers that a study can name."""
+
+
+def sampler_choice(wanted: str | SamplerChoice | MakeSampler) -> SamplerChoice:
+    """A sampler by name, or one's own: a function from a seed to an Optuna sampler.
+
+    Raises:
+        UnknownNameError: a name that there is not.
+        InputError: something else, such as a sampler that was made already.
+    """
+    if isinstance(wanted, SamplerChoice):
+        return wanted
+    if isinstance(wanted, str):
+        if wanted not in SAMPLERS:
+            raise UnknownNameError("sampler", wanted, SAMPLERS, f"known: {', '.join(SAMPLERS)}")
+        return SAMPLERS[wanted]
+    if isinstance(wanted, optuna.samplers.BaseSampler) or not callable(wanted):
+        msg = (
+            f"sampler {wanted!r} given, expected a name ({', '.join(SAMPLERS)}) or a function from a seed to an "
+            "Optuna sampler, such as `lambda seed: optuna.samplers.TPESampler(seed=seed)`: it is made anew each round"
+        )
+        raise InputError(msg)
+    make = wanted
+    name = f"custom:{getattr(wanted, '__name__', type(wanted).__name__)}"
+    return SamplerChoice(name, 10, lambda _, seed: make(seed), "given in Python")

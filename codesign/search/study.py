@@ -1,0 +1,434 @@
+"""A study: asks for candidates in rounds, evaluates them, tells what came out, and can be killed at any moment."""
+
+from __future__ import annotations
+
+import io
+import signal
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Self
+
+import optuna
+from pydantic import ValidationError
+from typing_extensions import override
+
+from codesign.config import IN_PYTHON, CustomObjective, StudyConfig, fingerprint, joint_space
+from codesign.evaluate import CostEvaluator, Evaluation, Evaluator
+from codesign.objectives import CATALOGUE, Constraint, Demands, Objective
+from codesign.quality.base import Quality
+from codesign.runs import RUN_FORMAT, RunFolder
+from codesign.search.asker import EVALUATION, Asker, directions, quiet
+from codesign.search.results import Results, demands_of
+from codesign.search.samplers import MakeSampler, SamplerChoice, sampler_choice
+from codesign.search.trial import Trial
+from hw_models.errors import CodesignError, InputError, StorageError
+from search_spaces.candidate import Candidate
+from search_spaces.catalogue import reference
+from search_spaces.product import ChipList, Product
+from search_spaces.space import SearchSpace
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from optuna.trial import FrozenTrial
+
+    from hw_models.spec.accelerator import Accelerator
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a study is."""
+
+    done: int
+    total: int
+    feasible: int
+
+
+class Stopped(KeyboardInterrupt):
+    """The search was stopped by Ctrl-C or SIGTERM; the message says what is saved and how to go on."""
+
+
+class Study(Results):
+    """A search over networks, chips and precisions, on Optuna.
+
+    The same seed gives the same front, byte for byte, also after the process was killed and the study resumed. No point
+    is evaluated twice. When the whole space has been evaluated the study ends by itself.
+
+    Args:
+        space: networks times chips (`space * chips`), or any space with an `evaluator` of its own.
+        objectives: names of the catalogue, or `Objective`s.
+        constraints: quantity -> bound, such as `{"latency_ms": "<= 10"}`.
+        seed: of all random choices.
+        storage: run folder; None: in memory. A folder that has trials of the same study is continued.
+        rate_hz: images per second that the application needs; power is told for it, and chips must keep up with it.
+        sampler: "nsga2", "local", "tpe", "random", or a function from a seed to an Optuna sampler.
+        quality: how good a network is; None: the accuracy published for it.
+        evaluator: what evaluates candidates; None: cost model and quality.
+        batch, model, lowering: how cost is told.
+        allow_unknown: let points in whose constraints cannot be told, marked.
+        allow_unmodelled: let points in of which more than 20 % is not modelled, marked.
+        question: what the study answers, for its report.
+
+    Raises:
+        InputError: a name that there is not, a bound that is none, a space without quality.
+        StorageError: the folder holds another study, or something else.
+    """
+
+    def __init__(  # noqa: PLR0913 - the contract of the public surface
+        self,
+        space: SearchSpace,
+        objectives: Sequence[str | Objective] = ("error_pct", "latency_ms", "energy_mj"),
+        constraints: Mapping[str, str] | Sequence[Constraint] = (),
+        *,
+        seed: int = 0,
+        storage: str | Path | None = None,
+        rate_hz: float | None = None,
+        sampler: str | MakeSampler | SamplerChoice = "nsga2",
+        quality: Quality | None = None,
+        evaluator: Evaluator | None = None,
+        batch: int = 1,
+        model: str = "roofline",
+        lowering: str | None = None,
+        allow_unknown: bool = False,
+        allow_unmodelled: bool = False,
+        question: str = "",
+        named: StudyConfig | None = None,
+    ) -> None:
+        demands = Demands.of(
+            objectives, constraints, rate_hz=rate_hz, allow_unknown=allow_unknown, allow_unmodelled=allow_unmodelled
+        )
+        self.space = space
+        self.sampler = sampler_choice(sampler)
+        config = StudyConfig.made(
+            question=question,
+            **(_names(space) if named is None else {"space": named.space, "chips": named.chips}),
+            precisions=space.precisions if isinstance(space, Product) else None,
+            objectives=tuple(_named(o) for o in demands.objectives),
+            constraints={c.name: f"{c.op} {c.bound!r}" for c in demands.constraints if not c.implied_by},
+            rate_hz=rate_hz,
+            seed=seed,
+            sampler=self.sampler.name,
+            batch=batch,
+            model=model,
+            lowering=lowering,
+            allow_unknown=allow_unknown,
+            allow_unmodelled=allow_unmodelled,
+            fingerprint=fingerprint(space),
+        )
+        super().__init__(config, demands, RunFolder(Path(storage)) if storage is not None else None)
+        self._evaluator = evaluator or self._cost_evaluator(quality)
+        self._waiting: list[Candidate] = []
+        self._asker: Asker | None = None
+        self._memory: optuna.Study | None = None
+        if self.folder and self.folder.exists:
+            self._check_same(self.folder)
+            self._read(self.folder.read_trials())
+
+    @classmethod
+    def from_config(cls, config: StudyConfig, storage: str | Path | None = None) -> Self:
+        """The study that a file describes; `storage` takes the place of the file's."""
+        demands = demands_of(config)
+        return cls(
+            joint_space(config),
+            demands.objectives,
+            config.constraints,
+            seed=config.seed,
+            storage=storage or config.storage,
+            rate_hz=config.rate_hz,
+            sampler=config.sampler,
+            batch=config.batch,
+            model=config.model,
+            lowering=config.lowering,
+            allow_unknown=config.allow_unknown,
+            allow_unmodelled=config.allow_unmodelled,
+            question=config.question,
+            named=config,
+        )
+
+    @classmethod
+    def resume(cls, path: str | Path) -> Self:
+        """The study of a run folder, ready to go on.
+
+        Raises:
+            StorageError: no run folder, or its space or chips have changed since.
+            CodesignError: a space or an objective that was made in Python; go on there.
+        """
+        config = StudyConfig.model_validate(RunFolder(Path(path)).need().read_config())
+        own = [o.name for o in config.objectives if isinstance(o, CustomObjective)]
+        if own or config.sampler.startswith("custom:"):
+            msg = f"{path}: '{(own or [config.sampler])[0]}' was given in Python; go on there with cd.Study(..., storage='{path}')"
+            raise InputError(msg)
+        return cls.from_config(config, path)
+
+    @override
+    def __repr__(self) -> str:
+        where = f"'{self.folder.path}'" if self.folder else "in memory"
+        return f"Study({self.space.name}, {where}, {self.summary()})"
+
+    def run(self, n_trials: int | None = None, *, progress: Callable[[Progress], None] | None = None) -> Self:
+        """Evaluate until the study has `n_trials` in all, or the space has no more.
+
+        Args:
+            n_trials: trials in all, those of earlier runs included; None: as the study was last asked for.
+            progress: called after every trial.
+
+        Raises:
+            Stopped: Ctrl-C or SIGTERM; what was evaluated is saved.
+            StorageError: the disk is full, or somebody else writes the folder; what was evaluated is saved.
+            CodesignError: the first round failed as a whole; the message has the first reason.
+        """
+        total = self.config.n_trials if n_trials is None else n_trials
+        if total < 1 or int(total) != total:
+            msg = f"n_trials={total!r} given, expected a positive integer"
+            raise InputError(msg)
+        self.config = self.config.model_copy(update={"n_trials": total})
+        with Signals() as signals, self._storing() as keep:
+            try:
+                for evaluation in self._evaluations(total):
+                    with signals.held():
+                        self._tell(evaluation, keep)
+                    if progress is not None:
+                        progress(Progress(len(self._trials), total, sum(t.feasible for t in self._trials)))
+                self._write_table()
+            except KeyboardInterrupt as stop:
+                signals.ignore()
+                self._write_table()
+                raise Stopped(self._stopped(total)) from stop
+            except BaseException:
+                self._forget()
+                raise
+        return self
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether every point of the space has been evaluated."""
+        return len(self._trials) >= self.space.size
+
+    @property
+    def optuna_study(self) -> optuna.Study:
+        """The real Optuna study, for `optuna.visualization`, optuna-dashboard and one's own analyses."""
+        if self.folder is not None and self.folder.journal.exists():
+            return self.folder.open_journal(directions(self.demands))
+        if self._memory is None:
+            with quiet():
+                self._memory = optuna.create_study(directions=directions(self.demands))
+        return self._memory
+
+    def _evaluations(self, total: int) -> Iterator[Evaluation]:
+        """Evaluations of new candidates, one after the other, until there are `total` trials or no more candidates."""
+        while len(self._trials) < total:
+            if not self._waiting:
+                self._stop_if_all_failed()
+                self._waiting = self._need_asker().ask()
+                if not self._waiting:
+                    return
+            wanted = self._waiting[: total - len(self._trials)]
+            answers = iter(self._evaluator(wanted))
+            for candidate in wanted:
+                evaluation = next(answers, None)
+                if evaluation is None or evaluation.candidate != candidate:
+                    msg = f"the evaluator gave {evaluation!r} for {candidate!r}, expected one evaluation for each, in order"
+                    raise InputError(msg)
+                yield evaluation
+
+    def _tell(self, evaluation: Evaluation, keep: Callable[[FrozenTrial], None]) -> None:
+        verdict = self.demands.judge(evaluation)
+        recorded = {n: q.value for n, q in verdict.quantities.items() if n not in CATALOGUE and q.value is not None}
+        if recorded:
+            evaluation = replace(evaluation, facts={**evaluation.facts, **recorded})
+        trial = Trial(len(self._trials), evaluation, verdict)
+        keep(self._need_asker().tell(trial, self._waiting[0]))
+        self._waiting.pop(0)
+        self._trials.append(trial)
+
+    @contextmanager
+    def _storing(self) -> Iterator[Callable[[FrozenTrial], None]]:
+        """Hold the run folder, bring it up to date, and give the function that keeps one told trial."""
+        if self.folder is None:
+            self._prepare(self.optuna_study.get_trials(deepcopy=False))
+            yield self.optuna_study.add_trial
+            return
+        folder = self.folder
+        with folder.writing():
+            repaired = folder.repair_journal()
+            if repaired:
+                warnings.warn(repaired, StudyWarning, stacklevel=4)
+            folder.write_text(folder.config, self.config.to_yaml())
+            folder.write_env()
+            study = folder.open_journal(directions(self.demands))
+            self._prepare(study.get_trials(deepcopy=False))
+
+            def keep(trial: FrozenTrial) -> None:
+                with folder.guarded(f"trial {len(self._trials)}"):
+                    study.add_trial(trial)
+
+            yield keep
+
+    def _prepare(self, stored: Sequence[FrozenTrial]) -> None:
+        """Be where the stored trials are: a round that was begun is asked again and goes on behind its told trials."""
+        mine = [t for t in stored if EVALUATION in t.user_attrs]
+        if self._asker is not None and len(mine) == len(self._trials):
+            return
+        self._read(stored)
+        candidates = [t.candidate for t in self._trials]
+        asker = self._new_asker()
+        begun = len(mine) - len(mine) % asker.round_size
+        asker.refill(mine[:begun], candidates[:begun])
+        waiting = asker.ask() if begun < len(mine) else []
+        if waiting[: len(mine) - begun] == candidates[begun:]:
+            for trial in self._trials[begun:]:
+                asker.tell(trial, waiting.pop(0))
+        else:
+            warnings.warn(
+                "the round that was begun cannot be asked again as it was (another release of Optuna or of the space?); "
+                "the trials count, but the front may differ from that of an uninterrupted run",
+                StudyWarning,
+                stacklevel=5,
+            )
+            asker, waiting = self._new_asker(), []
+            asker.refill(mine, candidates)
+        self._asker, self._waiting = asker, waiting
+
+    def _new_asker(self) -> Asker:
+        return Asker(self.space, self.demands, self.sampler, self.config.seed)
+
+    def _need_asker(self) -> Asker:
+        assert self._asker is not None, "asked outside of a run"  # noqa: S101
+        return self._asker
+
+    def _forget(self) -> None:
+        """Go back to what is stored: the next run starts from there."""
+        self._asker, self._waiting = None, []
+
+    def _write_table(self) -> None:
+        if self.folder is not None and self._trials:
+            self.folder.write_bytes(self.folder.trials, parquet(self.trials_frame()))
+
+    def _stop_if_all_failed(self) -> None:
+        failed = [t for t in self._trials if t.verdict.status == "failed"]
+        if failed and len(failed) == len(self._trials):
+            msg = f"all of the first {len(failed)} evaluations failed; the first: {failed[0].verdict.reasons[0]}"
+            raise CodesignError(msg)
+
+    def _stopped(self, total: int) -> str:
+        done = f"stopped after {len(self._trials)} of {total} trials"
+        if self.folder is None:
+            return f"{done}; they are in memory, `study.run()` goes on"
+        path = self.folder.path
+        return f"{done}, all saved in {path}; `codesign search resume {path}` goes on"
+
+    def _check_same(self, folder: RunFolder) -> None:
+        try:
+            stored = StudyConfig.model_validate(folder.read_config())
+        except ValidationError as error:
+            msg = f"{folder.config} is no study: {error.errors()[0]['msg']}"
+            raise StorageError(msg) from error
+        differences = stored.differences(self.config)
+        if differences:
+            msg = f"{folder.path} holds another study: {'; '.join(differences)}; ask for the same, or use another folder"
+            raise StorageError(msg)
+        self.config = self.config.model_copy(update={"n_trials": stored.n_trials})
+
+    def _cost_evaluator(self, quality: Quality | None) -> Evaluator:
+        if not isinstance(self.space, Product):
+            msg = f"the space '{self.space.name}' has no chips; multiply it by some (`space * chips`), or pass an evaluator"
+            raise InputError(msg)
+        c = self.config
+        made = CostEvaluator(self.space, quality, c.rate_hz, c.batch, c.model, c.lowering)
+        asked = {o.name for o in self.objectives} | {b.name for b in self.constraints}
+        if made.quality is None and asked & {"error_pct", "top1_pct"}:
+            msg = (
+                f"no accuracy is published for the networks of '{self.space.networks.name}', but "
+                f"{sorted(asked & {'error_pct', 'top1_pct'})[0]} is asked for; pass quality=, or leave it out"
+            )
+            raise InputError(msg)
+        return made
+
+
+def _names(space: SearchSpace) -> dict[str, Any]:
+    """How a study file would name a space; what was made in Python is marked as such."""
+    networks = space.networks if isinstance(space, Product) else space
+    named = reference(networks) or f"{IN_PYTHON}{networks.name}"
+    if not isinstance(space, Product):
+        return {"space": named, "chips": ()}
+    if not isinstance(space.chips, ChipList):
+        return {"space": named, "chips": (f"{IN_PYTHON}{space.chips.name}",)}
+    return {"space": named, "chips": tuple(_chip_name(c) for c in space.chips.chips)}
+
+
+def _chip_name(chip: Accelerator) -> str:
+    from hw_models.spec.load import load_chip
+
+    try:
+        same = load_chip(chip.label) == chip
+    except InputError:
+        same = False
+    return chip.label if same else f"{IN_PYTHON}{chip.label}"
+
+
+def _named(wanted: Objective) -> str | CustomObjective:
+    if CATALOGUE.get(wanted.name) == wanted:
+        return wanted.name
+    return CustomObjective(name=wanted.name, goal=wanted.goal, unit=wanted.unit)
+
+
+def parquet(table: pd.DataFrame) -> bytes:
+    """A table as a parquet file that carries the format version; columns of mixed kind become text."""
+    out = io.BytesIO()
+    plain = table.copy()
+    for name in plain.columns[plain.dtypes == object]:
+        if plain[name].map(type).nunique() > 1:
+            plain[name] = plain[name].map(str)
+    plain.attrs = {"format": RUN_FORMAT}
+    plain.to_parquet(out, index=False)
+    return out.getvalue()
+
+
+class StudyWarning(UserWarning):
+    """Something about a study that its owner should know; `warnings.simplefilter("ignore", StudyWarning)` silences it."""
+
+
+class Signals:
+    """Ctrl-C and SIGTERM both raise KeyboardInterrupt, but never while a result is being written.
+
+    Elsewhere than in the main thread, where Python delivers no signals, it does nothing.
+    """
+
+    def __init__(self) -> None:
+        self._old: dict[int, Any] = {}
+        self._holding = self._pending = self._ignoring = False
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            self._old = {s: signal.signal(s, self._got) for s in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._old.items():
+            signal.signal(number, handler or signal.SIG_DFL)
+
+    def _got(self, number: int, at: FrameType | None) -> None:  # noqa: ARG002 - the signature of a handler
+        if self._holding:
+            self._pending = True
+        elif not self._ignoring:
+            raise KeyboardInterrupt
+
+    def ignore(self) -> None:
+        """From now on nothing interrupts."""
+        self._ignoring = True
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Put off an interruption until the block is left."""
+        self._holding = True
+        try:
+            yield
+        finally:
+            self._holding = False
+        if self._pending and not self._ignoring:
+            self._pending = False
+            raise KeyboardInterrupt

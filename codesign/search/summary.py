@@ -1,0 +1,140 @@
+"""What a study came to in numbers: how many trials are feasible, and what stands in the way of the others."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from typing_extensions import override
+
+if TYPE_CHECKING:
+    from codesign.objectives import Constraint, Demands
+    from codesign.search.trial import Trial
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """What one constraint did.
+
+    Attributes:
+        constraint: as it was asked for ("latency_ms <= 10").
+        name, unit: of its quantity.
+        rejected: trials known to break it; alone: those that break no other.
+        unknown: trials for which it cannot be told.
+        median: median demand of the trials that break it; bound: what was allowed.
+        nearest: the demand of the trial that misses the bound by least.
+        lever: what brings the quantity down.
+    """
+
+    constraint: str
+    name: str
+    unit: str
+    rejected: int
+    alone: int
+    unknown: int
+    median: float | None
+    bound: float
+    nearest: float | None
+    lever: str
+
+    @override
+    def __str__(self) -> str:
+        if self.median is None or self.nearest is None:
+            return f"{self.constraint} cannot be told for {self.unknown} trials; allow_unknown lets them in, marked"
+        return (
+            f"{self.constraint} rejects {self.rejected} trials ({self.alone} of them alone): median demand "
+            f"{self.median:.4g} {self.unit}, bound {self.bound:g} {self.unit}, nearest {self.nearest:.4g} {self.unit}; "
+            f"lever: {self.lever or 'relax the bound'}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A study in numbers.
+
+    Attributes:
+        n_trials: all of them; feasible, unknown, infeasible, failed: by status.
+        n_front: points of the front.
+        rejections: the constraint that rejects most first; those that reject nothing are left out.
+        reasons: what else stood in the way, the most frequent first, with how often.
+    """
+
+    n_trials: int
+    feasible: int
+    unknown: int
+    infeasible: int
+    failed: int
+    n_front: int
+    rejections: tuple[Rejection, ...]
+    reasons: tuple[tuple[str, int], ...]
+
+    @override
+    def __str__(self) -> str:
+        parts = [f"{self.n_trials} trials: {self.feasible} feasible ({self.n_front} on the front)"]
+        parts += [f"{n} {word}" for n, word in self._others() if n]
+        return ", ".join(parts)
+
+    def _others(self) -> list[tuple[int, str]]:
+        return [(self.infeasible, "infeasible"), (self.unknown, "unknown"), (self.failed, "failed")]
+
+    @property
+    def why_nothing(self) -> str:
+        """Why nothing is feasible, and what to do; "" where something is."""
+        if self.feasible:
+            return ""
+        if not self.n_trials:
+            return "no trial was evaluated yet"
+        lines = [f"nothing is feasible among {self.n_trials} trials"]
+        if self.rejections:
+            lines.append(f"what rejects most: {self.rejections[0]}")
+        lines += [f"also: {r}" for r in self.rejections[1:]]
+        lines += [f"{n} x {reason}" for reason, n in self.reasons[:3]]
+        return "\n".join(lines)
+
+
+def summarise(trials: Sequence[Trial], demands: Demands, n_front: int) -> Summary:
+    """Count the trials and what rejects them."""
+    status = Counter(t.verdict.status for t in trials)
+    rejections = [r for c in demands.constraints if (r := _rejection(trials, c)).rejected or r.unknown]
+    # the reasons that no constraint accounts for: cannot run, not modelled, failed, an objective that is unknown
+    own = tuple(f"{c.name} is " for c in demands.constraints)
+    others = Counter(_kind(r) for t in trials for r in t.verdict.reasons if not r.startswith(own))
+    return Summary(
+        n_trials=len(trials),
+        feasible=status["feasible"],
+        unknown=status["unknown"],
+        infeasible=status["infeasible"],
+        failed=status["failed"],
+        n_front=n_front,
+        rejections=tuple(sorted(rejections, key=lambda r: (-r.rejected, -r.unknown))),
+        reasons=tuple(sorted(others.items(), key=lambda kv: (-kv[1], kv[0]))),
+    )
+
+
+def _rejection(trials: Sequence[Trial], c: Constraint) -> Rejection:
+    def broken(t: Trial) -> set[str]:
+        return {n for n, x in t.verdict.excess.items() if x is not None and x > 0}
+
+    hit = [t for t in trials if c.name in broken(t)]
+    demands = [t.verdict.quantities[c.name].value for t in hit]
+    known = [d for d in demands if d is not None]
+    return Rejection(
+        constraint=str(c),
+        name=c.name,
+        unit=c.of.unit,
+        rejected=len(hit),
+        alone=sum(broken(t) == {c.name} for t in hit),
+        unknown=sum(c.name in t.verdict.excess and t.verdict.excess[c.name] is None for t in trials),
+        median=statistics.median(known) if known else None,
+        bound=c.bound,
+        nearest=min(known, key=c.excess) if known else None,
+        lever=c.of.lever,
+    )
+
+
+def _kind(reason: str) -> str:
+    """A reason without the figures that differ from trial to trial."""
+    return reason if len(reason) <= 160 else f"{reason[:157]}..."

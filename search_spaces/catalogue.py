@@ -1,0 +1,59 @@
+"""The spaces that can be named: those that ship, and anything that Python can import."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any, Final
+
+from hw_models.errors import InputError, UnknownNameError
+from search_spaces.space import SearchSpace
+
+SPACES: Final[Mapping[str, str]] = {"timm_zoo": "search_spaces.vision.timm_zoo:TimmZoo"}
+"""Name -> where the space is made."""
+
+
+def list_spaces() -> list[str]:
+    """Names of the spaces that ship, sorted."""
+    return sorted(SPACES)
+
+
+def load_space(name: str) -> SearchSpace:
+    """A space by name, or one's own as `package.module:object` (a space, or what makes one when called).
+
+    Raises:
+        UnknownNameError: a name that there is not.
+        InputError: a reference that cannot be imported or is no space.
+    """
+    if ":" not in name and name not in SPACES:
+        raise UnknownNameError("space", name, SPACES, "`codesign spaces list` names them; or give package.module:object")
+    found = _imported(SPACES.get(name, name))
+    space = found() if callable(found) and not isinstance(found, SearchSpace) or isinstance(found, type) else found
+    if not isinstance(space, SearchSpace):
+        msg = f"'{name}' is a {type(space).__name__}, expected a search space (name, knobs, build; see search_spaces.space)"
+        raise InputError(msg)
+    return space
+
+
+def reference(space: SearchSpace) -> str | None:
+    """What `load_space` takes to make an equal space again; None where there is no such name."""
+    kind = type(space)
+    known = {target: name for name, target in SPACES.items()}
+    target = f"{kind.__module__}:{kind.__qualname__}"
+    try:
+        again = load_space(known.get(target, target))
+    except (InputError, TypeError):
+        return None
+    return known.get(target, target) if again == space else None
+
+
+def _imported(target: str) -> Any:
+    module, _, path = target.partition(":")
+    try:
+        found: Any = import_module(module)
+        for step in path.split("."):
+            found = getattr(found, step)
+    except (ImportError, AttributeError, ValueError) as error:
+        msg = f"'{target}' cannot be imported: {error}; expected package.module:object, importable from here"
+        raise InputError(msg) from error
+    return found
