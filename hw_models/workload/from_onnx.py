@@ -1,8 +1,8 @@
 """Networks from ONNX files, as exporters and optimisers write them.
 
-Every shape is a plain number while the graph is read: dynamic dimensions of inputs are given by the caller, shape arithmetic
-inside the graph is evaluated, and the local functions of newer exporters are written out. Weights are read for their
-shapes only, so files whose tensors lie in external files need not have them at hand.
+Every shape is a plain number while the graph is read: dynamic dimensions of inputs are given by the caller,
+shape arithmetic inside the graph is evaluated, and the local functions of newer exporters are written out.
+Weights are read for their shapes only, so tensors that lie in external files need not be at hand.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ def read_onnx(
 
     Args:
         path: the file.
-        shapes: shape by input name, needed where the file leaves dimensions open; a plain sequence is for the only input.
-            A named dimension may be given a number by its own name, and a tensor inside the graph whose size depends on
-            data may be given its shape.
+        shapes: shape by input name, needed where the file leaves dimensions open; a plain sequence is for the
+            only input. A named dimension may be given a number by its own name, and a tensor inside the graph
+            whose size depends on data may be given its shape.
         constants: value by input name, where an input chooses what runs (a sampling rate, a flag).
-        batch: images of one inference; where the file leaves the leading dimension open, this alone sizes it. None: as
-            the file or `shapes` say.
+        batch: images of one inference; where the file leaves the leading dimension open, this alone sizes it.
+            None: as the file or `shapes` say.
         name: name of the workload; the file's stem where None.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Control flow: a branch that can be decided is walked in its place; what cannot stays a row without a rule."""
+"""Control flow: a branch that can be decided is walked in its place, the rest stays without a rule."""
 
 from __future__ import annotations
 
@@ -33,18 +33,25 @@ def control(walk: Walk, node: Node, scope: Scope) -> None:
 def _branch(walk: Walk, node: Node, scope: Scope) -> None:
     """`If`: the branch that is taken is read as if it stood there.
 
-    Where the condition is not known but only one branch accepts the sizes that were given, that one is taken, with a
-    note; where both do, nothing tells them apart and the operator stays without a rule.
+    Where the condition is not known but only one branch accepts the sizes that were given, that one is taken,
+    with a note; where both do, nothing tells them apart and the operator stays without a rule.
     """
     condition = node.need(0)
     graphs = {a.name: a.g for a in node.proto.attribute}
     if condition.data is not None:
-        _inline(walk, node, graphs["then_branch" if np.asarray(condition.data).ravel()[0] else "else_branch"], scope)
+        _inline(
+            walk,
+            node,
+            graphs["then_branch" if np.asarray(condition.data).ravel()[0] else "else_branch"],
+            scope,
+        )
         return
     outputs = {name: walk.sizes_only(graph, scope) for name, graph in graphs.items()}
     fitting = [name for name, found in outputs.items() if found is not None]
     if len(fitting) == 1:
-        walk.notes.append(f"{_undecided(node)}: only its {fitting[0]} accepts these sizes, so that one is read")
+        walk.notes.append(
+            f"{_undecided(node)}: only its {fitting[0]} accepts these sizes, so that one is read"
+        )
         _inline(walk, node, graphs[fitting[0]], scope)
         return
     for position, name in enumerate(node.proto.output):
@@ -52,8 +59,8 @@ def _branch(walk: Walk, node: Node, scope: Scope) -> None:
         stated = walk.sizer.stated(name)
         if stated is None and len(found) != 1:
             raise TraceError(
-                f"{_undecided(node)}, and its branches do not agree on the size of '{name}': {_advice(node)}, or state "
-                f"the size: --shape {name}=<d0>x<d1>x..."
+                f"{_undecided(node)}, and its branches disagree on the size of '{name}': {_advice(node)}, "
+                f"or state the size: --shape {name}=<d0>x<d1>x..."
             )
         shape, elem_type = next(iter(found), ((), 1))
         value = Value(name, stated or shape, elem_type, batched=True, sources=condition.sources)

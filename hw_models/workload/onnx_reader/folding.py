@@ -1,4 +1,4 @@
-"""Constant expressions: shape arithmetic is evaluated, weights that are re-laid or scaled keep only their size."""
+"""Constant expressions: shape arithmetic is evaluated, re-laid weights keep only their size."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from hw_models.workload.onnx_reader.node import Node
 
 _RANDOM: Final = frozenset(
-    "Bernoulli Multinomial RandomNormal RandomNormalLike RandomUniform RandomUniformLike".split()
+    {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
 )
 _REAL_LIMIT: Final = 64
 """Elements up to which real numbers are evaluated: on the way to a size there are only a few (scales)."""
@@ -42,7 +42,7 @@ def measured(node: Node) -> Value:
 def folded(node: Node, outputs: Sequence[Value | None], opsets: Sequence[OperatorSetIdProto]) -> list[Value]:
     """The outputs of a constant operator, with their values where they are known and small.
 
-    Weights that are stored in a short format and de-quantised keep that format: whatever runs them reads them so.
+    Weights that are stored in a short format and de-quantised keep that format: so they are read.
     """
     results = [v for v in outputs if v is not None]
     if all(v.data is not None for v in node.data_inputs) and all(map(_small, (*node.data_inputs, *results))):

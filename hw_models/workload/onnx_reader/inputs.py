@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
-from onnx import GraphProto, TypeProto, ValueInfoProto
 
 from hw_models.errors import InputError, UnknownNameError
 from hw_models.workload.onnx_reader.values import Value, from_array
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, TypeProto, ValueInfoProto
 
 Dim = int | str | None
 """A dimension as a file declares it: a number, a name, or nothing."""
@@ -52,13 +55,13 @@ def bind(
 
     Args:
         graph: the main graph of the file.
-        shapes: shape by tensor name (input, or tensor inside the graph that cannot be sized), or one number by the name
-            of a dimension; the name "" stands for the only input.
+        shapes: shape by tensor name (input, or tensor inside the graph that cannot be sized), or one number
+            by the name of a dimension; the name "" stands for the only input.
         constants: value by input name, for inputs that choose a path ("sr").
         batch: number to put where a leading dimension is open.
 
     Raises:
-        InputError: where a name is unknown, a rank or a fixed dimension does not match, or a dimension stays open.
+        InputError: where a name is unknown, a rank or fixed dimension is not met, or a dimension stays open.
     """
     stored = {t.name for t in graph.initializer}
     infos = {i.name: i for i in graph.input if i.name not in stored}
@@ -110,7 +113,9 @@ def _named(
     if "" in named:
         candidates = [n for n, d in declared.items() if d] or list(declared)
         if len(candidates) != 1:
-            msg = f"a shape without a name was given, but the network has {len(declared)} inputs; name it: {flags(declared)}"
+            msg = (
+                f"a shape without a name given, but the network has {len(declared)} inputs: {flags(declared)}"
+            )
             raise InputError(msg)
         named[candidates[0]] = named.pop("")
     return named
@@ -135,6 +140,9 @@ def _check_names(
     for name, shape in shapes.items():
         if any(d < 1 for d in shape):
             msg = f"shape {times(shape)} given for '{name}', expected positive dimensions"
+            raise InputError(msg)
+        if name in declared and not declared[name] and len(shape) == 1:
+            msg = f"input '{name}' is a scalar and has no shape; give its value: --constant {name}={shape[0]}"
             raise InputError(msg)
         if name in declared and len(declared[name]) != len(shape):
             msg = (
@@ -183,7 +191,7 @@ def _number(
 
 
 def _is_name(dim: str) -> bool:
-    """Whether a dimension's text names it; '?' and '-1' stand for any number, so two of them need not be equal."""
+    """Whether a dimension's text is a name: equal wherever it stands, unlike '?' and '-1'."""
     return dim not in {"?", "-1", "None"}
 
 
@@ -204,8 +212,8 @@ def _size(
         if fixed:
             i, d, g = fixed[0]
             msg = (
-                f"shape {times(given)} given for input '{name}', but the file fixes it at {times(dims)}: dimension {i} is "
-                f"{d}, not {g}; export the network again with that dimension dynamic"
+                f"shape {times(given)} given for input '{name}', but the file fixes it at {times(dims)}: "
+                f"dimension {i} is {d}, not {g}; export the network again with that dimension dynamic"
             )
             raise InputError(msg)
         return given
@@ -223,10 +231,20 @@ def _check_complete(
     still_open = {n: declared[n] for n, size in sizes.items() if None in size and n not in constants}
     if not still_open:
         return
+    flag_texts = flags(still_open)
+    example = " ".join(f"--shape {name}={_example(dims)}" for name, dims in still_open.items())
     only_first = all(None not in sizes[n][1:] for n in still_open)
-    also = " (or --batch 1, as only the leading dimension is open)" if only_first else ""
-    msg = f"dynamic dimensions in {listing(still_open)}; give their sizes: {flags(still_open)}{also}"
-    raise InputError(msg)
+    also = " (or only --batch 1, as no other dimension is open)" if only_first else ""
+    raise InputError(
+        f"dynamic dimensions in {listing(still_open)}; give their sizes: {flag_texts}, for example "
+        f"{example}{also}"
+    )
+
+
+def _example(dims: tuple[Dim, ...]) -> str:
+    """A shape that a user may start from: batch 1, pixels 224, anything else 128."""
+    usual = 224 if len(dims) == 4 else 128
+    return times([d if isinstance(d, int) else 1 if i == 0 else usual for i, d in enumerate(dims)])
 
 
 def _input(
@@ -238,14 +256,15 @@ def _input(
 
         given = from_array(info.name, np.asarray(constants[info.name], tensor_dtype_to_np_dtype(elem_type)))
         if len(given.shape) != len(size):
-            msg = f"constant of rank {len(given.shape)} given for input '{info.name}', expected rank {len(size)}"
+            msg = f"value of rank {len(given.shape)} given for input '{info.name}', expected rank {len(size)}"
             raise InputError(msg)
         return given
-    return Value(info.name, tuple(d for d in size if d is not None), elem_type)
+    sources = frozenset((info.name,))
+    return Value(info.name, tuple(d for d in size if d is not None), elem_type, sources=sources)
 
 
 def _grows(shape: tuple[int, ...], dims: tuple[Dim, ...], lead: int, lead_symbol: Dim) -> bool:
-    """Whether an input grows with the batch: it carries the leading dimension of the first input, by name or by size."""
+    """Whether an input grows with the batch: it has the first input's leading dimension, by name or size."""
     if not shape:
         return False
     named = isinstance(lead_symbol, str) and _is_name(lead_symbol) and lead_symbol in dims
@@ -264,8 +283,14 @@ def listing(declared: Mapping[str, tuple[Dim, ...]]) -> str:
 
 def flags(declared: Mapping[str, tuple[Dim, ...]]) -> str:
     """The flags that would size these inputs; every open dimension in angle brackets."""
-    texts = []
-    for name, dims in declared.items():
-        shape = "x".join(str(d) if isinstance(d, int) else f"<{d or i}>" for i, d in enumerate(dims))
-        texts.append(f"--shape {name}={shape}")
-    return " ".join(texts)
+    return " ".join(
+        f"--shape {name}={times([_bracketed(d, i) for i, d in enumerate(dims)])}"
+        for name, dims in declared.items()
+    )
+
+
+def _bracketed(dim: Dim, position: int) -> Dim:
+    """An open dimension as a place to fill in: by its name where that is a word, else by its position."""
+    if isinstance(dim, int):
+        return dim
+    return f"<{dim}>" if dim is not None and dim.isidentifier() else f"<d{position}>"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import onnx
-from google.protobuf.message import DecodeError
 from onnx import ModelProto
 
 from hw_models.errors import FileError, did_you_mean, nearest, sentence
@@ -20,15 +19,23 @@ def load_model(path: Path) -> ModelProto:
     _check_exists(path)
     try:
         model = onnx.load_model_from_string(path.read_bytes())
-    except DecodeError as error:
+    except _decode_errors() as error:
         raise FileError.at(
             path,
-            f"is not an ONNX model or is cut off ({error}); expected a file written by onnx.save or an exporter",
+            f"is not an ONNX model, or is cut off ({error}); expected a file written by onnx.save",
         ) from error
     except OSError as error:
         raise FileError.at(path, f"cannot be read: {error.strerror}") from error
     _check_content(path, model)
     return _inlined(path, model)
+
+
+def _decode_errors() -> tuple[type[Exception], ...]:
+    """What protobuf raises on bytes that are no message; it ships no types, so its class is looked up."""
+    from importlib import import_module
+
+    decode_error: type[Exception] = import_module("google.protobuf.message").DecodeError
+    return (decode_error, ValueError)
 
 
 def _check_exists(path: Path) -> None:
@@ -44,7 +51,7 @@ def _check_content(path: Path, model: ModelProto) -> None:
     if not model.HasField("graph") or not model.opset_import:
         raise FileError.at(
             path,
-            "is not an ONNX model: it names no graph or no operator set; expected a file written by onnx.save",
+            "is not an ONNX model: no graph or no operator set in it; expected a file written by onnx.save",
         )
     if not model.graph.node:
         raise FileError.at(path, "holds an empty graph: no operator to read")

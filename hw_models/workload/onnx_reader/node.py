@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
@@ -15,7 +15,9 @@ from onnx import NodeProto, helper
 
 from hw_models.errors import TraceError
 from hw_models.workload.onnx_reader.values import Value, from_array, from_sparse, from_tensor
-from hw_models.workload.op import OpKind
+
+if TYPE_CHECKING:
+    from hw_models.workload.op import OpKind
 
 
 @dataclass(eq=False)
@@ -69,7 +71,7 @@ class Node:
         return value
 
     def ints(self, position: int, attribute: str = "") -> list[int] | None:
-        """Integers given as an input or, in older operator sets, as an attribute; None where neither is known."""
+        """Integers given as an input or, in older operator sets, as an attribute; None: not known."""
         value = self.input(position)
         if value is not None:
             return None if value.data is None else [int(v) for v in np.asarray(value.data).ravel()]
@@ -96,7 +98,7 @@ class Row:
         dims: loop dimensions in the order of `LOOP_DIMS[kind]`.
         attrs: what lowering must know beyond the dimensions.
         cost: vector operations per iteration of the loop nest.
-        batch_dim: position of the loop dimension that grows with the batch, if the result depends on the input at all.
+        batch_dim: position of the loop dimension that grows with the batch, if the result does at all.
     """
 
     kind: OpKind
@@ -151,7 +153,7 @@ def module_path(proto: NodeProto) -> str:
 
 
 def _from_node_name(name: str) -> str:
-    """'/layer1/layer1.0/conv1/Conv' -> 'layer1.0.conv1': each part either extends the path so far or is the whole of it."""
+    """'/layer1/layer1.0/conv1/Conv' -> 'layer1.0.conv1': a part extends the path so far, or repeats it."""
     path = ""
     for part in name.strip("/").split("/")[:-1]:
         path = part if not path or part.startswith(f"{path}.") else f"{path}.{part}"

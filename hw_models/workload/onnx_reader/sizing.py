@@ -1,4 +1,4 @@
-"""Sizes of what one operator writes: inferred by ONNX, or by our own rule, else stated by the file or by the user."""
+"""Sizes of what an operator writes: inferred by ONNX or our own rule, else stated by file or user."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ ShapeRule = Callable[[Node], list[tuple[int, ...]]]
 Partial = tuple[int | None, ...] | None
 """Dimensions as far as they are known; None: not even their number."""
 
-_KEEPS_SHAPE: Final = frozenset(
+_KEEPS_SHAPE: Final = (
     "Abs BatchNormalization Cast Clip Dropout Elu Erf Exp Gelu GroupNormalization HardSigmoid HardSwish Identity"
-    " InstanceNormalization LayerNormalization LeakyRelu Log LogSoftmax Mish Neg PRelu Relu Selu Sigmoid Softmax"
-    " Sqrt Tanh".split()
-)
+    " InstanceNormalization LayerNormalization LeakyRelu Log LogSoftmax Mish Neg PRelu Relu Selu Sigmoid"
+    " Softmax Sqrt Tanh"
+).split()
 """Operators whose first output has the shape of their first input."""
 
 
@@ -104,7 +104,9 @@ class Sizer:
         types = {n: values[n].type_proto() for n in (values if outer else proto.input) if n}
         data = {n: p for n, v in node.by_name.items() if (p := v.tensor_proto(n)) is not None}
         try:
-            inferred = shape_inference.infer_node_outputs(schema, proto, types, data, opset_imports=self.opset_protos)
+            inferred = shape_inference.infer_node_outputs(
+                schema, proto, types, data, opset_imports=self.opset_protos
+            )
         except (shape_inference.InferenceError, onnx.checker.ValidationError, RuntimeError) as error:
             if outer is not None:  # the body is not read, so what it lacks is not held against it
                 return {}
@@ -112,7 +114,7 @@ class Sizer:
         return {name: _dims_of(type_proto) for name, type_proto in inferred.items()}
 
     def _schema(self, node: Node) -> onnx.defs.OpSchema | None:
-        """The operator, or its twin, as ONNX defines it in the file's operator set; None where it does not."""
+        """The operator, or its twin, as the file's operator set defines it; None where none does."""
         key = (node.domain, node.op)
         if key not in self._schemas:
             op, domain = (TWINS[key].op, "") if key in TWINS else (node.op, node.domain)
@@ -131,7 +133,11 @@ class Sizer:
         stated = self.sizes.of(name) or self._through_readers(name)
         if stated is None or (shape is not None and len(stated) != len(shape)):
             return shape
-        return stated if shape is None else tuple(b if a is None else a for a, b in zip(shape, stated, strict=True))
+        return (
+            stated
+            if shape is None
+            else tuple(b if a is None else a for a, b in zip(shape, stated, strict=True))
+        )
 
     def _through_readers(self, name: str) -> Partial:
         """Size of a tensor from what the file states behind operators that keep the shape."""
@@ -152,16 +158,16 @@ class Sizer:
         flag = times(open_dims) if shape is not None else "<d0>x<d1>x..."
         why = "ONNX has no rule for it" if self._schema(node) is None else "it depends on data"
         return (
-            f"{describe(node.proto)}: the size of its output '{name}' is not known: {why}, and the file does not "
-            f"state it; give it: --shape {name}={flag}"
+            f"{describe(node.proto)}: the size of its output '{name}' is not known: {why}, and the file "
+            f"does not state it; give it: --shape {name}={flag}"
         )
 
 
 def _misfit(node: Node, reason: str) -> str:
     shapes = ", ".join(f"'{v.name}' {times(v.shape)}" for v in node.data_inputs)
     return (
-        f"{describe(node.proto)} does not accept its inputs ({shapes}): {' '.join(reason.split())}; either the shape "
-        "given for the network's input does not suit it, or the file is not a valid ONNX model"
+        f"{describe(node.proto)} does not accept its inputs ({shapes}): {' '.join(reason.split())}; either "
+        "the shape given for the network's input does not suit it, or the file is not a valid ONNX model"
     )
 
 

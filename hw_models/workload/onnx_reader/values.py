@@ -110,7 +110,7 @@ class Value:
 
 
 def from_tensor(tensor: TensorProto, name: str | None = None) -> Value:
-    """A constant stored in the file; of one in an external file only the shape is known, which is enough for weights."""
+    """A constant stored in the file; of one in an external file only the shape is known."""
     value = Value(name or tensor.name, tuple(tensor.dims), tensor.data_type, constant=True)
     external = tensor.data_location == TensorProto.EXTERNAL
     if not external and value.elements <= KNOWN_VALUE_LIMIT:

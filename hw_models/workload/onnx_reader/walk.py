@@ -1,23 +1,26 @@
-"""The walk over an ONNX graph: every operator is sized, then evaluated, inlined, or turned into rows by its rule."""
+"""The walk over an ONNX graph: each operator is sized, then evaluated, inlined, or turned into rows."""
 
 from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import replace
-
-from onnx import GraphProto, NodeProto
+from typing import TYPE_CHECKING
 
 from hw_models.errors import TraceError
 from hw_models.workload.graph import WorkloadBuilder
 from hw_models.workload.onnx_reader.control import control, has_body
 from hw_models.workload.onnx_reader.folding import folded, is_constant, measured
-from hw_models.workload.onnx_reader.inputs import Sizes
 from hw_models.workload.onnx_reader.node import Node, Row, constant, describe
 from hw_models.workload.onnx_reader.rules import RULES
 from hw_models.workload.onnx_reader.sizing import MisfitError, Sizer
 from hw_models.workload.onnx_reader.values import Value, from_sparse, from_tensor
 from hw_models.workload.op import OpKind, TensorKind
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, NodeProto
+
+    from hw_models.workload.onnx_reader.inputs import Sizes
 
 Scope = MutableMapping[str, Value]
 Rule = Callable[["Walk", Node], None]
@@ -56,7 +59,7 @@ class Walk:
         return scope
 
     def sizes_only(self, graph: GraphProto, outer: Scope) -> list[Value] | None:
-        """The outputs of a branch that may not run, without its rows; None where it rejects the sizes it is given."""
+        """The outputs of a branch that may not run, without its rows; None where it rejects its inputs."""
         copies = {name: replace(value, index=None) for name, value in outer.items()}
         aside = Walk(WorkloadBuilder("", self.builder.batch), self.sizer.sizes, self.opsets)
         try:
@@ -146,6 +149,7 @@ def _lookup(name: str, proto: NodeProto, scope: Scope) -> Value | None:
     if not name:
         return None
     if name not in scope:
-        msg = f"{describe(proto)} reads '{name}', which nothing before it writes; the file is not a valid ONNX model"
-        raise TraceError(msg)
+        raise TraceError(
+            f"{describe(proto)} reads '{name}', which nothing writes before it; the file is not a valid ONNX model"
+        )
     return scope[name]

@@ -1,7 +1,7 @@
-"""The rule table: (domain, ONNX operator) -> the rows it becomes; and sizes where ONNX itself has no shape inference.
+"""The rule table: (domain, ONNX operator) -> the rows it becomes.
 
-Kinds, loop dimensions, function names and vector costs are those of the torch reader (`from_torch`), so that every later
-stage sees one vocabulary, whichever way a network came in.
+Kinds, loop dimensions, function names and vector costs are those of the torch reader (`from_torch`), so that
+every later stage sees one vocabulary, whichever way a network came in.
 """
 
 from hw_models.workload.onnx_reader.rules.attention import ATTENTION_RULES
@@ -21,4 +21,3 @@ RULES = {
     **ATTENTION_RULES,
     **CONTRIB_RULES,
 }
-

@@ -12,8 +12,8 @@ from hw_models.workload.op import OpKind
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hw_models.workload.onnx_reader.values import Value
     from hw_models.workload.onnx_reader.sizing import ShapeRule
+    from hw_models.workload.onnx_reader.values import Value
     from hw_models.workload.onnx_reader.walk import Rule, Walk
 
 Shapes = list[tuple[int, ...]]
@@ -52,7 +52,7 @@ def _length(past: Value | None, axis: int = 2) -> int:
 
 
 def attention(walk: Walk, node: Node) -> None:
-    """`Attention(q, k, v, mask, past_k, past_v)`; (N, H, L, D), or (N, L, H D) with the heads as attributes."""
+    """`Attention(q, k, v, mask, past_k, past_v)`; (N, H, L, D), or (N, L, H D) with H as attribute."""
     q, k, v, past = node.need(0), node.need(1), node.need(2), node.input(4)
     if len(q.shape) == 4:
         (n, heads, lq, d), kv_heads, lk, dv = q.shape, k.shape[1], k.shape[2], v.shape[3]
@@ -116,7 +116,7 @@ def _projected_sizes(node: Node) -> Sizes:
 
 
 def projected(walk: Walk, node: Node) -> None:
-    """ORT's `Attention(x, w, bias, mask, past, attention_bias)`: the projection to q, k, v, then attention."""
+    """ORT's `Attention(x, w, bias, mask, past, bias2)`: the projection to q, k, v, then attention."""
     x, w, sizes = node.need(0), node.need(1), _projected_sizes(node)
     qkv = walk.value(x, (*x.shape[:2], w.shape[1]))
     projection = Node(node.proto, node.inputs, [qkv])

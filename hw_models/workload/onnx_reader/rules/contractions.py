@@ -37,7 +37,7 @@ def integer_conv(walk: Walk, node: Node) -> None:
 
 
 def deformable_conv(walk: Walk, node: Node) -> None:
-    """`DeformConv(x, w, offset, b, mask)`; its offsets count as bytes, the search for its samples not as work."""
+    """`DeformConv(x, w, offset, b, mask)`; the search for its samples counts as bytes, not as work."""
     _convolution(walk, node, [node.input(i) for i in (0, 1, 3, 2, 4)], "deform_conv")
 
 
@@ -72,7 +72,7 @@ def _conv_attrs(node: Node, w: Value, fn: str, *, bias: bool) -> dict[str, Any]:
 
 
 def _padding(node: Node, axes: int) -> str | list[int]:
-    """Padding as torch states it: one number an axis, "same" or "valid"; all begins and ends where they differ."""
+    """Padding as torch states it: "same", "valid", one number an axis; begins and ends where they differ."""
     auto = str(node.attrs.get("auto_pad", "NOTSET"))
     if auto != "NOTSET":
         return "valid" if auto == "VALID" else "same"
@@ -109,7 +109,7 @@ def fused_matmul(walk: Walk, node: Node) -> None:
 
 
 def numpy_product(walk: Walk, node: Node, a: Value, b: Value) -> None:
-    """A matrix product by numpy's broadcasting; one right operand for a whole batch makes one product of all its rows."""
+    """A matrix product by numpy's broadcasting; with one right operand for all, it is one product."""
     a_shape = a.shape if len(a.shape) > 1 else (1, *a.shape)
     b_shape = b.shape if len(b.shape) > 1 else (*b.shape, 1)
     m, c, k = a_shape[-2], a_shape[-1], b_shape[-1]
@@ -134,7 +134,7 @@ def matrix_product(
 
 
 def _growing(a: Value, b: Value, dims: tuple[int, int, int, int]) -> int:
-    """Loop dimension that grows with the batch: one right operand for all grows in rows, one for each in number."""
+    """Loop dimension that grows with the batch: rows of one product, or the number of products."""
     if a.batched and b.batched:
         return 0 if max(len(a.shape), len(b.shape)) > 2 else 1
     if a.batched:
@@ -147,7 +147,7 @@ _SPARE: Final = "αβγδεζηθικλμνξοπ"
 
 
 def einsum(walk: Walk, node: Node) -> None:
-    """`Einsum`: two operands are a matrix product, one is a permutation or a sum; anything else has no rule."""
+    """`Einsum`: of two operands a matrix product, of one a permutation or a sum; else no rule."""
     terms = _einsum_terms(node)
     if terms is None:
         walk.unknown(
@@ -174,7 +174,7 @@ def _one_operand(walk: Walk, node: Node, sizes: dict[str, int], result: str) -> 
 
 
 def _einsum_terms(node: Node) -> tuple[list[str], str, dict[str, int]] | None:
-    """Index letters of each operand and of the result, with their sizes; None where it is more than one product."""
+    """Index letters of operands and result, and their sizes; None where it is more than one product."""
     equation = str(node.attrs.get("equation", "")).replace(" ", "")
     left, arrow, result = equation.partition("->")
     operands = left.split(",")

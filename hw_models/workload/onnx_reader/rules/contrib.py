@@ -1,4 +1,4 @@
-"""Operators for which ONNX has no shape inference, most of them ONNX Runtime's own (com.microsoft): sizes, and a few rules."""
+"""Operators that ONNX itself does not size, most of them ONNX Runtime's own (com.microsoft)."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def quantised_concat(walk: Walk, node: Node) -> None:
 
 
 def _same(node: Node) -> Shapes:
-    """Of the first input; the outputs that only training needs have no size, a fourth one repeats the first."""
+    """Of the first input; what only training needs has no size, a fourth output is like the first."""
     shape = node.need(0).shape
     return [shape, (), (), shape]
 

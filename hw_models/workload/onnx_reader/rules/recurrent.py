@@ -1,7 +1,7 @@
 """Recurrent layers, as the torch reader has them: three rows a direction.
 
-The product of all inputs with the input weights, the products of the state with the recurrent weights (one a step, so
-`batch` of that matrix product is the number of steps), and the scan of the cell's elementwise work.
+The product of all inputs with the input weights, the products of the state with the recurrent weights (one a
+step, so `batch` of that matrix product is the number of steps), and the scan of the cell's elementwise work.
 Source: Hochreiter and Schmidhuber, 1997; Cho et al., 2014.
 """
 
@@ -22,11 +22,11 @@ _CELL_COST: Final = {
     "GRU": 2 * vector_cost.SIGMOID + vector_cost.TANH + 5 + 6,
     "RNN": vector_cost.TANH + 3,
 }
-"""Vector operations per state element and step: gate functions, the new state, and the additions of both products' biases."""
+"""Vector operations per state element and step: gate functions, new state, biases of both products."""
 
 
 def recurrent(walk: Walk, node: Node) -> None:
-    """`LSTM`, `GRU`, `RNN`: x (steps, batch, c), w (directions, gates h, c), r (directions, gates h, h), bias, ..."""
+    """`LSTM`, `GRU`, `RNN`: x (steps, batch, c), w (directions, gates h, c), r (directions, gates h, h)."""
     x, directions = node.need(0), node.need(2).shape[0]
     # layout 1 is (batch, steps, c)
     steps, batch = (x.shape[1], x.shape[0]) if node.attrs.get("layout") else x.shape[:2]

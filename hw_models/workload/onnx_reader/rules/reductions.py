@@ -29,7 +29,7 @@ _SPATIAL_AXES: Final = ([2, 3], [1, 2])
 
 
 def reduce(walk: Walk, node: Node) -> None:
-    """A sum, mean or extremum over some axes; none given means all, unless the operator is told to do nothing."""
+    """A sum, mean or extremum over some axes; none given means all, unless it is told to do nothing."""
     x = node.need(0)
     axes = node.ints(1, "axes")
     if not axes and node.attrs.get("noop_with_empty_axes"):
@@ -110,7 +110,7 @@ def grid_sample(walk: Walk, node: Node) -> None:
 
 
 def region_align(walk: Walk, node: Node) -> None:
-    """`RoiAlign(x, boxes, image)`: bilinear samples, averaged; where the file leaves their number open, one is counted."""
+    """`RoiAlign(x, boxes, image)`: bilinear samples, averaged; one where their number is left open."""
     _sample(walk, node, "roi_align", 4 * max(int(node.attrs.get("sampling_ratio", 0)), 1) ** 2)
 
 
@@ -130,7 +130,10 @@ def cumulative(walk: Walk, node: Node) -> None:
 
 
 def sort(walk: Walk, node: Node) -> None:
-    """`TopK`: a bitonic network compares log2(n) (log2(n) + 1) / 2 times per element. Source: Batcher, AFIPS 1968."""
+    """`TopK`: a bitonic network compares log2(n) (log2(n) + 1) / 2 times per element.
+
+    Source: Batcher, Sorting networks and their applications, AFIPS 1968.
+    """
     x = node.need(0)
     axis = int(node.attrs.get("axis", -1)) % len(x.shape)
     width = x.shape[axis]

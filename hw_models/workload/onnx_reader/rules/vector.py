@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from hw_models.workload.onnx_reader.walk import Rule, Walk
 
 _SAME_NAME: Final = (
-    "Abs Acos Add Asin Atan Ceil Celu Cos Cosh Elu Erf Exp Floor HardSigmoid HardSwish IsInf IsNaN Log Mish Mul Neg"
-    " PRelu Reciprocal Relu Round Selu Sigmoid Sign Sin Sinh Softplus Softsign Sqrt Sub Tan Tanh Where"
+    "Abs Acos Add Asin Atan Ceil Celu Cos Cosh Elu Erf Exp Floor HardSigmoid HardSwish IsInf IsNaN Log Mish"
+    " Mul Neg PRelu Reciprocal Relu Round Selu Sigmoid Sign Sin Sinh Softplus Softsign Sqrt Sub Tan Tanh Where"
 )
 _FUNCTIONS: Final[dict[str, str]] = {
     **{name: name.lower() for name in _SAME_NAME.split()},
@@ -189,7 +189,10 @@ def lp_norm(walk: Walk, node: Node) -> None:
 
 
 def local_response_norm(walk: Walk, node: Node) -> None:
-    """`LRN`: a square, a window of sums, scale and shift, a power, a division. Source: Krizhevsky et al., 2012, 3.3."""
+    """`LRN`: a square, a window of sums, scale and shift, a power, a division.
+
+    Source: Krizhevsky et al., 2012, section 3.3.
+    """
     x = node.need(0)
     window = int(node.attrs.get("size", 1))
     cost = 1 + (window - 1) + 2 + vector_cost.POW + vector_cost.DIV
@@ -223,7 +226,7 @@ def softmax(walk: Walk, node: Node) -> None:
 
 
 def skip_norm(walk: Walk, node: Node) -> None:
-    """ORT's `SkipLayerNormalization(x, skip, scale, bias, offset)`, also simplified: an addition, then the norm."""
+    """ORT's `SkipLayerNormalization(x, skip, scale, bias, offset)`: an addition, then the norm."""
     x, skip = node.need(0), node.need(1)
     rank, total = len(x.shape), walk.value(x, x.shape)
     row = Row(OpKind.ELEMENTWISE, [x.elements], {"fn": "add", "rank": rank}, 1.0)
