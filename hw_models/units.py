@@ -75,6 +75,7 @@ _POWER: Final = re.compile(r"(?<=[A-Za-z])([23])(?![\d\w])")
 _PREFIXES: Final = tuple(
     zip((1e15, 1e12, 1e9, 1e6, 1e3, 1.0, 1e-3, 1e-6, 1e-9, 1e-12, 1e-15), "PTGMk munpf", strict=True)
 )
+_BINARY: Final = ((2.0**40, "Ti"), (2.0**30, "Gi"), (2.0**20, "Mi"), (2.0**10, "Ki"))
 _SHORT: Final = {"op/s": "OPS", "byte": "B", "byte/s": "B/s", "transfer/s": "T/s"}
 _USUAL: Final = {
     "op/s": "op/s MOPS GOPS TOPS POPS MFLOPS GFLOPS TFLOPS GFLOP/s TFLOP/s GMAC/s TMAC/s Gmac/s Tmac/s",
@@ -176,6 +177,9 @@ def show(value: float, unit: str, digits: int = 4) -> str:
         case "USD" | "":
             return f"{value:.{max(digits, 6)}g} {unit}".rstrip()
     name = _SHORT.get(unit, unit)
+    if unit == "byte" and value % 1024 == 0 and value % 1000:
+        scale, prefix = next(pair for pair in _BINARY if value >= pair[0])
+        return f"{value / scale:.{digits}g} {prefix}{name}"
     if value == 0 or not math.isfinite(value):
         return f"{value:g} {name}"
     largest = (pair for pair in _PREFIXES if abs(value) >= pair[0] * (1 - 0.5 * 10**-digits))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from hw_models import registry
@@ -216,7 +217,7 @@ class _Lines:
         for step in loc:
             try:
                 at = self._position(node, step)
-                line = node.lc.key(at)[0] if isinstance(node, Mapping) else node.lc.item(at)[0]
+                line = node.lc.key(at)[0] if isinstance(node, CommentedMap) else node.lc.item(at)[0]
                 node = node[at]
             except (KeyError, IndexError, TypeError, AttributeError):
                 break
