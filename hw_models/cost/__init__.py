@@ -1,1 +1,1 @@
-"""The one path to a cost: kernels -> terms -> adjust -> combine -> `Cost`; stages are swapped, no second path added."""
+"""The one path to a cost: kernels -> terms -> adjust -> combine -> `Cost`; stages are swapped in it."""

@@ -83,7 +83,7 @@ FIDELITY_LABELS: Final = np.array([*(f.label for f in Fidelity), ""], object)
 """Label of each fidelity code; the last one answers to `UNKNOWN_FIDELITY`."""
 
 RESOURCES: Final = ("mac", "vector", "dram", "sram", "issue")
-"""Axis R of `Terms.seconds`: MAC units, vector unit, external memory, outermost on-chip memory, fixed cost."""
+"""Axis R of `Terms.seconds`: MAC units, vector unit, external memory, last on-chip memory, fixed cost."""
 
 ACTIONS: Final = ("mac", "vector_op", "dram_byte", "sram_byte")
 """What is counted for energy, in this order."""
@@ -215,7 +215,7 @@ class Terms:
 
 @dataclass(frozen=True, eq=False)
 class GridQuantity:
-    """One quantity over networks x chips: value and 90 % interval in SI, NaN where unknown; fidelity codes."""
+    """One quantity over networks x chips: value and 90 % interval in SI, NaN: unknown; fidelity codes."""
 
     value: FloatArray
     low: FloatArray

@@ -25,6 +25,9 @@ ENGINE_KINDS: Final = ("gpu", "cpu", "npu", "dsp", "mcu")
 OUTER_KINDS: Final = ("dram", "flash", "host")
 """Kinds of off-chip memory in the order of their codes."""
 
+MOVES: Final = (OpKind.VIEW, OpKind.LAYOUT)
+"""Kinds that only move data, which any engine's copy unit does whether its list names them or not."""
+
 N_PRECISIONS: Final = len(Precision)
 Edge = Literal["low", "value", "high"]
 
@@ -32,7 +35,7 @@ STORAGE_ONLY: Final[Mapping[Precision, tuple[Precision, ...]]] = {
     Precision.W8A16: (Precision.FP16, Precision.INT16),
     Precision.W4A16: (Precision.FP16, Precision.INT16),
 }
-"""Schemes that narrow the weights alone: without a peak of their own they run at their activations' format."""
+"""Schemes that narrow weights alone: without a peak of their own they run at their activations' format."""
 
 DEFAULT_PRECISIONS: Final = ("fp16", "int8", "fp32")
 """What a chip is costed at when no precision is asked for: the first of these that it has a peak for."""
@@ -89,7 +92,7 @@ class Chips:
 
     @classmethod
     def of(cls, accelerators: Iterable[Accelerator], *, edge: Edge = "value") -> Chips:
-        """Arrays of the chips' figures; `edge`: take the low or high end of the ranges their sources leave."""
+        """Arrays of the chips' figures; `edge` takes the low or high end of the ranges that sources leave."""
         chips = tuple(accelerators)
 
         def column(read: Callable[[Accelerator], Sourced | None]) -> FloatArray:
@@ -181,14 +184,14 @@ def default_precision(accelerator: Accelerator) -> str:
 
 
 def vector_peak(engine: Engine) -> Mapping[str, Sourced]:
-    """Rates of the vector unit; of a GPU or CPU that states none its FP32 peak, since those lanes run FP32."""
+    """Rates of the vector unit; of a GPU or CPU that states none its FP32 peak: those lanes run FP32."""
     if not engine.vector_peak and engine.kind in {"gpu", "cpu"} and "fp32" in engine.peak:
         return {"fp32": engine.peak["fp32"]}
     return engine.vector_peak
 
 
 def last_on_chip(accelerator: Accelerator) -> Memory | None:
-    """The outermost on-chip memory, which all traffic goes through: a shared one, else the main engine's own."""
+    """The outermost on-chip memory, which all traffic passes: a shared one, else the main engine's own."""
     for levels in (accelerator.memory, accelerator.main_engine.memory):
         inside = [m for m in levels if not m.off_chip]
         if inside:
@@ -216,7 +219,7 @@ def _storage_only(table: FloatArray) -> FloatArray:
 
 
 def _narrower_at_wide_rate(table: FloatArray) -> FloatArray:
-    """A lane takes any element: where a format's rate is not stated that of FP32, else the fastest, stands."""
+    """Where no rate is stated for a format, that of FP32 stands, else the fastest: a lane takes any element."""
     base = table[:, Precision.FP32]
     if table.size:
         base = np.where(np.isnan(base), np.fmax.reduce(table, axis=1), base)
@@ -227,6 +230,7 @@ def _runs(accelerator: Accelerator) -> list[bool]:
     """For every kind of operator, whether the main engine or one of its fallbacks takes it."""
     engines = {e.name: e for e in accelerator.engines}
     taken = np.zeros(len(OpKind), np.bool_)
+    taken[list(MOVES)] = True
     engine: Engine | None = accelerator.main_engine
     seen: set[str] = set()
     while engine is not None and engine.name not in seen:

@@ -52,8 +52,8 @@ def shares(seconds: FloatArray, overlap: float) -> FloatArray:
         slowest = known[..., OVERLAPPING].argmax(axis=-1)
         np.put_along_axis(out, np.array(OVERLAPPING)[slowest][..., None], busy[..., None], axis=-1)
     else:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            ratio = np.where(busy[..., None] > 0, known / busy[..., None], 0.0)
-        out = busy[..., None] * ratio**overlap
+        with np.errstate(invalid="ignore"):
+            ratio = known / np.where(busy > 0, busy, 1.0)[..., None]
+            out = busy[..., None] * ratio**overlap
     out[..., ISSUE] = seconds[..., ISSUE]
     return out

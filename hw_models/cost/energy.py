@@ -52,7 +52,7 @@ def at_node(picojoules: tuple[float, float], process_nm: FloatArray) -> FloatArr
 
 
 def dram_prior(technology: str | None) -> tuple[str, Mapping[str, Any]] | None:
-    """Name and row of a memory technology's prior, the longest name it starts with; None where there is none."""
+    """Name and row of a memory technology's prior, the longest name it starts with; None: there is none."""
     table: Mapping[str, Mapping[str, Any]] = energy_priors()["dram"]
     plain = re.sub(r"[^a-z0-9]", "", (technology or "").lower())
     names = sorted((n for n in table if plain.startswith(n)), key=len)
@@ -180,7 +180,8 @@ def power(joules: GridQuantity, seconds: GridQuantity, chips: Chips) -> tuple[Gr
     """
     cap = np.broadcast_to(np.where(np.isnan(chips.cap), chips.tdp, chips.cap), joules.value.shape)
     limit = np.nan_to_num(cap, nan=np.inf)
-    value, low, high = (q / seconds.value for q in (joules.value, joules.low, joules.high))
+    with np.errstate(invalid="ignore"):
+        value, low, high = (q / seconds.value for q in (joules.value, joules.low, joules.high))
     by_cap = np.isfinite(cap) & np.isfinite(seconds.value) & ~(value <= cap)
     source = np.where(by_cap, "cap", np.where(np.isnan(value), "", "modelled"))
     value = np.where(by_cap, cap, value)

@@ -85,7 +85,7 @@ def estimate_many(
     chips: Sequence[Accelerator | str],
     *,
     precision: str | Sequence[str | None] | None = None,
-    batch: int | None = None,
+    batch: int | Sequence[int] | None = None,
     model: str | CostModel = "roofline",
     lowering: str | None = None,
 ) -> CostGrid:
@@ -95,8 +95,9 @@ def estimate_many(
         workloads: the networks.
         chips: accelerators, names that ship, or chip files.
         precision: for all chips, or one for each; None: each chip's default, see `estimate`.
-        batch: images of one inference; None: as each workload stands.
-        model, lowering: see `estimate`.
+        batch: images of one inference, for all networks or one each; None: as each workload stands.
+        model: see `estimate`.
+        lowering: see `estimate`.
     """
     accelerators = [as_accelerator(c) for c in chips]
     named = _precisions(accelerators, precision)
@@ -148,7 +149,9 @@ def as_accelerator(chip: Accelerator | str, mode: str | None = None) -> Accelera
     return load_chip(name, mode=mode or named_mode or None)
 
 
-def _lower(workloads: Sequence[Workload], precision: str, batch: int | None, lowering: str | None) -> Kernels:
+def _lower(
+    workloads: Sequence[Workload], precision: str, batch: int | Sequence[int] | None, lowering: str | None
+) -> Kernels:
     from hw_models.lowering import lower
 
     return lower(workloads, lowering=lowering or DEFAULT_LOWERING, precision=precision, batch=batch)

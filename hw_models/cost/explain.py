@@ -131,7 +131,7 @@ def _counts(cost: Cost) -> Iterator[tuple[str, str]]:
         "kernels",
         f"{k.n_instances}, of {k.n_distinct} distinct shapes, for {len(cost.detail.workload)} operators",
     )
-    yield "MACs", f"{total['macs']:.6g} ({show(2 * total['macs'], 'op')})"
+    yield "MACs", f"{total['macs']:,.0f} ({show(2 * total['macs'], 'op')})"
     yield "vector operations", show(total["vector_ops"], "op")
     yield "weights", show(total["weight_bytes"], "byte")
     yield "activations in, out", f"{show(total['read_bytes'], 'byte')}, {show(total['write_bytes'], 'byte')}"
@@ -158,10 +158,8 @@ def _formulas(cost: Cost) -> Iterator[tuple[str, str]]:
             share = total / rate / seconds
             yield name, f"{show(total, unit)} / ({show(rate, per)} x {share:.3f}) = {show(seconds, 's')}"
     if np.isfinite(d.seconds[:, 1]).all():
-        yield (
-            "vector",
-            f"{show(float(d.counts.vector_ops.sum()), 'op')}, a GPU's depthwise too: {show(float(alone[1]), 's')}",
-        )
+        ops = show(float(d.counts.vector_ops.sum()), "op")
+        yield "vector", f"{ops}, and a GPU's depthwise MACs: {show(float(alone[1]), 's')}"
     issue = float(d.seconds[0, 4]) if len(d.seconds) else 0.0
     yield "issue", f"{k.n_instances} kernels x {show(issue, 's')} = {show(float(alone[4]), 's')}"
 
@@ -206,10 +204,8 @@ def _sensitivities(cost: Cost) -> Iterator[tuple[str, str]]:
 def _slowest(cost: Cost) -> Iterator[tuple[str, str]]:
     frame = cost.to_frame().sort_values("time_us", ascending=False).head(SLOWEST)
     for row in frame.itertuples():
-        yield (
-            str(row.name),
-            f"{row.time_us:.4g} us, {row.time_share:.1%}, bound by {row.bound}, utilisation {row.utilisation:.1%}",
-        )
+        part = f"{row.time_us:.4g} us, {row.time_share:.1%} of the latency"
+        yield str(row.name), f"{part}, bound by {row.bound}, utilisation {row.utilisation:.1%}"
 
 
 def _energy(cost: Cost, _: str) -> tuple[Section, ...]:
@@ -220,13 +216,8 @@ def _energy(cost: Cost, _: str) -> tuple[Section, ...]:
         n: p[:, 0, 0] for n, p in energy_parts(d.counts, d.energies, np.array([[cost.latency.value]])).items()
     }
     total = sum(p[0] for p in parts.values())
-    lines = [
-        (
-            n,
-            f"{show(float(p[0]), 'J')} [{show(float(p[1]), 'J')} .. {show(float(p[2]), 'J')}], {p[0] / total:.1%}",
-        )
-        for n, p in parts.items()
-    ]
+    told = {n: tuple(show(float(x), "J") for x in p) for n, p in parts.items()}
+    lines = [(n, f"{v} [{low} .. {high}], {parts[n][0] / total:.1%}") for n, (v, low, high) in told.items()]
     return (
         Section("Parts", tuple(lines)),
         Section("Counts", tuple(_counts(cost))),
@@ -244,11 +235,8 @@ def _energies(cost: Cost) -> Iterator[tuple[str, str]]:
         label = Precision(int(p)).label
         row = priors["operations"].get(priors["storage_only"].get(label, label))
         own = chip.main_engine.energy_per_op.get(label)
-        prior = (
-            f"prior at {d.chips.process_nm[0]:g} nm, {_from(row)}, x {priors['delivery']['value']:g} for operand delivery"
-            if row
-            else "no prior"
-        )
+        delivery = f"x {priors['delivery']['value']:g} for operand delivery"
+        prior = f"prior at {d.chips.process_nm[0]:g} nm, {_from(row)}, {delivery}" if row else "no prior"
         yield (
             f"one {label} op",
             _energy_text(d.energies.op[:, 0, p], _cited(own, chip.sources) if own else prior, "J/op"),

@@ -31,7 +31,7 @@ class CostModel:
 
 
 MODELS: Final = ("roofline", "roofline_bound")
-"""`roofline`: roofline terms, class constants, interval. `roofline_bound`: the bare roofline, a lower bound."""
+"""`roofline`: roofline terms, class constants, interval. `roofline_bound`: the bare roofline."""
 
 
 def cost_model(name: str | CostModel) -> CostModel:

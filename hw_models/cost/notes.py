@@ -52,14 +52,14 @@ def warnings_of(
     unmodelled = workload.unmodelled_share()
     if max(unmodelled.values()) > WARN_SHARE:
         found.append(
-            f"{unmodelled['bytes']:.0%} of the bytes and {unmodelled['output_elements']:.0%} of the output elements "
-            f"are in operators without a rule: their bytes are counted, their work is not"
+            f"{unmodelled['bytes']:.0%} of the bytes and {unmodelled['output_elements']:.0%} of the output "
+            f"elements are in operators without a rule: their bytes are counted, their work is not"
         )
     joules, seconds, cap = estimates["energy"].value, estimates["latency"].value, estimates["power"].value
     if joules is not None and seconds is not None and cap is not None and joules / seconds > cap * (1 + 1e-9):
         found.append(
-            f"modelled power {show(joules / seconds, 'W')} is above the cap of {show(cap, 'W')}: the cap is reported, "
-            f"and the slower clock that keeps it is not in the latency"
+            f"modelled power {show(joules / seconds, 'W')} is above the cap of {show(cap, 'W')}: the cap is "
+            f"reported, and the slower clock that keeps it is not in the latency"
         )
     if bool(detail.chips.vector_is_prior[0]) and estimates["latency"].is_known:
         found.append(
@@ -76,9 +76,7 @@ def not_modelled_of(workload: Workload, accelerator: Accelerator, detail: Detail
     if unmodelled["bytes"] > 0:
         out.append(f"work of operators without a rule, {unmodelled['bytes']:.2%} of the bytes")
     if np.isnan(chips.sram_capacity[0]):
-        out.append(
-            "what the on-chip memory keeps between kernels: its capacity is unknown, all goes to external memory"
-        )
+        out.append("what the on-chip memory keeps between kernels: its capacity is unknown, all goes outside")
     if np.isnan(chips.sram_bandwidth[0]):
         out.append("time of the on-chip memory: its bandwidth is unknown")
     if np.isnan(chips.vector_peak[0]).all():
@@ -86,8 +84,7 @@ def not_modelled_of(workload: Workload, accelerator: Accelerator, detail: Detail
     if np.isnan(chips.idle[0]):
         out.append("idle and leakage power: unknown")
     if len(accelerator.engines) > 1:
-        out.append(
-            f"all engines but {accelerator.main_engine.name}: {', '.join(e.name for e in accelerator.engines[1:])}"
-        )
+        others = ", ".join(e.name for e in accelerator.engines[1:])
+        out.append(f"all engines but {accelerator.main_engine.name}: {others}")
     out += ["padding to the MAC array, tiling, overlap of kernels", "host work before and after the network"]
     return (*out, *accelerator.left_out)

@@ -10,7 +10,8 @@ import pytest
 
 from hw_models.cost.arrays import KernelClass, Kernels
 from hw_models.spec.accelerator import Accelerator
-from hw_models.workload.op import OpKind, Precision
+from hw_models.workload.graph import Workload, WorkloadBuilder
+from hw_models.workload.op import OpKind, Precision, TensorKind
 
 KIND = {
     KernelClass.CONV: OpKind.CONV,
@@ -105,3 +106,63 @@ def kernels() -> Callable[..., Kernels]:
 def toy() -> Callable[..., Accelerator]:
     """Builder of the toy chip."""
     return _toy
+
+
+def _conv_net(name: str = "conv_net") -> Workload:
+    """3x3 convolution of 16 channels on 32x32 pixels, ReLU, 1x1 convolution to 32, mean, linear to 10."""
+    b = WorkloadBuilder(name)
+    fp32, act, weight = Precision.FP32, TensorKind.ACTIVATION, TensorKind.WEIGHT
+    x = b.tensor((1, 16, 32, 32), fp32, TensorKind.INPUT, batched=True)
+    w1 = b.tensor((16, 16, 3, 3), fp32, weight, batched=False)
+    w2 = b.tensor((32, 16, 1, 1), fp32, weight, batched=False)
+    w3 = b.tensor((10, 32), fp32, weight, batched=False)
+    y1, y2 = (b.tensor((1, 16, 32, 32), fp32, act, batched=True) for _ in range(2))
+    y3 = b.tensor((1, 32, 32, 32), fp32, act, batched=True)
+    y4, y5 = (b.tensor((1, n), fp32, act, batched=True) for n in (32, 10))
+    conv = {"weights": 1, "stride": [1, 1]}
+    b.op(
+        OpKind.CONV,
+        (1, 1, 16, 16, 32, 32, 3, 3),
+        (x, w1),
+        (y1,),
+        target="aten.convolution",
+        batch_dim=0,
+        attrs=conv,
+    )
+    b.op(
+        OpKind.ELEMENTWISE,
+        (16 * 32 * 32,),
+        (y1,),
+        (y2,),
+        target="aten.relu",
+        batch_dim=0,
+        vector_cost=1.0,
+        attrs={"fn": "relu"},
+    )
+    b.op(
+        OpKind.CONV,
+        (1, 1, 32, 16, 32, 32, 1, 1),
+        (y2, w2),
+        (y3,),
+        target="aten.convolution",
+        batch_dim=0,
+        attrs=conv,
+    )
+    b.op(
+        OpKind.REDUCE,
+        (32, 1024),
+        (y3,),
+        (y4,),
+        target="aten.mean",
+        batch_dim=0,
+        vector_cost=1.0,
+        attrs={"fn": "mean"},
+    )
+    b.op(OpKind.GEMM, (1, 1, 10, 32), (y4, w3), (y5,), target="aten.mm", batch_dim=1, attrs={"weights": 1})
+    return b.finish((y5,))
+
+
+@pytest.fixture(scope="session")
+def conv_net() -> Workload:
+    """A network small enough to count on paper."""
+    return _conv_net()
