@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -31,8 +31,10 @@ Batch = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
-SHOWN_SHARE = 0.05
+SHOWN_SHARE: Final = 0.05
 """Share of bytes or of output elements without a rule above which a warning line is printed."""
+
+_NO_RULE: Final = {"macs": None, "ops": None, "vector_ops": None}
 
 
 def register(app: typer.Typer) -> None:
@@ -112,26 +114,29 @@ def totals_of(workload: Workload) -> dict[str, Any]:
 
 
 def kinds_of(workload: Workload) -> list[dict[str, Any]]:
-    """One row a kind of operator, most MACs first, then most vector work."""
-    frame = workload.to_frame().fillna({"macs": 0, "ops": 0, "vector_ops": 0})
-    columns = ["macs", "ops", "vector_ops", "read_bytes", "write_bytes"]
-    grouped = frame.groupby("kind")
-    table = grouped[columns].sum()
-    table.insert(0, "operators", grouped.size())
-    table["not_modelled"] = len(frame) and (~frame["modelled"]).groupby(frame["kind"]).sum()
-    table = table.sort_values(["macs", "vector_ops"], ascending=False).reset_index()
-    return [{str(k): v for k, v in row.items()} for row in table.to_dict("records")]
+    """One row a kind of operator, most MACs first, then most vector work; the work of what has no rule is None."""
+    rows: dict[str, dict[str, Any]] = {}
+    size = workload.tensor_bytes
+    for op in workload.ops:
+        counts = (
+            {"macs": op.macs, "ops": 2 * op.macs, "vector_ops": op.vector_ops} if op.modelled else _NO_RULE
+        )
+        moved = {
+            "read_bytes": float(size[[*op.inputs]].sum()),
+            "write_bytes": float(size[[*op.outputs]].sum()),
+        }
+        row = rows.setdefault(op.kind.label, {"kind": op.kind.label, "operators": 0, **_NO_RULE})
+        row["operators"] += 1
+        for name, amount in {**counts, **moved}.items():
+            if amount is not None:
+                row[name] = (row.get(name) or 0) + amount
+    return sorted(rows.values(), key=lambda row: (-(row["macs"] or 0), -(row["vector_ops"] or 0)))
 
 
 def _scaled(row: Mapping[Any, Any]) -> dict[str, Any]:
     """A row for people: millions, and only what a terminal has room for."""
-    columns = {
-        "macs": "MMAC",
-        "ops": "MOP",
-        "vector_ops": "Mvector_op",
-        "read_bytes": "read_MB",
-        "write_bytes": "write_MB",
-    }
+    columns = {"macs": "MMAC", "ops": "MOP", "vector_ops": "Mvec_op", "read_bytes": "read_MB"}
+    columns["write_bytes"] = "write_MB"
     hidden = {"op", "ops"} if "op" in row else set()
     return {
         columns.get(str(name), str(name)): value / 1e6 if name in columns and value is not None else value

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hw_models.errors import TraceError
-from hw_models.workload.onnx_reader.node import Node, describe
-from hw_models.workload.onnx_reader.values import Value
+from hw_models.workload.onnx_reader.node import Node, constant, describe
+from hw_models.workload.onnx_reader.values import Value, from_tensor
 
 if TYPE_CHECKING:
     from onnx import GraphProto
@@ -76,11 +76,23 @@ def _inline(walk: Walk, node: Node, graph: GraphProto, scope: Scope) -> None:
 
 
 def _without_rule(walk: Walk, node: Node, scope: Scope, note: str) -> None:
-    """One row of kind UNKNOWN that reads whatever the bodies read from around them."""
-    captured = [n for a in node.proto.attribute if a.HasField("g") for inner in a.g.node for n in inner.input]
+    """One row of kind UNKNOWN that reads what its bodies read from around them and the weights they hold."""
+    bodies = [a.g for a in node.proto.attribute if a.HasField("g")]
+    captured = [n for body in bodies for inner in body.node for n in inner.input]
     known = {v.name for v in node.data_inputs}
     node.inputs += [scope[n] for n in dict.fromkeys(captured) if n in scope and n not in known]
+    node.inputs += [v for body in bodies for v in _weights(body)]
     walk.unknown(node, note)
+
+
+def _weights(graph: GraphProto) -> list[Value]:
+    """Parameters that a body and the bodies inside it hold, as initializers or as constants."""
+    held = [from_tensor(tensor) for tensor in graph.initializer]
+    for proto in graph.node:
+        if proto.op_type == "Constant" and proto.domain in {"", "ai.onnx"}:
+            held.append(constant(Node(proto, [])))
+        held += [v for a in proto.attribute if a.HasField("g") for v in _weights(a.g)]
+    return [v for v in held if v.is_weight]
 
 
 def _undecided(node: Node) -> str:

@@ -19,10 +19,10 @@ Partial = tuple[int | None, ...] | None
 """Dimensions as far as they are known; None: not even their number."""
 
 _KEEPS_SHAPE: Final = (
-    "Abs BatchNormalization Cast Clip Dropout Elu Erf Exp Gelu GroupNormalization HardSigmoid HardSwish Identity"
-    " InstanceNormalization LayerNormalization LeakyRelu Log LogSoftmax Mish Neg PRelu Relu Selu Sigmoid"
-    " Softmax Sqrt Tanh"
-).split()
+    "Abs BatchNormalization Cast Clip Dropout Elu Erf Exp Gelu GroupNormalization HardSigmoid"
+    " HardSwish Identity InstanceNormalization LayerNormalization LeakyRelu Log LogSoftmax Mish Neg"
+    " PRelu Relu Selu Sigmoid Softmax Sqrt Tanh"
+)
 """Operators whose first output has the shape of their first input."""
 
 
@@ -50,7 +50,7 @@ class Sizer:
         self._read.update(o.name for o in graph.output)
         for node in graph.node:
             self._read.update(node.input)
-            if node.op_type in _KEEPS_SHAPE and len(node.output) == 1:
+            if node.op_type in _KEEPS_SHAPE.split() and len(node.output) == 1:
                 self._kept.setdefault(node.input[0], node.output[0])
             for attribute in node.attribute:
                 if attribute.HasField("g"):

@@ -149,7 +149,6 @@ def _lookup(name: str, proto: NodeProto, scope: Scope) -> Value | None:
     if not name:
         return None
     if name not in scope:
-        raise TraceError(
-            f"{describe(proto)} reads '{name}', which nothing writes before it; the file is not a valid ONNX model"
-        )
+        msg = f"{describe(proto)} reads '{name}', which nothing before it writes; this is no valid model"
+        raise TraceError(msg)
     return scope[name]

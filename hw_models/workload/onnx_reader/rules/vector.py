@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from hw_models.workload.onnx_reader.walk import Rule, Walk
 
 _SAME_NAME: Final = (
-    "Abs Acos Add Asin Atan Ceil Celu Cos Cosh Elu Erf Exp Floor HardSigmoid HardSwish IsInf IsNaN Log Mish"
-    " Mul Neg PRelu Reciprocal Relu Round Selu Sigmoid Sign Sin Sinh Softplus Softsign Sqrt Sub Tan Tanh Where"
+    "Abs Acos Add Asin Atan Ceil Celu Cos Cosh Elu Erf Exp Floor HardSigmoid HardSwish IsInf IsNaN"
+    " Log Mish Mul Neg PRelu Reciprocal Relu Round Selu Sigmoid Sign Sin Sinh Softplus Softsign Sqrt"
+    " Sub Tan Tanh Where"
 )
 _FUNCTIONS: Final[dict[str, str]] = {
     **{name: name.lower() for name in _SAME_NAME.split()},
