@@ -168,7 +168,9 @@ class Workload:
 
     @property
     def params(self) -> int:
-        """Elements of all distinct weight tensors."""
+        """Parameters as the network's author counts them, where the reader knows; else elements of all weights."""
+        if "parameters" in self.meta:
+            return int(self.meta["parameters"])
         own = self.tensor_storage == np.arange(self.n_tensors)
         return int(self.tensor_elements[(self.tensor_kind == TensorKind.WEIGHT) & own].sum())
 

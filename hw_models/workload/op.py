@@ -12,6 +12,9 @@ from typing import Final
 
 N_DIMS: Final = 8
 
+TRACER_VERSION: Final = 1
+"""Raised whenever the torch reader would give the same module other rows; kept traces of another one are not used."""
+
 
 class OpKind(IntEnum):
     """Class of operator; the code is what the arrays hold, the lower-case name is what tables show."""

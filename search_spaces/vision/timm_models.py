@@ -5,38 +5,44 @@ Source: Wightman, PyTorch Image Models, https://github.com/huggingface/pytorch-i
 
 from __future__ import annotations
 
-from functools import cache as memoised
+import functools
+import os
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from hw_models.errors import InputError, UnknownNameError
+from hw_models.workload import cache as kept
+from hw_models.workload.op import TRACER_VERSION
 
 if TYPE_CHECKING:
     from torch import nn
 
     from hw_models.workload.graph import Workload
 
+Size = tuple[int, int, int]
+"""(C, H, W) of an input image."""
 
-@memoised
+
 def timm_architectures() -> tuple[str, ...]:
     """Names of every architecture that the installed timm registers, sorted."""
-    import timm
-
-    return tuple(timm.list_models())
+    return tuple(_catalogue())
 
 
 def is_timm_model(name: str) -> bool:
-    """Whether the installed timm registers an architecture of that name (a pretrained tag after '.' is
-    ignored).
+    """Whether the installed timm registers an architecture of that name; a pretrained tag after '.' is ignored."""
+    return _architecture(name) in _catalogue()
+
+
+def native_input(arch: str) -> Size:
+    """(C, H, W) that the architecture's default weights were made for.
+
+    Raises:
+        UnknownNameError: where timm has no such architecture.
     """
-    return name.split(".", maxsplit=1)[0] in timm_architectures()
-
-
-def native_input(arch: str) -> tuple[int, int, int]:
-    """(C, H, W) that the architecture's default weights were made for."""
-    from timm.models import get_pretrained_cfg
-
-    config = get_pretrained_cfg(arch)
-    return tuple(config.input_size) if config is not None and config.input_size else (3, 224, 224)
+    catalogue, arch = _catalogue(), _architecture(arch)
+    if arch not in catalogue:
+        raise UnknownNameError("timm architecture", arch, catalogue, "see 'codesign networks list'")
+    return catalogue[arch]
 
 
 def timm_workload(
@@ -52,50 +58,96 @@ def timm_workload(
         arch: registered name; a pretrained tag ("resnet50.a1_in1k") is ignored, as it changes weights only.
         img_size: side of the square input, or (height, width); the architecture's native size by default.
         reparameterize: the form it is deployed in, with parallel branches merged where timm knows how.
-        cache: read and keep the trace on disk.
+        cache: read and keep the trace on disk; a kept one needs neither timm nor torch.
 
     Raises:
         UnknownNameError: where timm has no such architecture.
         InputError: where the network cannot take that size.
     """
-    del cache
-    arch = arch.split(".", maxsplit=1)[0]
-    if not is_timm_model(arch):
-        raise UnknownNameError(
-            "timm architecture", arch, timm_architectures(), "see 'codesign networks list'"
-        )
-    return _traced(arch, _size(arch, img_size), img_size is not None, reparameterize=reparameterize)
+    arch = _architecture(arch)
+    size = _pixels(img_size)
+    if cache:
+        return _remembered(_key(arch, size, reparameterize=reparameterize), arch, size, reparameterize)
+    return _traced(arch, size, reparameterize=reparameterize)
 
 
-def _size(arch: str, img_size: int | tuple[int, int] | None) -> tuple[int, int, int]:
-    channels, height, width = native_input(arch)
-    if img_size is not None:
-        height, width = (img_size, img_size) if isinstance(img_size, int) else img_size
+def _architecture(name: str) -> str:
+    """The architecture of a model name, without its pretrained tag."""
+    return name.partition(".")[0]
+
+
+def _pixels(img_size: int | tuple[int, int] | None) -> tuple[int, int] | None:
+    if img_size is None:
+        return None
+    height, width = (img_size, img_size) if isinstance(img_size, int) else img_size
     if height < 1 or width < 1:
         msg = f"image size {img_size!r} given, expected positive pixels such as 224 or (224, 320)"
         raise InputError(msg)
-    return channels, height, width
+    return height, width
 
 
-def _traced(arch: str, size: tuple[int, int, int], resized: bool, *, reparameterize: bool) -> Workload:
+@functools.cache
+def _releases() -> tuple[str, ...]:
+    return tuple(f"{package} {version(package)}" for package in ("timm", "torch"))
+
+
+def _key(arch: str, size: tuple[int, int] | None, *, reparameterize: bool) -> str:
+    """Hash of what decides the trace; the environment variable switches timm between two forms of attention."""
+    attention = os.environ.get("TIMM_FUSED_ATTN", "")
+    parts = ["timm", arch, str(size), f"reparameterize {reparameterize}", f"fused {attention}", *_releases()]
+    return kept.key_of([*parts, f"tracer {TRACER_VERSION}"])
+
+
+@functools.lru_cache(maxsize=2048)
+def _remembered(key: str, arch: str, size: tuple[int, int] | None, reparameterize: bool) -> Workload:
+    """The same object for the same network, so that what was worked out for it is found again."""
+    return kept.cached(key, lambda: _traced(arch, size, reparameterize=reparameterize))
+
+
+@functools.cache
+def _catalogue() -> dict[str, Size]:
+    """Native input size of every registered architecture; kept on disk, because importing timm takes seconds."""
+    key = kept.key_of(["timm catalogue", *_releases()])
+    found = kept.load_json(key)
+    if found is None:
+        found = _read_catalogue()
+        kept.store_json(key, found)
+    return {arch: (size[0], size[1], size[2]) for arch, size in found.items()}
+
+
+def _read_catalogue() -> dict[str, Size]:
+    import timm
+    from timm.models import get_pretrained_cfg
+
+    sizes = {}
+    for arch in timm.list_models():
+        config = get_pretrained_cfg(arch)
+        sizes[arch] = config.input_size if config is not None and config.input_size else (3, 224, 224)
+    return sizes
+
+
+def _traced(arch: str, size: tuple[int, int] | None, *, reparameterize: bool) -> Workload:
     import torch
 
     from hw_models.errors import TraceError
     from hw_models.workload.from_torch.trace import Inputs, record
 
-    native = native_input(arch)
+    channels, *native = native_input(arch)
+    height, width = size or native
+    asked = f"{height}x{width} pixels (native {native[0]}x{native[1]})"
     try:
-        module = build(arch, size[1:] if resized else None, reparameterize=reparameterize)
+        module = build(arch, size, reparameterize=reparameterize)
     except (AssertionError, RuntimeError, ValueError, TypeError) as error:
-        msg = f"timm cannot build {arch} at {size[1]}x{size[2]} pixels: {error}; its native size is {native[1]}x{native[2]}"
+        msg = f"timm cannot build {arch} at {asked}: {error}"
         raise InputError(msg) from error
-    name = f"{arch}@{size[1]}" if size[1] == size[2] else f"{arch}@{size[1]}x{size[2]}"
+    name = f"{arch}@{height}" if height == width else f"{arch}@{height}x{width}"
+    image = torch.empty((1, channels, height, width), device="meta")
     try:
-        return record(module, Inputs((torch.empty((1, *size), device="meta"),), {}), name)
+        return record(module, Inputs((image,), {}), name)
     except TraceError as error:
-        if size == native:
+        if size is None or size == tuple(native):
             raise
-        msg = f"{arch} does not run at {size[1]}x{size[2]} pixels (native {native[1]}x{native[2]}): {error}"
+        msg = f"{arch} does not run at {asked}: {error}"
         raise InputError(msg) from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -10,14 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from hw_models.errors import InputError, TraceError, sentence
+from hw_models.workload.cache import cached, key_of
+from hw_models.workload.from_torch.fingerprint import fingerprint
 from hw_models.workload.from_torch.ledger import Ledger
 from hw_models.workload.from_torch.modules import meta_copy, module_paths, plain_execution, stored_tensors
 from hw_models.workload.from_torch.recorder import META, DataDependentError, Recorder
-from hw_models.workload.graph import Workload, WorkloadBuilder
+from hw_models.workload.graph import Workload, WorkloadBuilder, renamed
+from hw_models.workload.op import TRACER_VERSION
 
 IMAGE: Final = (1, 3, 224, 224)
-TRACER_VERSION: Final = 1
-"""Raised whenever the same module would give other rows; kept traces of another version are traced anew."""
 
 
 class Inputs(NamedTuple):
@@ -52,19 +54,39 @@ def trace(
         inputs: instead of `input_shape`, tensors or shapes by argument name or in positional order. A tensor
             is needed where the data type is not that of the weights (token ids); only its shape and type are
             used.
-        cache: read and keep the trace on disk.
+        cache: read and keep the trace on disk, under the hash of the module's structure, attributes and code. Say
+            False for a forward pass that also depends on something else (an environment variable, a file).
 
     Raises:
         TraceError: where the forward pass cannot run without data; says at which operator and module.
         InputError: where the inputs are neither shapes nor tensors.
     """
-    del cache
     if not isinstance(module, nn.Module):
         msg = f"{module!r} of type {type(module).__name__} given, expected a torch.nn.Module"
         raise InputError(msg)
     module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
-    copied, data = meta_copy(module)
-    return record(copied, inputs_of(module, input_shape, inputs), name or type(module).__name__, data)
+    name = name or type(module).__name__
+    given = inputs_of(module, input_shape, inputs)
+
+    def fresh() -> Workload:
+        copied, data = meta_copy(module)
+        return record(copied, given, name, data)
+
+    mark = fingerprint(module) if cache else None
+    if mark is None:
+        return fresh()
+    return renamed(cached(key_of(["module", mark, _described(given), *versions()]), fresh), name)
+
+
+def versions() -> list[str]:
+    """What a trace depends on beside the network and its inputs."""
+    return [f"tracer {TRACER_VERSION}", f"torch {torch.__version__}", f"python {sys.version_info[:2]}"]
+
+
+def _described(inputs: Inputs) -> str:
+    """Shapes, types and strides of inputs, with their names."""
+    named = dict(inputs.named) | {str(position): t for position, t in enumerate(inputs.positional)}
+    return " ".join(f"{k}:{tuple(t.shape)}:{t.dtype}:{t.stride()}" for k, t in named.items())
 
 
 def record(
