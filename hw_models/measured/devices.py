@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -123,6 +123,7 @@ class DeviceTable:
         )
 
 
+@cache
 def shipped_devices() -> DeviceTable:
     """The devices that come with the package."""
     return read_devices(SHIPPED)

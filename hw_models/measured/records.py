@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -11,7 +11,8 @@ import numpy as np
 from typing_extensions import override
 
 from hw_models.errors import FileError, Finding, InputError, StorageError, did_you_mean, nearest, sentence
-from hw_models.measured.schema import BY_NAME, COLUMNS, PERCENTILES, PROVENANCE, RECORDS_FORMAT, Column
+from hw_models.measured.cells import numbers, texts
+from hw_models.measured.schema import BY_NAME, COLUMNS, PERCENTILES, PROVENANCE, RECORDS_FORMAT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -141,6 +142,8 @@ def concat(parts: Sequence[Records]) -> Records:
 
     if not parts:
         raise InputError("no records given, expected at least one table")
+    if len(parts) == 1:
+        return parts[0]
     joined = Records.from_frame(pd.concat([p.frame for p in parts], ignore_index=True))
     aside = pd.concat([*(p.set_aside for p in parts), joined.set_aside], ignore_index=True)
     return Records(joined.frame, aside)
@@ -188,51 +191,6 @@ def _typed(frame: pd.DataFrame, file: str) -> tuple[pd.DataFrame, list[_Problem]
             columns[column.name], wrong = texts(given, column)
         problems += [(index, column.name, reason) for index, reason in wrong.items()]
     return pd.DataFrame(columns), problems
-
-
-def texts(given: pd.Series, column: Column) -> tuple[pd.Series, Mapping[int, str]]:
-    """Cells as text, empty ones missing; and what is wrong by row index."""
-    import pandas as pd
-
-    text = given.astype("object").where(given.notna(), None)
-    text = pd.Series(
-        [None if v is None or str(v).strip() == "" else str(v).strip() for v in text],
-        given.index,
-        dtype="str",
-    )
-    missing = text.index[text.isna() & column.required]
-    return text, {int(i): f"is missing; {column.meaning}" for i in missing}
-
-
-def numbers(given: pd.Series, column: Column) -> tuple[pd.Series, Mapping[int, str]]:
-    """Cells as float64, empty ones NaN; and what is wrong by row index."""
-    import pandas as pd
-
-    text = given.astype("object")
-    empty = given.isna() | (text.map(lambda v: isinstance(v, str) and not v.strip()))
-    value = pd.to_numeric(text.mask(empty), errors="coerce").astype("float64")
-    wrong: dict[int, str] = {}
-    if column.required:
-        wrong |= {int(i): f"is missing; {column.meaning}" for i in value.index[empty]}
-    unit = f" in {_unit(column.name)}" if _unit(column.name) else ""
-    for i in value.index[~empty & ~np.isfinite(value)]:
-        wrong[int(i)] = f"'{text[i]}' given, expected a plain number{unit}"
-    for i in value.index[(value < 0) | ((value == 0) & column.positive)]:
-        expected = "more than 0" if column.positive else "0 or more"
-        wrong[int(i)] = f"{value[i]:g} given, expected {expected}"
-    if column.holds in ("count", "flag"):
-        for i in value.index[np.isfinite(value) & (value != np.floor(value))]:
-            wrong[int(i)] = f"{value[i]:g} given, expected a whole number"
-    if column.holds == "flag":
-        for i in value.index[value > 1]:
-            wrong[int(i)] = f"{value[i]:g} given, expected 0 or 1"
-    return value, wrong
-
-
-def _unit(name: str) -> str:
-    """Unit that a column's name ends in, in words; empty for a rate or a pure number."""
-    suffix = "" if name.endswith("_per_s") else name.rsplit("_", 1)[-1]
-    return {"s": "seconds", "j": "joules", "hz": "hertz", "ms": "milliseconds"}.get(suffix, "")
 
 
 def _contradictions(table: pd.DataFrame) -> list[_Problem]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from hw_models.errors import FileError, Finding, InputError, did_you_mean, nearest, sentence
-from hw_models.measured.records import numbers, texts
+from hw_models.measured.cells import numbers, texts
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from hw_models.errors import CodesignError
 from hw_models.measured.loaders import DATASETS
+from hw_models.validation.networks import Networks, Resolver
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,25 +25,16 @@ if TYPE_CHECKING:
     from hw_models.spec.accelerator import Accelerator
     from hw_models.workload.graph import Workload
 
-SAME_PARAMS: Final = 0.02
-"""Largest relative difference of parameter counts at which two networks of one name are the same."""
-
-REPARAMETERIZED_SINCE: Final = (2, 9)
-"""From this PyTorch release on, re-parameterised networks were benchmarked; only where to look first."""
+PROGRESS_EVERY: Final = 20
+"""Networks between two signs of life."""
 
 NAME: Final = ["dataset", "device", "mode"]
+RUN: Final = ["network", "img_size", "params", "runtime_version"]
 Name = tuple[str, str, str]
 """Data set, device and mode."""
 
 Progress = Callable[[int, int, str], None]
 """Called with what is done, of how much, and what is being done."""
-
-
-class Resolver(Protocol):
-    """Finds a network by its name in the registry that the measurements name it from."""
-
-    def __call__(self, model: str, img_size: int | None, reparameterize: bool) -> Workload:
-        """The network as a workload at batch 1; `reparameterize`: with training-time branches merged."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +112,7 @@ def join(
     chips = _chips(frame, devices, reasons)
     if max_rows is not None:
         _thin(frame, reasons, max_rows)
-    networks = _resolve(frame, resolver, reasons, progress)
+    networks = _resolve(frame, Networks(resolver), reasons, progress)
     groups = [
         _group(frame.loc[index], name, chips[name[:2]], networks)
         for name, index in _by_mode(frame[reasons.isna()])
@@ -189,83 +181,25 @@ def _thin(frame: pd.DataFrame, reasons: pd.Series, max_rows: int) -> None:
 
 
 def _resolve(
-    frame: pd.DataFrame, resolver: Resolver, reasons: pd.Series, progress: Progress | None
+    frame: pd.DataFrame, networks: Networks, reasons: pd.Series, progress: Progress | None
 ) -> dict[int, Workload]:
     """Row -> workload; rows whose network cannot be had as it was run get the reason."""
     found: dict[int, Workload] = {}
     asked = frame[reasons.isna()]
-    by_network = [
-        (str(network), float(str(size)), rows)
-        for (network, size), rows in asked.groupby(["network", "img_size"], sort=False, dropna=False)
-    ]
-    shelf: dict[tuple[str, int | None, bool], Workload | str] = {}
-    for done, (network, img_size, rows) in enumerate(by_network):
-        if progress:
-            progress(done, len(by_network), f"networks: {network}")
-        size = int(img_size) if img_size > 0 else None  # NaN where the file gives none
-        for (params, version), same in rows.groupby(["params", "runtime_version"], sort=False, dropna=False):
-            network_or_reason = _as_run((network, size), float(str(params)), str(version), resolver, shelf)
-            if isinstance(network_or_reason, str):
-                reasons[same.index] = network_or_reason
-            else:
-                found |= dict.fromkeys(same.index, network_or_reason)
-    if progress:
-        progress(len(by_network), len(by_network), "networks")
+    runs = list(asked.groupby(RUN, sort=False, dropna=False).indices.values())
+    for done, positions in enumerate(runs):
+        row = asked.iloc[positions[0]]
+        if progress and done % PROGRESS_EVERY == 0:
+            progress(done, len(runs), f"networks: {row['network']}")
+        size = int(row["img_size"]) if row["img_size"] > 0 else None  # NaN where the file gives none
+        workload = networks.as_run(row["network"], size, row["params"], str(row["runtime_version"]))
+        if isinstance(workload, str):
+            reasons[asked.index[positions]] = workload
+        else:
+            found |= dict.fromkeys(asked.index[positions].tolist(), workload)
+    if progress and runs:
+        progress(len(runs), len(runs), "networks")
     return found
-
-
-def _as_run(
-    named: tuple[str, int | None],
-    params: float,
-    version: str,
-    resolver: Resolver,
-    shelf: dict[tuple[str, int | None, bool], Workload | str],
-) -> Workload | str:
-    """The form of the network whose parameter count the row states, or why there is none.
-
-    A network with branches for training alone was measured with or without them; the count tells which.
-    """
-    first = _release(version) >= REPARAMETERIZED_SINCE
-    tried: list[Workload] = []
-    for form in (first, not first):
-        if (*named, form) not in shelf:
-            shelf[*named, form] = _ask(resolver, *named, form)
-        got = shelf[*named, form]
-        if isinstance(got, str):
-            return got
-        tried.append(got)
-        if not params > 0 or _difference(got, params) <= SAME_PARAMS / 10:
-            break
-    best = min(tried, key=lambda w: _difference(w, params)) if params > 0 else tried[0]
-    if params > 0 and _difference(best, params) > SAME_PARAMS:
-        return (
-            f"another network than was measured: '{named[0]}' has {best.params / 1e6:.2f} M parameters here, "
-            f"{params / 1e6:.2f} M in the file"
-        )
-    return best
-
-
-def _difference(workload: Workload, params: float) -> float:
-    """Relative difference of parameter counts; what two printed decimals of a million hide does not count."""
-    return max(0.0, abs(workload.params - params) - 0.5e4) / params
-
-
-def _release(version: str) -> tuple[int, ...]:
-    return tuple(
-        int(part)
-        for part in version.split(" ", maxsplit=1)[0].split("+", maxsplit=1)[0].split(".")[:2]
-        if part.isdigit()
-    )
-
-
-def _ask(resolver: Resolver, network: str, size: int | None, reparameterize: bool) -> Workload | str:
-    """What the resolver answers, or its refusal as a reason."""
-    try:
-        return resolver(network, size, reparameterize)
-    except Exception as error:
-        kind = "" if isinstance(error, CodesignError) else f"{type(error).__name__}: "
-        said = str(error).splitlines() or ["no reason given"]
-        return f"the network cannot be had: {kind}{said[0]}"
 
 
 def _group(rows: pd.DataFrame, name: Name, chip: Accelerator, networks: dict[int, Workload]) -> Group:

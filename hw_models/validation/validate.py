@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from hw_models.errors import UnknownNameError
 from hw_models.measured.loaders import DATASETS, load
-from hw_models.validation.join import Group, Name, Progress, Resolver, count_reasons, group_names, join
+from hw_models.validation.join import Group, Name, Progress, count_reasons, group_names, join
 from hw_models.validation.naive import naive_throughput, published_counts
 from hw_models.validation.predict import Prediction, predict
 from hw_models.validation.score import Score, errors_of
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from hw_models.measured.records import Records
+    from hw_models.validation.networks import Resolver
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,297 @@
+"""Predicted against measured, end to end: invented devices and networks, every reason to be left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hw_models.cost.estimate import estimate
+from hw_models.errors import FileError, InputError, UnknownNameError
+from hw_models.measured.devices import read_devices
+from hw_models.validation import Score, validate
+from hw_models.validation.networks import Networks
+from hw_models.workload.graph import Workload, WorkloadBuilder
+from hw_models.workload.op import OpKind, Precision, TensorKind
+
+KEYS = [
+    "dataset",
+    "truth",
+    "device",
+    "mode",
+    "quantity",
+    "fidelity",
+    "fitted_on",
+    "split",
+    "n",
+    "n_skipped",
+    "mape",
+    "mape_scaled",
+    "median_ape",
+    "p90_ape",
+    "bias",
+    "kendall_tau",
+    "ci_low",
+    "ci_high",
+    "coverage_90",
+    "width_90",
+    "naive_mape_scaled",
+    "naive_kendall_tau",
+]
+"""The contract of `codesign validate --json`, in this order."""
+
+MODE = "infer|amp|nchw|torch2.6.0|compiled"
+
+
+def plain_cnn(depth: int, width: int = 64, side: int = 28) -> Workload:
+    """A stack of 3x3 convolutions, `width` channels on side x side pixels."""
+    build = WorkloadBuilder(f"cnn{depth}")
+    shape = (1, width, side, side)
+    x = build.tensor(shape, Precision.FP32, TensorKind.INPUT, batched=True)
+    for layer in range(depth):
+        w = build.tensor((width, width, 3, 3), Precision.FP32, TensorKind.WEIGHT, batched=False)
+        y = build.tensor(shape, Precision.FP32, TensorKind.ACTIVATION, batched=True)
+        build.op(
+            OpKind.CONV,
+            (1, 1, width, width, side, side, 3, 3),
+            (x, w),
+            (y,),
+            target="aten.convolution",
+            module=f"layer{layer}",
+            batch_dim=0,
+            attrs={"stride": [1, 1], "weights": 1},
+        )
+        x = y
+    return build.finish((x,))
+
+
+def resolver(model: str, img_size: int | None, reparameterize: bool) -> Workload:
+    """`cnn<depth>`; `rep<depth>` is twice as deep while it is trained."""
+    del img_size
+    if model == "broken":
+        raise RuntimeError("no such layer\nsecond line")
+    kind, depth = model[:3], int(model[3:])
+    if kind not in {"cnn", "rep"}:
+        raise UnknownNameError("network", model, ["cnn2", "cnn4"])
+    return plain_cnn(depth if reparameterize or kind == "cnn" else 2 * depth)
+
+
+def row(model: str, **change: Any) -> dict[str, Any]:
+    """A measurement of an invented device."""
+    base = {
+        "device": "zeta9",
+        "mode": "infer",
+        "dtype": "amp",
+        "layout": "nchw",
+        "torch": "2.6.0",
+        "cuda": "12.4",
+        "compiled": 1,
+        "model": model,
+        "family": model[:3],
+        "img_size": 224,
+        "batch": 64,
+        "samples_per_s": 1e5 / int("".join(c for c in model if c.isdigit()) or 1),
+        "params_m": "",
+        "gmacs": "",
+        "macts": "",
+    }
+    made = {**base, **change}
+    return {**made, "step_ms": 1e3 * made["batch"] / made["samples_per_s"]}
+
+
+DEVICE = {
+    "key": "zeta9",
+    "device": "Zeta 9",
+    "vendor": "Nobody",
+    "kind": "gpu",
+    "fp32_tflops": 20,
+    "fp16_tflops": 80,
+    "memory": "16GB GDDR6",
+    "mem_bw_gb_s": 600,
+    "external_dram": "yes",
+    "l2_or_sram_mb": 24,
+    "units": 48,
+    "clock_mhz": 2100,
+    "tdp_w": 250,
+}
+DEVICE_COLUMNS = [
+    "key",
+    "device",
+    "vendor",
+    "kind",
+    "process_nm",
+    "fp32_tflops",
+    "fp16_tflops",
+    "int8_tops",
+    "memory",
+    "mem_bw_gb_s",
+    "external_dram",
+    "l2_or_sram_mb",
+    "units",
+    "clock_mhz",
+    "tdp_w",
+    "confidence",
+    "note",
+]
+
+
+def write(folder: Path, rows: list[dict[str, Any]], devices: list[Mapping[str, Any]] | None = None) -> Path:
+    pd.DataFrame(rows).to_csv(folder / "timm_throughput.csv.gz", index=False)
+    pd.DataFrame(devices or [DEVICE], columns=DEVICE_COLUMNS).to_csv(folder / "devices.csv", index=False)
+    return folder
+
+
+def test_a_device_known_by_its_figures_alone(tmp_path: Path) -> None:
+    data = write(tmp_path, [row("cnn2"), row("cnn4"), row("cnn8"), row("cnn4", batch=16)])
+    result = validate(data, resolver=resolver)
+    assert [list(r) for r in result.rows] == [KEYS]
+    (score,) = result.scores
+    assert (score.device, score.mode, score.n, score.n_skipped) == ("zeta9", MODE, 4, 0)
+    assert (score.dataset, score.truth, score.quantity) == ("timm_throughput", "silicon", "samples_per_s")
+    assert score.naive_mape_scaled is None, "no published counts to predict from"
+    chip = read_devices(data).accelerator("zeta9")
+    for point in result.points.itertuples():
+        network = plain_cnn(int(str(point.network)[3:]))
+        cost = estimate(network, chip, precision="fp16", batch=int(point.batch), lowering="compiled")
+        assert cost.latency.value == pytest.approx(point.batch / point.predicted)
+        assert cost.latency.low == pytest.approx(point.batch / point.high)
+        assert cost.latency.high == pytest.approx(point.batch / point.low)
+    errors = result.points["predicted"] / result.points["measured"] - 1
+    assert score.mape == pytest.approx(errors.abs().mean())
+    assert score.bias == pytest.approx(errors.mean())
+
+
+def test_naive_predictors_stand_beside_ours(tmp_path: Path) -> None:
+    counted = {"params_m": 0.07, "gmacs": 0.06, "macts": 0.1}
+    rows = [
+        row(f"cnn{d}", **{**counted, "gmacs": 0.029 * d, "macts": 0.05 * d, "params_m": 0.037 * d})
+        for d in (2, 4, 8)
+    ]
+    (score,) = validate(write(tmp_path, rows), resolver=resolver).scores
+    assert score.naive_kendall_tau == pytest.approx(1.0)
+    assert score.naive_mape_scaled == pytest.approx(0.0, abs=0.05), "all of it is proportional to depth"
+
+
+def test_every_row_is_compared_or_has_its_reason(tmp_path: Path) -> None:
+    rows = [
+        row("cnn2"),
+        row("cnn2", mode="train"),
+        row("cnn2", device="zeta8"),
+        row("cnn2", dtype="int4"),
+        row("mlp2"),
+        row("broken"),
+        row("cnn2", params_m=11.7),
+        row("cnn2", samples_per_s=-1.0),
+        row("cnn2"),
+        row("cnn2", device="theta1"),
+    ]
+    theta = {**DEVICE, "key": "theta1", "mem_bw_gb_s": None}
+    result = validate(write(tmp_path, rows, [DEVICE, theta]), resolver=resolver)
+    assert sum(s.n for s in result.scores) == 1
+    assert sum(s.n + s.n_skipped for s in result.scores) == len(rows)
+    reasons = result.skipped["reason"].tolist()
+    for start in (
+        "training is not modelled",
+        "unknown device 'zeta8'; did you mean 'zeta9'",
+        "no int4 peak of Zeta 9 is known",
+        "the network cannot be had: unknown network 'mlp2'",
+        "the network cannot be had: RuntimeError: no such layer",
+        "another network than was measured: 'cnn2' has 0.07 M parameters here, 11.70 M in the file",
+        "set aside: samples_per_s -1.0 given, expected more than 0",
+        "set aside: exact duplicate of row 2",
+        "not costable: memory.dram.bandwidth: the bandwidth of the off-chip memory is unknown",
+    ):
+        assert any(r.startswith(start) for r in reasons), start
+    assert len(reasons) == 9
+
+
+def test_a_mode_with_nothing_to_compare_is_a_row_with_n_0(tmp_path: Path) -> None:
+    result = validate(write(tmp_path, [row("cnn2"), row("cnn2", mode="train")]), resolver=resolver)
+    train = result.rows[1]
+    assert (train["mode"], train["n"], train["n_skipped"]) == ("train|amp|nchw|torch2.6.0|compiled", 0, 1)
+    assert all(train[key] is None for key in KEYS[KEYS.index("mape") :])
+
+
+@pytest.mark.parametrize(
+    ("params_m", "torch", "layers"),
+    [("0.15", "2.4.0", 4), ("0.29", "2.9.1", 8), ("", "2.9.1", 4), ("", "2.4.0", 8)],
+    ids=["merged, early release", "branched, late release", "late alone", "early alone"],
+)
+def test_the_form_that_was_run_is_the_one_with_its_parameters(params_m: str, torch: str, layers: int) -> None:
+    params = float(params_m or "nan") * 1e6
+    found = Networks(resolver).as_run("rep4", 224, params, torch)
+    assert isinstance(found, Workload)
+    assert len(found) == layers
+
+
+def test_a_network_that_has_one_form_only_is_still_found() -> None:
+    def one_form(model: str, img_size: int | None, reparameterize: bool) -> Workload:
+        if reparameterize:
+            raise InputError("cannot be merged")
+        return resolver(model, img_size, reparameterize)
+
+    found = Networks(one_form).as_run("cnn4", 224, 4 * 64 * 64 * 9, "2.9.1")
+    assert isinstance(found, Workload)
+
+
+def test_each_network_is_asked_for_once(tmp_path: Path) -> None:
+    asked = []
+
+    def counting(model: str, img_size: int | None, reparameterize: bool) -> Workload:
+        asked.append((model, reparameterize))
+        return resolver(model, img_size, reparameterize)
+
+    rows = [row("cnn2", batch=b, torch=t) for b in (1, 2, 4) for t in ("2.4.0", "2.6.0")]
+    validate(write(tmp_path, rows), resolver=counting)
+    assert asked == [("cnn2", False)]
+
+
+def test_max_rows_spreads_over_the_file(tmp_path: Path) -> None:
+    rows = [row("cnn2", batch=b) for b in range(1, 12)]
+    result = validate(write(tmp_path, rows), resolver=resolver, max_rows=3)
+    assert result.points["batch"].tolist() == [1, 6, 11]
+    assert result.scores[0].n_skipped == 8
+
+
+def test_only_the_devices_asked_for(tmp_path: Path) -> None:
+    rows = [row("cnn2"), row("cnn2", device="rtx4090")]
+    data = write(tmp_path, rows)
+    assert [s.device for s in validate(data, resolver=resolver, devices=["rtx4090"]).scores] == ["rtx4090"]
+    with pytest.raises(UnknownNameError, match="unknown device 'zeta'; did you mean 'zeta9'"):
+        validate(data, resolver=resolver, devices=["zeta"])
+
+
+def test_broken_tables_beside_the_data_are_errors(tmp_path: Path) -> None:
+    data = write(tmp_path, [row("cnn2")])
+    (data / "devices.csv").write_text("key,device\nzeta9,Zeta 9\n")
+    with pytest.raises(FileError, match=r"devices\.csv:1: vendor: column is missing"):
+        validate(data, resolver=resolver)
+
+
+def test_the_same_input_gives_the_same_figures(tmp_path: Path) -> None:
+    data = write(tmp_path, [row("cnn2"), row("cnn4"), row("cnn8")])
+    assert validate(data, resolver=resolver).rows == validate(data, resolver=resolver).rows
+
+
+def test_progress_goes_from_nothing_to_all(tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    validate(
+        write(tmp_path, [row("cnn2"), row("cnn4")]),
+        resolver=resolver,
+        progress=lambda done, total, _: told.append((done, total)),
+    )
+    assert told[0][0] == 0
+    assert told[-1] == (2, 2)
+
+
+def test_results_show_themselves(tmp_path: Path) -> None:
+    result = validate(write(tmp_path, [row("cnn2")]), resolver=resolver)
+    assert repr(result) == "Validation(1 device modes, 1 rows compared, 0 skipped)"
+    assert "zeta9" in result._repr_html_()
+    assert list(result.to_frame().columns) == KEYS
+    assert list(Score.__dataclass_fields__) == KEYS
+    assert np.isfinite(result.points[["predicted", "low", "high"]].to_numpy()).all()
