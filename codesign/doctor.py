@@ -12,6 +12,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from typing_extensions import override
+
 from hw_models.errors import CodesignError
 
 DISTRIBUTION: Final = "codesign"
@@ -55,6 +57,7 @@ class Health:
         """One mapping a check, as `--json` prints it."""
         return [asdict(c) for c in self.checks]
 
+    @override
     def __repr__(self) -> str:
         bad = sum(c.state == "fail" for c in self.checks)
         return f"Health({len(self.checks)} checks, {bad} failing)"
@@ -185,13 +188,19 @@ def _plugins() -> Iterator[Check]:
 
 
 def _storage() -> Iterator[Check]:
-    from search_spaces.vision.timm_models import cache_folder
+    from hw_models.workload.cache import cache_dir
 
-    cache = Path(cache_folder())
-    files = [f for f in cache.rglob("*") if f.is_file()] if cache.is_dir() else []
-    size = sum(f.stat().st_size for f in files)
-    yield Check("storage", "trace cache", "ok", f"{cache}: {len(files)} files, {size / 1e6:.1f} MB")
-    for name, place in (("cache disk", cache), ("working folder", Path.cwd())):
+    cache = cache_dir()
+    places = {"working folder": Path.cwd()}
+    if cache is None:
+        advice = "unset CODESIGN_CACHE to keep traces: a network then loads in milliseconds"
+        yield Check("storage", "trace cache", "note", "switched off", advice)
+    else:
+        files = [f for f in cache.rglob("*") if f.is_file()]
+        size = sum(f.stat().st_size for f in files)
+        yield Check("storage", "trace cache", "ok", f"{cache}: {len(files)} files, {size / 1e6:.1f} MB")
+        places["cache disk"] = cache
+    for name, place in places.items():
         existing = next(p for p in (place, *place.parents) if p.exists())
         free = shutil.disk_usage(existing).free
         enough = free >= MIN_FREE_BYTES

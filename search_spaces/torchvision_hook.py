@@ -61,6 +61,11 @@ def uninstall() -> None:
     sys.meta_path[:] = [f for f in sys.meta_path if not isinstance(f, TorchvisionSchemas)]
 
 
+def repaired() -> bool:
+    """Whether the schemas had to be declared in this process."""
+    return bool(_declared)
+
+
 def repair(package: Path) -> bool:
     """Declare the operator schemas where the extension in the folder `package` does not load; True where it
     was needed.

@@ -79,9 +79,7 @@ def breakdown_figure(info: BreakdownInfo) -> go.Figure:
     """Draw two bars a class side by side, the largest on top; a class without energy has no second bar."""
     from plotly.subplots import make_subplots
 
-    figure = make_subplots(
-        cols=2, shared_yaxes=True, horizontal_spacing=0.04, subplot_titles=("Time", "Energy")
-    )
+    figure = make_subplots(cols=2, shared_yaxes=True, horizontal_spacing=0.04)
     rows = info.slices[::-1]
     kinds = [f"{s.kind} ({s.kernels})" for s in rows]
     _bars(figure, 1, kinds, [s.time_s * 1e3 for s in rows], "ms")
@@ -119,6 +117,7 @@ def _bars(figure: go.Figure, column: int, kinds: list[str], values: list[float],
         "marker": {"color": PALETTE[column - 1]},
         "text": shares,
         "textposition": "auto",
+        "textangle": 0,
         "cliponaxis": False,
     }
     bar = go.Bar(x=values, y=kinds, orientation="h", hovertext=said, hoverinfo="text", **look)

@@ -35,8 +35,7 @@ class FrontPoint:
 
     Attributes:
         role: "front", "dominated" or "rejected" (beyond a limit).
-        separable: False where its intervals overlap those of another point of the front in every objective that
-            tells the two apart.
+        separable: False where its intervals overlap those of another point of the front in every objective.
     """
 
     id: str
@@ -102,7 +101,9 @@ def front(front: Front, *, x: str | None = None, y: str | None = None) -> go.Fig
         x: column on the horizontal axis; default: the first cost (latency where there is one).
         y: column on the vertical axis; default: the first objective.
     """
-    return front_figure(front_info(front.points, front.goals, x=x, y=y))
+    points = front.points
+    goals = {**front.goals, **({"power_w": "min"} if "power_w" in points else {})}
+    return front_figure(front_info(points, goals, x=x, y=y))
 
 
 def front_info(
@@ -111,8 +112,8 @@ def front_info(
     """Read what a front figure shows from the table of all points.
 
     Args:
-        points: one row per point: id, role, network, chip, precision, bound, separable, and for each quantity q the
-            columns q, q_low, q_high, q_fidelity.
+        points: one row per point: id, role, network, chip, precision, bound, separable, and for each
+            quantity q the columns q, q_low, q_high, q_fidelity.
         goals: objective -> "min" or "max"; quantities beside the objectives may follow with their goal.
         x: column on the horizontal axis.
         y: column on the vertical axis.

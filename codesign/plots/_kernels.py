@@ -76,7 +76,7 @@ def kernel_rows(cost: Cost) -> list[KernelRow]:
 
 
 def kernel_energy(cost: Cost) -> NDArray[np.float64]:
-    """(K,) J of each kernel: its actions times the chip's energies, and idle power over its time; NaN: unknown."""
+    """(K,) J of each kernel: actions times the chip's energies, idle power over its time; NaN: unknown."""
     detail, kernels = cost.detail, cost.detail.kernels
     per_op = np.nan_to_num(detail.energies.op[0, 0], nan=np.inf)
     macs, vector_ops, dram_bytes, sram_bytes = (detail.actions[:, ACTIONS.index(a)] for a in ACTIONS)
@@ -90,7 +90,7 @@ def kernel_energy(cost: Cost) -> NDArray[np.float64]:
 
 
 def vector_peak(cost: Cost) -> tuple[float, bool] | None:
-    """op/s of the vector unit at the format most of its work has, and whether that is a prior; None: unknown."""
+    """op/s of the vector unit at the format of most of its work, and whether it is a prior; None: unknown."""
     kernels, chips = cost.detail.kernels, cost.detail.chips
     work = np.bincount(kernels.vector_math, kernels.vector_ops, len(Precision))
     rate = float(chips.vector_peak[0, int(work.argmax())])

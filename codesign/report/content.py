@@ -65,6 +65,7 @@ class Pick:
     figures: tuple[Figure, ...]
     kernels: Table
     kernels_note: str
+    explained: tuple[tuple[str, Table], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ def text_cell(value: Any, note: str = "") -> Cell:
 def number_cell(
     value: float | None, low: float | None = None, high: float | None = None, *, note: str = ""
 ) -> Cell:
-    """A number with its 90 % interval; the unit stands in the title of its column. Unknown stays "unknown"."""
+    """A number with its 90 % interval; the unit is in the title of its column. Unknown stays "unknown"."""
     return Cell(interval(value, low, high), value if known(value) else None, note)
 
 

@@ -1,4 +1,4 @@
-"""From the content of a report to one HTML file that needs nothing else: style, script, figures are inside."""
+"""From the content of a report to one HTML file with style, script and figures inside."""
 
 from __future__ import annotations
 

@@ -1,0 +1,164 @@
+"""`codesign demo`, `report` and `doctor`: the first thing a newcomer runs, and the two they need next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from codesign.cli.output import print_json, print_table
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from codesign.demo import Demonstration
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+DEMO_FOLDER: Final = Path("runs/demo")
+NOTHING_FEASIBLE: Final = 3
+MAX_ROWS: Final = 24
+"""Points of the front that are printed; the report has them all."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the three commands."""
+    app.command("demo")(demo_command)
+    app.command("report")(report_command)
+    app.command("doctor")(doctor_command)
+
+
+def demo_command(
+    out: Annotated[Path, typer.Option("--out", help="Run folder.")] = DEMO_FOLDER,
+    trials: Annotated[int | None, typer.Option(min=1, help="Candidates in all; default: 200.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same front.")] = 0,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Throw an earlier run away first.")] = False,
+    allow_unknown: Annotated[
+        bool, typer.Option("--allow-unknown", help="Let chips of unknown rated power in, marked.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Which ImageNet backbone on which chip, for a camera at 30 images per second under 15 W?"""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from codesign.demo import QUESTION, TRIALS, run_demo
+
+    console = Console(stderr=as_json, quiet=as_json)
+    console.print(f"[bold]{QUESTION}[/bold]")
+    columns = (
+        TextColumn("searching"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[found]}"),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=trials or TRIALS, found="loading networks and chips")
+        result = run_demo(
+            out,
+            n_trials=trials or TRIALS,
+            seed=seed,
+            fresh=fresh,
+            allow_unknown=allow_unknown,
+            progress=lambda p: bar.update(
+                task, completed=p.done, total=p.total, found=f"{p.feasible} feasible"
+            ),
+        )
+    if as_json:
+        print_json(_as_data(result))
+    else:
+        _tell(result, console)
+    if result.pick is None:
+        raise typer.Exit(NOTHING_FEASIBLE)
+
+
+def report_command(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder, of a search finished or not.")],
+    out: Annotated[Path | None, typer.Option("--out", help="HTML file; default: report.html in RUN.")] = None,
+    pick: Annotated[int | None, typer.Option(help="Trial to show in detail; default: the knee.")] = None,
+) -> None:
+    """Write the report of a run as one HTML file that needs no network."""
+    from codesign.report import write_report
+    from codesign.search.results import Run
+
+    results = Run(run)
+    path = write_report(results, out, pick=pick)
+    typer.echo(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB)")
+    if not len(results.front):
+        raise typer.Exit(NOTHING_FEASIBLE)
+
+
+def doctor_command(as_json: Json = False) -> None:
+    """What is installed, what is missing, and what to do about it."""
+    from codesign.doctor import examine
+
+    health = examine()
+    if as_json:
+        print_json(health.to_rows())
+    else:
+        print_table([{k: v for k, v in row.items() if k != "advice"} for row in health.to_rows()])
+        for check in health.checks:
+            if check.advice:
+                typer.echo(f"{check.state}: {check.name}: {check.found}\n      {check.advice}")
+        typer.echo("all is well" if health.ok else "something will not work, see above")
+    if not health.ok:
+        raise typer.Exit(1)
+
+
+def _as_data(result: Demonstration) -> dict[str, object]:
+    from codesign.demo import QUESTION
+
+    return {
+        "question": QUESTION,
+        "answer": result.answer,
+        "pick": None if result.pick is None else result.pick.number,
+        "front": result.study.front.to_records(),
+        "trials": len(result.study.trials),
+        "report": str(result.report),
+    }
+
+
+def _tell(result: Demonstration, console: Console) -> None:
+    from rich.markup import escape
+
+    study = result.study
+    if result.reused:
+        console.print(
+            f"{len(study.trials)} candidates were evaluated before. [dim]--fresh starts over.[/dim]"
+        )
+    console.print(f"{escape(str(study.summary()))}\n")
+    if result.pick is not None:
+        console.print(_front_table(result))
+    console.print(f"\n[bold]Answer.[/bold] {escape(result.answer)}\n")
+    folder = result.report.parent
+    console.print(
+        f"Report   {result.report}  [dim](one file, opens offline in a browser)[/dim]", highlight=False
+    )
+    console.print(
+        f"Next     codesign front {folder} --json        the points, for a program", highlight=False
+    )
+    console.print(
+        "         codesign chips list                   the chips; `codesign chips new` starts your own",
+        highlight=False,
+    )
+    console.print("         codesign explain timm:resnet50 --chip jetson_agx_orin_64@15W", highlight=False)
+
+
+def _front_table(result: Demonstration) -> object:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(show_edge=False, pad_edge=False, header_style="bold")
+    for name in ("", "network", "chip", "precision"):
+        table.add_column(name)
+    for name in ("top-1 [%]", "latency [ms]", "energy [mJ]", "power [W]"):
+        table.add_column(name, justify="right")
+    table.add_column("power is")
+    table.add_column("bound")
+    for row in result.rows(MAX_ROWS):
+        table.add_row(*(escape(cell) for cell in row.cells), style="bold" if row.picked else "")
+    left = len(result.study.front) - MAX_ROWS
+    if left > 0:
+        table.caption = f"{left} more points are in the report"
+    return table
