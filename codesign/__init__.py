@@ -1,1 +1,72 @@
-"""x."""
+"""Which neural network should run, and on which chip? The names a notebook needs; each loads what it needs when first used.
+
+import codesign as cd
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from codesign.front import Front as Front
+    from codesign.objectives import Constraint as Constraint
+    from codesign.objectives import Objective as Objective
+    from codesign.search.results import Run as Run
+    from codesign.search.study import Study as Study
+    from codesign.validation import validate as validate
+    from hw_models.cost.base import Cost as Cost
+    from hw_models.cost.base import Estimate as Estimate
+    from hw_models.cost.estimate import compare as compare
+    from hw_models.cost.estimate import estimate as estimate
+    from hw_models.cost.estimate import estimate_many as estimate_many
+    from hw_models.errors import CodesignError as CodesignError
+    from hw_models.spec.accelerator import Accelerator as Accelerator
+    from hw_models.spec.load import list_chips as list_chips
+    from hw_models.spec.load import load_chip as load_chip
+    from hw_models.workload.from_onnx import read_onnx as read_onnx
+    from hw_models.workload.from_torch import trace as trace
+    from hw_models.workload.graph import Workload as Workload
+    from search_spaces.candidate import Candidate as Candidate
+    from search_spaces.catalogue import list_spaces as list_spaces
+    from search_spaces.catalogue import load_space as load_space
+    from search_spaces.space import SearchSpace as SearchSpace
+
+_HOMES: Final = {
+    "Accelerator": "hw_models.spec.accelerator",
+    "Candidate": "search_spaces.candidate",
+    "CodesignError": "hw_models.errors",
+    "Constraint": "codesign.objectives",
+    "Cost": "hw_models.cost.base",
+    "Estimate": "hw_models.cost.base",
+    "Front": "codesign.front",
+    "Objective": "codesign.objectives",
+    "Run": "codesign.search.results",
+    "SearchSpace": "search_spaces.space",
+    "Study": "codesign.search.study",
+    "Workload": "hw_models.workload.graph",
+    "compare": "hw_models.cost.estimate",
+    "estimate": "hw_models.cost.estimate",
+    "estimate_many": "hw_models.cost.estimate",
+    "list_chips": "hw_models.spec.load",
+    "list_spaces": "search_spaces.catalogue",
+    "load_chip": "hw_models.spec.load",
+    "load_space": "search_spaces.catalogue",
+    "read_onnx": "hw_models.workload.from_onnx",
+    "trace": "hw_models.workload.from_torch",
+    "validate": "codesign.validation",
+}
+
+__all__ = sorted(_HOMES)  # noqa: PLE0605  (a list of the table's keys)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'codesign' has no attribute '{name}'")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -82,7 +82,7 @@ class StudyConfig(BaseModel):
 
     def wanted(self) -> tuple[Objective, ...]:
         """The objectives; one that was given in Python reads what its trials recorded."""
-        return tuple(o if isinstance(o, str) else _recorded(o) for o in self.objectives)  # type: ignore[misc]
+        return tuple(objective(o) if isinstance(o, str) else _recorded(o) for o in self.objectives)
 
     def differences(self, other: StudyConfig) -> list[str]:
         """What another study is asked for differently, in words; where the results go and how many is no difference."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
@@ -128,7 +128,7 @@ _PLAIN: Final = (
 class Evaluator(Protocol):
     """What a study asks: evaluations of many candidates at once, in their order."""
 
-    def __call__(self, candidates: Sequence[Candidate]) -> Sequence[Evaluation]:
+    def __call__(self, candidates: Sequence[Candidate]) -> Iterable[Evaluation]:
         """One evaluation for each candidate. A candidate that cannot be evaluated gives one with state "failed"."""
         ...
 
@@ -162,9 +162,9 @@ class CostEvaluator:
             raise InputError(msg)
         self.quality = self.quality or published_or_none(self.space.networks)
 
-    def __call__(self, candidates: Sequence[Candidate]) -> list[Evaluation]:
-        """One evaluation for each candidate, in their order."""
-        return [self._evaluate(self.space.canonical(c)) for c in candidates]
+    def __call__(self, candidates: Sequence[Candidate]) -> Iterator[Evaluation]:
+        """One evaluation for each candidate, in their order, each as soon as it is known."""
+        return (self._evaluate(self.space.canonical(c)) for c in candidates)
 
     def _evaluate(self, candidate: Candidate) -> Evaluation:
         network = self.space.network(candidate)

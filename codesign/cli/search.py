@@ -1,0 +1,194 @@
+"""`codesign search run|status|resume`, `codesign front`, `codesign spaces list|show`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+if TYPE_CHECKING:
+    from codesign.search.results import Results
+    from codesign.search.study import Study
+
+NOTHING_FEASIBLE: Final = 3
+INTERRUPTED: Final = 130
+MAX_VALUES: Final = 8
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")]
+Trials = Annotated[int | None, typer.Option("--n-trials", min=1, help="Trials in all; default: as the study says.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    search = typer.Typer(no_args_is_help=True, help="Run a search, look at it, go on with it.")
+    search.command("run")(run_command)
+    search.command("status")(status_command)
+    search.command("resume")(resume_command)
+    app.add_typer(search, name="search")
+    app.command("front")(front_command)
+    spaces = typer.Typer(no_args_is_help=True, help="Spaces of networks that can be searched.")
+    spaces.command("list")(list_command)
+    spaces.command("show")(show_command)
+    app.add_typer(spaces, name="spaces")
+
+
+def run_command(
+    study: Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="What is searched and what is wanted.")],
+    n_trials: Trials = None,
+    storage: Annotated[Path | None, typer.Option("--storage", help="Run folder; default: as the study says.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Search as STUDY.yaml says. A run folder that holds the same study is continued."""
+    from codesign.config import read_study
+    from codesign.search.study import Study
+
+    config = read_study(study)
+    folder = storage or Path(config.storage or Path("runs") / study.stem)
+    _search(Study.from_config(config, folder), n_trials or config.n_trials, as_json=as_json)
+
+
+def resume_command(run: RunPath, n_trials: Trials = None, as_json: Json = False) -> None:
+    """Go on with a search that was stopped, killed, or is to have more trials."""
+    from codesign.search.study import Study
+
+    study = Study.resume(run)
+    _search(study, n_trials or study.config.n_trials, as_json=as_json)
+
+
+def status_command(run: RunPath, as_json: Json = False) -> None:
+    """How far a run is, what is feasible, and what stands in the way."""
+    from codesign.cli.output import print_json, print_table
+    from codesign.search.results import Run
+
+    results = Run(run)
+    summary = results.summary()
+    wanted = results.config.n_trials
+    rejections = [{"constraint": r.constraint, "rejected": r.rejected, "alone": r.alone, "unknown": r.unknown,
+                   "median": r.median, "nearest": r.nearest, "bound": r.bound, "unit": r.unit, "lever": r.lever}
+                  for r in summary.rejections]  # fmt: skip
+    if as_json:
+        counts = {k: getattr(summary, k) for k in ("n_trials", "feasible", "unknown", "infeasible", "failed", "n_front")}
+        reasons = [{"reason": r, "trials": n} for r, n in summary.reasons]
+        print_json({**counts, "n_wanted": wanted, "rejections": rejections, "reasons": reasons})
+    else:
+        typer.echo(f"{results.path}: {summary}; {wanted} wanted")
+        if rejections:
+            print_table(rejections, title="what the constraints reject")
+        if summary.reasons:
+            print_table([{"trials": n, "reason": r} for r, n in summary.reasons[:10]], title="what else stands in the way")
+    _leave(results)
+
+
+def front_command(run: RunPath, as_json: Json = False) -> None:
+    """The points that nothing beats: network, chip, objectives, what is not known about them."""
+    from codesign.cli.output import print_json
+    from codesign.search.results import Run
+
+    results = Run(run)
+    if as_json:
+        print_json(results.front.to_records())
+    else:
+        _print_front(results)
+    _leave(results)
+
+
+def list_command(as_json: Json = False) -> None:
+    """Spaces that can be named in a study."""
+    from codesign.cli.output import print_table
+    from search_spaces.catalogue import list_spaces, load_space
+
+    rows = []
+    for name in list_spaces():
+        space = load_space(name)
+        about = (type(space).__doc__ or "").strip().partition("\n")[0]
+        rows.append({"space": name, "networks": space.size, "knobs": ", ".join(space.knobs), "what": about})
+    print_table(rows, as_json=as_json)
+
+
+def show_command(
+    space: Annotated[str, typer.Argument(metavar="SPACE", help="Name, or package.module:object.")], as_json: Json = False
+) -> None:
+    """Knobs of a space, their values, and what the space leaves out."""
+    from codesign.cli.output import print_json, print_table
+    from search_spaces.catalogue import load_space
+
+    found = load_space(space)
+    knobs = {name: list(knob) for name, knob in found.knobs.items()}
+    left_out = dict(getattr(found, "left_out", dict)())
+    if as_json:
+        print_json({"space": found.name, "size": found.size, "knobs": knobs, "left_out": left_out})
+        return
+    typer.echo(f"{found.name}: {found.size} networks")
+    print_table([{"knob": n, "values": len(v), "domain": _domain(v)} for n, v in knobs.items()])
+    if left_out:
+        print_table([{"left out": n, "why": why} for n, why in left_out.items()])
+
+
+def _domain(values: list[Any]) -> str:
+    if len(values) <= MAX_VALUES:
+        return ", ".join(str(v) for v in values)
+    return f"{', '.join(str(v) for v in values[:3])}, ... {', '.join(str(v) for v in values[-2:])}"
+
+
+def _search(study: Study, n_trials: int, *, as_json: bool) -> None:
+    """Run a study with a progress bar on stderr, then print its front."""
+    from codesign.cli.output import print_json
+    from codesign.search.study import Stopped
+
+    try:
+        with _bar(study, n_trials, quiet=as_json) as progress:
+            study.run(n_trials, progress=progress)
+    except Stopped as stopped:
+        typer.echo(str(stopped), err=True)
+        raise typer.Exit(INTERRUPTED) from stopped
+    if as_json:
+        print_json(study.front.to_records())
+    else:
+        _print_front(study)
+        if study.exhausted:
+            typer.echo(f"every one of the {study.space.size} points of the space was evaluated")
+        assert study.folder is not None  # noqa: S101
+        folder = study.folder.path
+        typer.echo(f"saved in {folder}; `codesign report {folder}` writes the page, `codesign search resume {folder}` goes on")
+    _leave(study)
+
+
+@contextmanager
+def _bar(study: Study, total: int, *, quiet: bool) -> Iterator[Any]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("searching"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[found]}"))
+    with Progress(*columns, console=Console(stderr=True, quiet=quiet), transient=True) as bar:
+        task = bar.add_task("", total=total, completed=len(study.trials), found="")
+        yield lambda p: bar.update(task, completed=p.done, total=p.total, found=f"{p.feasible} feasible")
+
+
+def _print_front(results: Results) -> None:
+    from codesign.cli.output import print_table
+
+    shown = [o.name for o in results.objectives]
+    shown += [n for n in ("top1_pct", "latency_ms", "energy_mj", "power_w") if n not in shown]
+    rows = []
+    for record in results.front.to_records():
+        best_case = {o.name for o in results.objectives if record["low"][o.name] is not None and record["high"][o.name] is None}
+        values = {n: f">= {record[n]:g}" if n in best_case else record[n] for n in shown}
+        names = {k: record[k] for k in ("id", "network", "chip", "precision")}
+        rows.append({**names, **values, "bound": record["bound"], "separable": record["separable"]})
+    if rows:
+        print_table(rows, title=f"front of {results.config.question or 'the search'}: {len(rows)} points")
+    for remark in results.front.remarks:
+        typer.echo(f"note: {remark}")
+    typer.echo(str(results.summary()))
+
+
+def _leave(results: Results) -> None:
+    """Leave with exit code 3 where nothing is feasible, and say why."""
+    why = results.summary().why_nothing
+    if why:
+        typer.echo(why, err=True)
+        raise typer.Exit(NOTHING_FEASIBLE)
