@@ -71,6 +71,8 @@ USD = [money] = USD = dollar
 """
 
 _NUMBER: Final = re.compile(r"\s*([+-]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(.*?)\s*")
+_NAME: Final = r"[A-Za-zµ]+(?:(?:\^|\*\*)?[23])?"
+_UNIT: Final = re.compile(rf"{_NAME}(?:\s*[/*]\s*{_NAME})*")
 _POWER: Final = re.compile(r"(?<=[A-Za-z])([23])(?![\d\w])")
 _PREFIXES: Final = tuple(
     zip((1e15, 1e12, 1e9, 1e6, 1e3, 1.0, 1e-3, 1e-6, 1e-9, 1e-12, 1e-15), "PTGMk munpf", strict=True)
@@ -106,7 +108,13 @@ def _registry() -> UnitRegistry[float]:
 
 @lru_cache(maxsize=1024)
 def _unit(text: str) -> PlainQuantity[float]:
-    """One of the unit `text`, reduced to base units."""
+    """One of the unit `text`, reduced to base units.
+
+    Raises:
+        ValueError: it is not names joined by '/' and '*', which is all that pint is handed.
+    """
+    if _UNIT.fullmatch(text) is None:
+        raise ValueError(text)
     return _registry().parse_expression(_POWER.sub(r"**\1", text)).to_base_units()
 
 
@@ -143,7 +151,7 @@ def _ratio(written: str, unit: str) -> tuple[float, float]:
 
     try:
         given = _unit(written)
-    except (PintError, AttributeError, TypeError, ValueError, SyntaxError):
+    except (PintError, ValueError, AttributeError):
         near = did_you_mean(nearest(written, _USUAL[unit].split()))
         raise UnitError(sentence(f"unknown unit {written!r}", near, f"expected {_expected(unit)}")) from None
     base = _unit(unit)

@@ -55,7 +55,7 @@ def show(
     mode: Annotated[str | None, typer.Option(help="Power mode, for example 30W.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Show every number of a chip with unit, range and source; what conflicts, what is left out, what is missing."""
+    """Show every number of a chip with unit, range and source; what conflicts, is left out, or is missing."""
     from hw_models.spec.load import chip_report, load_chip
 
     report = chip_report(load_chip(name, mode))

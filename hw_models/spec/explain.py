@@ -28,8 +28,6 @@ EXPECTED: Final = {
     "model_type": "a mapping ('key: value')",
     "model_attributes_type": "a mapping ('key: value')",
     "too_short": "at least one entry",
-    "finite_number": "a finite number",
-    "greater_than": "a number above 0; what is unknown is null, never 0",
     "greater_than_equal": "a number of at least 1",
     "string_pattern_mismatch": "lower-case letters, digits and '_', beginning with a letter or digit",
 }

@@ -197,7 +197,7 @@ def _modes_below_maximum(chip: Accelerator) -> Iterator[Lint]:
         at = f"power_modes.{mode.name}"
         for path, here, top in _pairs(chip, mode):
             if top is None:
-                what = "a peak" if ".peak." in path else "a rate"
+                what = "a peak" if path.startswith("peak.") else "a vector rate"
                 said = f"precision '{path.rpartition('.')[2]}' has {what} in mode '{mode.name}'"
                 yield _error("no-peak", f"{at}.{path}", said + " and none at the maximum", "state that too")
             elif here.value > top.range[1] * (1 + TOLERANCE):

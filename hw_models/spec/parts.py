@@ -29,8 +29,8 @@ from hw_models.workload.op import Precision
 EngineKind = Literal["gpu", "cpu", "npu", "dsp", "mcu"]
 MemoryKind = Literal["sram", "cache", "dram", "flash", "host"]
 
-PRECISIONS: Final = tuple(p.label for p in Precision)
-"""Names of number formats, as keys of every table by precision."""
+PRECISIONS: Final = tuple(p.label for p in Precision if not p.label.startswith(("bool", "complex")))
+"""Number formats that a unit can have a rate for: keys of every table by precision."""
 
 
 def _known_precision(name: Any) -> Any:
@@ -64,7 +64,7 @@ class Remark(Spec):
 class _Named(Spec):
     """A part whose kind is its name unless it says otherwise ("sram", "npu")."""
 
-    name: str = Field(description="What other parts and messages call it; differs from its neighbours'.")
+    name: str = Field(description="A name of its own, by which other parts point at it.")
 
     @model_validator(mode="before")
     @classmethod

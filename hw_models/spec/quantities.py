@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Final, Self
 
@@ -67,11 +68,13 @@ class Sourced(Spec):
             raise problem("null", "is null; leave the whole field null where the figure is unknown")
         if isinstance(given, bool):
             raise problem("type", f"{given} is not a quantity; expected a number")
-        if isinstance(given, str):
-            return _parsed(given, cls.unit)
         if isinstance(given, int | float) and cls.unit and info.context and info.context.get("border"):
             raise problem("unit", units.needs_unit(given, cls.unit))
-        return given
+        figure = _parsed(given, cls.unit) if isinstance(given, str) else given
+        if isinstance(figure, int | float) and not 0 < figure < math.inf:
+            expected = "expected a finite number above 0; what is unknown is null, never 0"
+            raise problem("number", f"{given} cannot be; {expected}")
+        return figure
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:

@@ -42,7 +42,9 @@ def _unknown(what: str, given: str, known: Sequence[str]) -> str:
 
 def _sources(chip: Mapping[str, Any]) -> Iterator[Problem]:
     declared = chip.get("sources")
-    known = [str(k) for k in declared] if isinstance(declared, Mapping) else []
+    if not isinstance(declared, Mapping):
+        return
+    known = [str(key) for key in declared]
     for loc, key in _keys(chip, ()):
         if key not in known:
             yield loc, _unknown("source", key, known)
