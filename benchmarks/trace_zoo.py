@@ -1,15 +1,15 @@
 """Trace every architecture that timm registers, and hold the MACs against the published ones.
 
-One process, resumable: each finished network is one line of the state file, and a second run does what is missing.
+One process, resumable: a finished network is a line of the state file; a second run does what is missing.
 
     python benchmarks/trace_zoo.py                       # all architectures, then the comparison
     python benchmarks/trace_zoo.py --match "resnet*"     # a part of them, printed only
 
-Truth: `gmacs` of `timm_throughput` (Wightman, pytorch-image-models, results/benchmark-infer-*.csv), rows of torch
-1.13.0 and 2.4.0 against the network as built, rows of 2.9.1 against the re-parameterised one; rows of 2.1.0 leave
-attention out and are not used. The figures were made with fvcore, which adds norms, resizing and pooling to the
-convolutions and matrix products. What it adds is computed from the same trace by fvcore's own conventions and taken
-off the published figure, so that contractions are compared with contractions.
+Truth: `gmacs` of `timm_throughput` (Wightman, pytorch-image-models, results/benchmark-infer-*.csv), rows of
+torch 1.13.0 and 2.4.0 against the network as built, rows of 2.9.1 against the re-parameterised one; rows of
+2.1.0 leave attention out and are not used. The figures were made with fvcore, which adds norms, resizing and
+pooling to the convolutions and matrix products. What it adds is computed from the same trace by fvcore's own
+conventions and taken off the published figure, so that contractions are compared with contractions.
 """
 
 from __future__ import annotations
@@ -49,11 +49,12 @@ CONTRACTIONS = ("conv", "gemm", "attention")
 FAMILIES = 40
 
 CAUSES = {
-    "sequencer2d_*": "recurrent layers: fvcore has no rule for LSTM and counts none of their MACs",
-    "convmixer_*": "convolutions with padding='same': fvcore has no rule for that overload (_convolution_mode)",
-    "vit_d*_patch16_reg1_gap_256": "differential attention: its fused form, traced here, multiplies with the values "
-    "twice, the form that was counted once",
-    "ecaresnext50t_32x4d": "today's registry builds another network than was measured (25.1 M parameters, not 15.4 M)",
+    "sequencer2d_*": "recurrent layers: fvcore has no rule for LSTM and counts none of its MACs",
+    "convmixer_*": "convolutions with padding='same': fvcore has no rule for that overload",
+    "vit_d*_patch16_reg1_gap_256": "differential attention: the fused form, traced here, multiplies with "
+    "the values twice, the form that was counted once",
+    "ecaresnext50t_32x4d": "today's registry builds another network than was measured (25.1 M parameters, "
+    "not 15.4 M)",
 }
 """Why the published figure is another one, by pattern of architecture; each was looked up in the sources of both."""
 
@@ -99,7 +100,7 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-# -- tracing ---------------------------------------------------------------------------------------------------------
+# -- tracing -------------------------------------------------------------------------------------------
 
 
 def all_keys(published: pd.DataFrame) -> list[Key]:
@@ -167,7 +168,7 @@ def counted_beside(op: Op, workload: Workload) -> int:
     return 0
 
 
-# -- comparing -------------------------------------------------------------------------------------------------------
+# -- comparing -----------------------------------------------------------------------------------------
 
 
 def read_published(folder: Path) -> pd.DataFrame:
@@ -246,7 +247,7 @@ def _by_cause(exceptions: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]
     return groups
 
 
-# -- time ------------------------------------------------------------------------------------------------------------
+# -- time ----------------------------------------------------------------------------------------------
 
 
 def timing(rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -49,9 +49,7 @@ class TorchvisionSchemas(MetaPathFinder):
 
 
 def install() -> None:
-    """Watch for the first import of torchvision; nothing happens where it is already imported or watched
-    for.
-    """
+    """Watch for the first import of torchvision, unless it is imported or watched for already."""
     if "torchvision" not in sys.modules and not any(isinstance(f, TorchvisionSchemas) for f in sys.meta_path):
         sys.meta_path.insert(0, TorchvisionSchemas())
 
@@ -67,19 +65,18 @@ def repaired() -> bool:
 
 
 def repair(package: Path) -> bool:
-    """Declare the operator schemas where the extension in the folder `package` does not load; True where it
-    was needed.
-    """
+    """Declare the operator schemas where the extension in a folder does not load; whether that was so."""
     import torch
 
     extensions = sorted(package.glob("_C.*"))
     try:
         for extension in extensions:
-            torch.ops.load_library(str(extension))
+            torch.ops.load_library(str(extension))  # type: ignore[no-untyped-call]
     except OSError:
-        library = torch.library.Library("torchvision", "FRAGMENT")
+        library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
         for operator in OPERATORS:
-            library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+            schema = f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+            library.define(schema)  # type: ignore[no-untyped-call]
         _declared.append(library)
         return True
     return False

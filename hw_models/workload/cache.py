@@ -1,8 +1,9 @@
 """Kept traces: one small file a network on disk, found by the hash of what was traced.
 
-A file is a NumPy archive of three arrays (whole numbers, real numbers, a JSON header), never pickled. It is written
-beside its place and moved there in one step, so that a reader never sees half a file. What cannot be read, for
-whatever reason, counts as not there; what cannot be written is traced again next time, and said once.
+A file is a NumPy archive of three arrays (whole numbers, real numbers, a JSON header), never pickled. It is
+written beside its place and moved there in one step, so that a reader never sees half a file. What cannot be
+read, for whatever reason, counts as not there; what cannot be written is traced again next time, and said
+once.
 
 The folder is `CODESIGN_CACHE` where that is set ("off": nothing is kept), else the user's cache folder.
 """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -67,7 +67,7 @@ def unmodelled_share(workload: Workload) -> dict[str, float]:
     }
 
 
-def _share(amount: NDArray[np.float64], part: NDArray[np.bool_]) -> float:
+def _share(amount: NDArray[Any], part: NDArray[np.bool_]) -> float:
     total = float(amount.sum())
     return float(amount[part].sum()) / total if total else 0.0
 

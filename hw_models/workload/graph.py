@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from hw_models.errors import InputError
 from hw_models.workload import counts
@@ -127,6 +128,7 @@ class Workload:
     def __len__(self) -> int:
         return len(self.op_kind)
 
+    @override
     def __repr__(self) -> str:
         return (
             f"Workload({self.name!r}, batch={self.batch}, {len(self)} ops, {self.macs / 1e9:.3f} GMAC "
@@ -168,7 +170,7 @@ class Workload:
 
     @property
     def params(self) -> int:
-        """Parameters as the network's author counts them, where the reader knows; else elements of all weights."""
+        """Parameters as the network's author counts them where the reader knows, else elements of weights."""
         if "parameters" in self.meta:
             return int(self.meta["parameters"])
         own = self.tensor_storage == np.arange(self.n_tensors)

@@ -13,7 +13,7 @@ from typing import Final
 N_DIMS: Final = 8
 
 TRACER_VERSION: Final = 1
-"""Raised whenever the torch reader would give the same module other rows; kept traces of another one are not used."""
+"""Raised whenever the torch reader gives a module other rows; traces kept by another one are not used."""
 
 
 class OpKind(IntEnum):
@@ -41,12 +41,12 @@ class OpKind(IntEnum):
 
 
 LOOP_DIMS: Final[dict[OpKind, tuple[str, ...]]] = {
-    # n images, g groups, k outputs and c inputs per group, oy x ox output positions (transposed: of the input),
+    # n images, g groups, k outputs and c inputs per group, oy x ox output (transposed: input) positions,
     # fy x fx taps
     OpKind.CONV: ("n", "g", "k", "c", "oy", "ox", "fy", "fx"),
     # batch independent products of (m x c) by (c x k); a linear layer has batch 1 and m = all its rows
     OpKind.GEMM: ("batch", "m", "k", "c"),
-    # batch x heads independent (lq x d)(d x lk) and (lq x lk)(lk x dv); shared key heads count once per query head
+    # batch x heads independent (lq x d)(d x lk) and (lq x lk)(lk x dv); key heads count once per query head
     OpKind.ATTENTION: ("batch", "heads", "lq", "lk", "d", "dv"),
     OpKind.NORM: ("rows", "width"),
     OpKind.SOFTMAX: ("rows", "width"),

@@ -61,21 +61,18 @@ def _each(names: str, cost: float) -> dict[str, float]:
 
 ELEMENTWISE: Final[dict[str, float]] = {
     **_each(
-        "abs add ceil clamp_max clamp_min conj copysign eq fill floor fmax fmin frac ge gt imag isfinite isinf",
-        1,
+        "abs add bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor", 1
     ),
     **_each(
-        "isnan le logical_and logical_not logical_or logical_xor lt masked_fill maximum minimum mul multiply ne",
-        1,
+        "ceil clamp_max clamp_min conj copysign eq fill floor fmax fmin frac ge gt imag isfinite isinf", 1
     ),
+    **_each("isnan le logical_and logical_not logical_or logical_xor lt masked_fill maximum minimum mul", 1),
     **_each(
-        "nan_to_num neg positive real relu round rsub sgn sign signbit square sub threshold tril triu trunc",
-        1,
+        "multiply nan_to_num ne neg positive real relu round rsub sgn sign signbit square sub threshold", 1
     ),
-    **_each("where bitwise_and bitwise_not bitwise_or bitwise_xor bitwise_left_shift bitwise_right_shift", 1),
-    **_each(
-        "addcmul clamp dropout hardshrink hardtanh heaviside leaky_relu lerp prelu relu6 rrelu softshrink", 2
-    ),
+    **_each("tril triu trunc where", 1),
+    **_each("addcmul clamp dropout hardshrink hardtanh heaviside leaky_relu lerp prelu relu6 rrelu", 2),
+    **_each("softshrink", 2),
     **_each("cos exp2 log2 reciprocal rsqrt sin", SPECIAL),
     **_each("exp expm1", EXP),
     **_each("log log1p log10", LOG),

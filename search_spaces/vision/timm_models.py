@@ -29,7 +29,7 @@ def timm_architectures() -> tuple[str, ...]:
 
 
 def is_timm_model(name: str) -> bool:
-    """Whether the installed timm registers an architecture of that name; a pretrained tag after '.' is ignored."""
+    """Whether the installed timm registers that architecture; a pretrained tag after '.' is ignored."""
     return _architecture(name) in _catalogue()
 
 
@@ -92,7 +92,7 @@ def _releases() -> tuple[str, ...]:
 
 
 def _key(arch: str, size: tuple[int, int] | None, *, reparameterize: bool) -> str:
-    """Hash of what decides the trace; the environment variable switches timm between two forms of attention."""
+    """Hash of what decides the trace; the variable switches timm between two forms of attention."""
     attention = os.environ.get("TIMM_FUSED_ATTN", "")
     parts = ["timm", arch, str(size), f"reparameterize {reparameterize}", f"fused {attention}", *_releases()]
     return kept.key_of([*parts, f"tracer {TRACER_VERSION}"])
@@ -106,7 +106,7 @@ def _remembered(key: str, arch: str, size: tuple[int, int] | None, reparameteriz
 
 @functools.cache
 def _catalogue() -> dict[str, Size]:
-    """Native input size of every registered architecture; kept on disk, because importing timm takes seconds."""
+    """Native input size of every registered architecture; kept, because importing timm takes seconds."""
     key = kept.key_of(["timm catalogue", *_releases()])
     found = kept.load_json(key)
     if found is None:

@@ -1,9 +1,10 @@
 """The hash of what is traced: a module's structure, attributes, shapes and code.
 
-What decides a trace and can differ between two modules goes into the hash: the tree of children, every attribute, the shapes and
-types of tensors (and the values of small or whole-number ones, which a forward pass may ask for), and the bytecode of
-every method and of every function and global that it names. Code of installed packages counts by their version. A
-module that holds something which cannot be hashed faithfully has no fingerprint, and its trace is not kept.
+What decides a trace and can differ between two modules goes into the hash: the tree of children, every
+attribute, the shapes and types of tensors (and the values of small or whole-number ones, which a forward pass
+may ask for), and the bytecode of every method and of every function and global that it names. Code of
+installed packages counts by their version. A module that holds something which cannot be hashed faithfully
+has no fingerprint, and its trace is not kept.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ class _Digest:
         Raises:
             NotHashableError: where the content of an object is not accessible.
         """
-        if isinstance(value, _PLAIN) or isinstance(value, _BY_NAME):
+        if isinstance(value, _PLAIN + _BY_NAME):
             self._text(f"{type(value).__name__} {value!r}")
             return
         place = self._places.get(id(value))
@@ -135,7 +136,7 @@ class _Digest:
         else:
             raise NotHashableError(type(value).__name__)
 
-    # -- code ------------------------------------------------------------------------------------------------------
+    # -- code --------------------------------------------------------------------------------------------
 
     def _class(self, cls: type) -> None:
         self._text(f"class {cls.__module__}.{cls.__qualname__}")

@@ -199,7 +199,7 @@ class Ledger:
         return self.bind(tensor, new)
 
     def written(self, tensor: Tensor, *, batched: bool, constant: bool) -> int:
-        """What an in-place operator leaves in a tensor's memory; earlier views of it see it when they are read."""
+        """What an in-place operator leaves in a tensor's memory; earlier views see it when they are read."""
         storage = tensor.untyped_storage()
         whole = tensor.numel() * tensor.element_size() == storage.nbytes()
         old = None if whole else self.read(tensor)

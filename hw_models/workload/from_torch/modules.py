@@ -50,7 +50,7 @@ class _CopyWithoutData(TorchFunctionMode):
 
 
 def meta_copy(module: nn.Module) -> tuple[nn.Module, dict[int, Tensor]]:
-    """A copy of a module whose tensors have shapes only, and the data of the original by id of the copied tensor.
+    """A copy of a module whose tensors have shapes only, and the data of the original by id of the copy.
 
     Shared weights stay shared.
 

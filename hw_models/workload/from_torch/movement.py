@@ -8,13 +8,13 @@ from hw_models.workload.from_torch.rules import Call, Row, Rule
 from hw_models.workload.op import OpKind
 
 _COPIES: Final = (
-    "_reshape_copy _to_copy _unsafe_view alias_copy clone contiguous copy detach_copy expand_copy flatten lift_fresh"
-    " lift_fresh_copy permute_copy reshape reshape_as to type_as unflatten view_copy"
+    "_reshape_copy _to_copy _unsafe_view alias_copy clone contiguous copy detach_copy expand_copy flatten"
+    " lift_fresh lift_fresh_copy permute_copy reshape reshape_as to type_as unflatten view_copy"
 )
 _LAYOUT: Final = {
     "cat": "cat column_stack concat concatenate dstack hstack stack vstack",
-    "pad": "_pad_circular constant_pad_nd pad reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d"
-    " replication_pad2d replication_pad3d",
+    "pad": "_pad_circular constant_pad_nd pad reflection_pad1d reflection_pad2d reflection_pad3d"
+    " replication_pad1d replication_pad2d replication_pad3d",
     "roll": "roll",
     "flip": "flip fliplr flipud rot90",
     "pixel_shuffle": "channel_shuffle native_channel_shuffle pixel_shuffle pixel_unshuffle",
@@ -24,7 +24,8 @@ _LAYOUT: Final = {
     "complex": "complex",
 }
 _GATHER: Final = {
-    "index": "embedding gather index index_select repeat_interleave select_scatter slice_scatter take take_along_dim",
+    "index": "embedding gather index index_select repeat_interleave select_scatter slice_scatter take"
+    " take_along_dim",
     "index_put": "_index_put_impl index_copy index_fill index_put masked_scatter scatter",
     "one_hot": "one_hot",
     "searchsorted": "searchsorted bucketize",

@@ -1,6 +1,4 @@
-"""What the recorder must know of an ATen overload before it runs it, worked out once per overload and
-process.
-"""
+"""What the recorder must know of an ATen overload, worked out once per overload and process."""
 
 from __future__ import annotations
 
@@ -24,10 +22,10 @@ def _names(text: str) -> frozenset[str]:
 
 
 _FACTORIES: Final = _names(
-    "arange bartlett_window bernoulli blackman_window empty empty_like empty_permuted empty_strided eye full full_like"
-    " hamming_window hann_window kaiser_window linspace logspace multinomial new_empty new_empty_strided new_full"
-    " new_ones new_zeros normal ones ones_like rand rand_like randint randint_like randn randn_like randperm"
-    " scalar_tensor tril_indices triu_indices zeros zeros_like"
+    "arange bartlett_window bernoulli blackman_window empty empty_like empty_permuted empty_strided eye full"
+    " full_like hamming_window hann_window kaiser_window linspace logspace multinomial new_empty"
+    " new_empty_strided new_full new_ones new_zeros normal ones ones_like rand rand_like randint randint_like"
+    " randn randn_like randperm scalar_tensor tril_indices triu_indices zeros zeros_like"
 )
 """Results that depend on no tensor's values, or on chance alone."""
 
@@ -114,7 +112,8 @@ def plan_of(func: OpOverload[..., Any]) -> Plan:
 
 def _is_composite(func: OpOverload[..., Any]) -> bool:
     """Whether torch defines the operator by other operators."""
-    return torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd")
+    name: str = func.name()  # type: ignore[no-untyped-call]
+    return torch._C._dispatch_has_kernel_for_dispatch_key(name, "CompositeImplicitAutograd")
 
 
 def _is_written(argument: Any) -> bool:

@@ -24,7 +24,8 @@ def _same(args: Sequence[Any]) -> Tensor | None:
 
 def _first(args: Sequence[Any]) -> Tensor | None:
     """In place, by a function of one tensor or with a number."""
-    return args[0] if len(args) < 2 or not isinstance(args[1], Tensor) else None
+    x: Tensor = args[0]
+    return x if len(args) < 2 or not isinstance(args[1], Tensor) else None
 
 
 def _arithmetic(args: Sequence[Any]) -> Tensor | None:
@@ -45,7 +46,8 @@ def _arithmetic(args: Sequence[Any]) -> Tensor | None:
 
 
 def _linear(args: Sequence[Any]) -> Tensor | None:
-    x, weight = args[0], args[1]
+    x: Tensor = args[0]
+    weight: Tensor = args[1]
     if weight.dim() != 2 or not x.dim() or x.shape[-1] != weight.shape[1] or x.dtype != weight.dtype:
         return None
     return x.new_empty((*x.shape[:-1], weight.shape[0]))
@@ -74,18 +76,16 @@ def _softmax(args: Sequence[Any]) -> Tensor | None:
 
 
 def _dropout(args: Sequence[Any]) -> Tensor | None:
-    return args[0] if len(args) > 2 and not args[2] else None
+    x: Tensor = args[0]
+    return x if len(args) > 2 and not args[2] else None
 
 
 def _attention(args: Sequence[Any]) -> Tensor | None:
     """Every fused kernel writes (batch, length, heads, width) and hands back its transpose."""
-    q, k, v = args[0], args[1], args[2]
-    if (
-        q.dim() != 4
-        or q.shape[:2] != k.shape[:2]
-        or k.shape[:-1] != v.shape[:-1]
-        or q.shape[-1] != k.shape[-1]
-    ):
+    q: Tensor = args[0]
+    k, v = args[1], args[2]
+    fits = q.shape[:2] == k.shape[:2] and k.shape[:-1] == v.shape[:-1] and q.shape[-1] == k.shape[-1]
+    if q.dim() != 4 or not fits:
         return None
     batch, heads, length, _ = q.shape
     return q.new_empty((batch, length, heads, v.shape[-1])).transpose(1, 2)

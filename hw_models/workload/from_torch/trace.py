@@ -54,8 +54,8 @@ def trace(
         inputs: instead of `input_shape`, tensors or shapes by argument name or in positional order. A tensor
             is needed where the data type is not that of the weights (token ids); only its shape and type are
             used.
-        cache: read and keep the trace on disk, under the hash of the module's structure, attributes and code. Say
-            False for a forward pass that also depends on something else (an environment variable, a file).
+        cache: read and keep the trace on disk, under the hash of the module's structure, attributes and code;
+            say False for a forward pass that also depends on something else (a file, the environment).
 
     Raises:
         TraceError: where the forward pass cannot run without data; says at which operator and module.
@@ -117,7 +117,7 @@ def record(
     except Exception as error:
         raise _explained(error, ledger, name) from error
     if not outputs:
-        msg = f"{name}: the forward pass returned {type(result).__name__} without a tensor in it; expected tensors"
+        msg = f"{name}: the forward pass returned {type(result).__name__} without a tensor; expected tensors"
         raise TraceError(msg)
     parameters = sum(p.numel() for p in module.parameters())
     meta = {"source": "torch", "torch": torch.__version__, "tracer": TRACER_VERSION, "parameters": parameters}
@@ -162,8 +162,8 @@ def _tensors_in(result: Any) -> Iterator[Tensor]:
 
 _INTEGERS: Final = "give whole-number inputs as tensors: inputs=[torch.zeros((1, 128), dtype=torch.long)]"
 _WITHOUT: Final = (
-    "give a module whose forward leaves it out (of a detector: the network without selecting boxes), or read an ONNX"
-    " file of it"
+    "give a module whose forward leaves it out (of a detector: the network without selecting boxes), or read"
+    " an ONNX file of it"
 )
 
 

@@ -17,7 +17,7 @@ CPU = torch.device("cpu")
 
 
 class Recipe(NamedTuple):
-    """A call that makes constants: operator, arguments, the graph's tensors it reads, which result is wanted."""
+    """A call that makes constants: operator, arguments, tensors it reads, which of its results is wanted."""
 
     func: Any
     args: Sequence[Any]

@@ -64,7 +64,7 @@ def division(call: Call) -> Row:
 
 
 def assumed_elementwise(call: Call) -> Row:
-    """A function that torch tags as pointwise and our tables lack: one special function, marked as assumed."""
+    """A function that torch tags as pointwise and our tables lack: one special function, and it says so."""
     out = call.outs[0]
     attrs = {"fn": call.fn, "rank": out.dim(), "cost_assumed": True}
     return Row(OpKind.ELEMENTWISE, (out.numel(),), 0, vector_cost.SPECIAL, attrs)
