@@ -54,6 +54,9 @@ def _branch(walk: Walk, node: Node, scope: Scope) -> None:
         )
         _inline(walk, node, graphs[fitting[0]], scope)
         return
+    if not fitting:
+        msg = f"{_undecided(node)}, and none of its branches accepts the sizes that the inputs were given"
+        raise TraceError(msg)
     for position, name in enumerate(node.proto.output):
         found = {(v.shape, v.elem_type) for values in outputs.values() if values and (v := values[position])}
         stated = walk.sizer.stated(name)

@@ -70,6 +70,7 @@ class Value:
         data: the value, where it is known.
         constant: does not depend on what the network is given, so that no row computes it at run time.
         batched: its elements grow with the batch.
+        stored: False for a constant that the reader itself made up (an empty state): no parameter.
         stored_as: precision in which the file stores a constant that is de-quantised on the way to its user.
         sources: inputs of the network that it depends on.
         index: position among the workload's tensors; None while no row uses it.
@@ -81,6 +82,7 @@ class Value:
     data: NDArray[np.generic] | None = None
     constant: bool = False
     batched: bool = False
+    stored: bool = True
     stored_as: Precision | None = None
     sources: frozenset[str] = frozenset()
     index: int | None = None
@@ -98,7 +100,7 @@ class Value:
     @property
     def is_weight(self) -> bool:
         """Whether a constant is a parameter rather than an index table or a scalar."""
-        return self.constant and self.elements > 1 and self.precision in _WEIGHT_PRECISIONS
+        return self.constant and self.stored and self.elements > 1 and self.precision in _WEIGHT_PRECISIONS
 
     def type_proto(self) -> TypeProto:
         """The type as shape inference wants it."""

@@ -53,7 +53,7 @@ def _direction(walk: Walk, node: Node, direction: int, size: tuple[int, int]) ->
     walk.emit(node, row, inputs=[x, w, bias], outputs=[gates])
     states = [_slice(v, direction) for v in (node.input(5), node.input(6)) if v is not None]
     if not states:
-        states = [Value("", (batch, hidden), x.elem_type, constant=True)]
+        states = [Value("", (batch, hidden), x.elem_type, constant=True, stored=False)]
     attrs = {"fn": "matmul", "rank": 3, "bias": False, "sequential": True}
     row = Row(OpKind.GEMM, (steps, batch, width, hidden), attrs, batch_dim=1)
     walk.emit(node, row, inputs=[states[0], r], outputs=[recurrent])
