@@ -1,12 +1,12 @@
 """A study as one YAML file: what is searched, what is wanted, how. A bad file is answered with file, line and fix.
 
-    space: timm_zoo
-    chips: [jetson_agx_orin_64@30W, hailo_8, my_npu.yaml]     # names, patterns ("*npu*"), files
-    objectives: [error_pct, latency_ms, energy_mj]
-    constraints: {latency_ms: "<= 33", power_w: "<= 15"}
-    rate_hz: 30
-    n_trials: 400
-    storage: runs/camera
+space: timm_zoo
+chips: [jetson_agx_orin_64@30W, hailo_8, my_npu.yaml]     # names, patterns ("*npu*"), files
+objectives: [error_pct, latency_ms, energy_mj]
+constraints: {latency_ms: "<= 33", power_w: "<= 15"}
+rate_hz: 30
+n_trials: 400
+storage: runs/camera
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from codesign.objectives import CATALOGUE, Constraint, Objective, objective
+from codesign.objectives import Objective, objective
 from codesign.runs import RUN_FORMAT
-from hw_models.errors import CodesignError, FileError, Finding, InputError, did_you_mean, nearest, sentence
+from hw_models.errors import InputError, did_you_mean, nearest, sentence
 
 if TYPE_CHECKING:
     from search_spaces.product import Product
@@ -77,12 +77,12 @@ class StudyConfig(BaseModel):
             return cls(**settings)
         except ValidationError as error:
             first = error.errors()[0]
-            msg = f"{_path(first['loc'])}: {_told(first)}"
+            msg = f"{shown_path(first['loc'])}: {told(first)}"
             raise InputError(msg) from error
 
     def wanted(self) -> tuple[Objective, ...]:
         """The objectives; one that was given in Python reads what its trials recorded."""
-        return tuple(objective(o) if isinstance(o, str) else _recorded(o) for o in self.objectives)
+        return tuple(objective(o) if isinstance(o, str) else recorded(o) for o in self.objectives)
 
     def differences(self, other: StudyConfig) -> list[str]:
         """What another study is asked for differently, in words; where the results go and how many is no difference."""
@@ -105,13 +105,15 @@ class StudyConfig(BaseModel):
         """The file that `read_study` reads."""
         from ruamel.yaml import YAML
 
-        out = io.StringIO()
+        yaml, out = YAML(), io.StringIO()
+        yaml.width = 4096
         data = self.model_dump(mode="json", exclude_none=True)
-        YAML(typ="safe", pure=True).dump({k: v for k, v in data.items() if v not in ("", {}, [])}, out)
-        return f"# a codesign study, see `codesign search --help`\n{out.getvalue()}"
+        yaml.dump({k: v for k, v in data.items() if v not in ("", {}, [])}, out)
+        return f"# a codesign study; `codesign search run --help`\n{out.getvalue()}"
 
 
-def _recorded(custom: CustomObjective) -> Objective:
+def recorded(custom: CustomObjective) -> Objective:
+    """The objective that reads what the trials of a run recorded."""
     return Objective(custom.name, custom.goal, lambda e: e.facts.get(custom.name), custom.unit)
 
 
@@ -153,15 +155,27 @@ def joint_space(config: StudyConfig) -> Product:
             what = named.removeprefix(IN_PYTHON)
             msg = f"{what} was made in Python and cannot be made again from a file; resume the study there"
             raise InputError(msg)
-    return Product.of(load_space(config.space), chip_names(config.chips), config.precisions or DEFAULT_PRECISIONS)
+    return Product.of(load_space(config.space), config.chips, config.precisions or DEFAULT_PRECISIONS)
 
 
-def chip_names(wanted: Sequence[str]) -> list[str]:
-    """Chips by name or file as they are, patterns as the chips they match; none twice."""
+def chip_names(wanted: Sequence[str], beside: Path = Path()) -> tuple[str, ...]:
+    """Chips by name, patterns as the chips they match, files by their full path; none twice.
+
+    Args:
+        wanted: as a study file has them.
+        beside: folder that files are looked for in first.
+
+    Raises:
+        InputError: a pattern that matches nothing.
+    """
     from hw_models.spec.load import list_chips
 
     found: dict[str, None] = {}
     for name in wanted:
+        if name.endswith((".yaml", ".yml")):
+            file = beside / name if (beside / name).is_file() else Path(name)
+            found.setdefault(str(file.resolve()))
+            continue
         if not any(c in name for c in "*?["):
             found.setdefault(name)
             continue
@@ -170,108 +184,15 @@ def chip_names(wanted: Sequence[str]) -> list[str]:
             msg = f"no chip matches '{name}'; `codesign chips list` names them"
             raise InputError(msg)
         found.update(dict.fromkeys(matches))
-    return list(found)
+    return tuple(found)
 
 
-def read_study(file: Path | str) -> StudyConfig:
-    """Read a study file.
-
-    Raises:
-        FileError: the file is missing or wrong inside; the message has every finding with its line.
-    """
-    path = Path(file)
-    raw = _parsed(path)
-    try:
-        config = StudyConfig.model_validate({k: _plain(v) for k, v in raw.items()})
-    except ValidationError as error:
-        findings = [Finding(str(path), _line(raw, e["loc"]), _path(e["loc"]), _told(e)) for e in error.errors()]
-        raise FileError(sorted(set(findings), key=lambda f: f.line or 0)) from None
-    findings = [
-        Finding(str(path), _line(raw, loc), _path(loc), said) for loc, said in _misnamed(config) if said
-    ]
-    if findings:
-        raise FileError(findings)
-    return config
-
-
-def _parsed(path: Path) -> Mapping[str, Any]:
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError
-
-    try:
-        raw = YAML(typ="rt").load(path.read_text("utf-8"))
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        said = str(error.problem or error.context).splitlines()[0]
-        raise FileError.at(path, f"is not YAML here: {said}", line=mark.line + 1 if mark else None) from None
-    except YAMLError as error:
-        raise FileError.at(path, f"is not YAML: {' '.join(str(error).split())}") from None
-    except UnicodeDecodeError as error:
-        raise FileError.at(path, f"is not UTF-8 text ({error.reason} at byte {error.start}); expected a YAML file") from None
-    except OSError as error:
-        raise FileError.at(path, f"cannot be read: {error.strerror or error}; expected a study file") from None
-    if not isinstance(raw, Mapping):
-        raise FileError.at(path, "holds no settings; expected `space:`, `chips:`, `objectives:`, ...", line=1)
-    return raw
-
-
-def _plain(value: Any) -> Any:
-    """A bound such as `latency_ms: 10` is no text; everything else is left to the model."""
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    return [_plain(v) for v in value] if isinstance(value, list) else value
-
-
-def _misnamed(config: StudyConfig) -> list[tuple[tuple[str | int, ...], str]]:
-    """Objectives and constraints that do not exist or cannot be read, with their place in the file."""
-    problems: list[tuple[tuple[str | int, ...], str]] = []
-    if not config.chips:
-        problems.append((("chips",), "is missing or empty; expected chips, for example ['*orin*', hailo_8]"))
-    own = {o.name: o for o in config.objectives if isinstance(o, CustomObjective)}
-    for at, wanted in enumerate(config.objectives):
-        if isinstance(wanted, str):
-            problems.append((("objectives", at), _why_not(wanted)))
-    for name, bound in config.constraints.items():
-        said = "" if name in own else _why_not(name)
-        problems.append((("constraints", name), said or _why_no_bound(CATALOGUE.get(name) or _recorded(own[name]), bound)))
-    return problems
-
-
-def _why_not(name: str) -> str:
-    try:
-        objective(name)
-    except CodesignError as error:
-        return str(error)
-    return ""
-
-
-def _why_no_bound(of: Objective, bound: str) -> str:
-    try:
-        Constraint.parse(of, bound)
-    except CodesignError as error:
-        return str(error)
-    return ""
-
-
-def _line(raw: Mapping[str, Any], loc: tuple[str | int, ...]) -> int | None:
-    """Line of the deepest part of `loc` that the file has, counted from 1."""
-    node: Any = raw
-    line = 0
-    for step in loc:
-        try:
-            lc = node.lc  # where ruamel.yaml's round-trip loader keeps the place
-            line = lc.key(step)[0] if isinstance(node, Mapping) else lc.item(step)[0]
-            node = node[step]
-        except (KeyError, IndexError, TypeError, AttributeError):
-            break
-    return line + 1
-
-
-def _path(loc: tuple[str | int, ...]) -> str:
+def shown_path(loc: tuple[str | int, ...]) -> str:
+    """A place in the settings as messages show it."""
     return ".".join(str(s) for s in loc if s not in ("str", "CustomObjective"))
 
 
-def _told(error: Any) -> str:
+def told(error: Any) -> str:
     """One of pydantic's errors in our words."""
     key = str(error["loc"][0])
     fields = StudyConfig.model_fields

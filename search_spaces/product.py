@@ -77,10 +77,8 @@ class Product(SearchSpace):
     left_out: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        unknown = [p for p in self.precisions if p not in PRECISIONS]
-        if unknown:
-            raise UnknownNameError("precision", unknown[0], PRECISIONS)
-        mine = {"precision", *self.chips.knobs} if self.precisions else set(self.chips.knobs)
+        _check_precisions(self.precisions)
+        mine = {"precision", *self.chips.knobs}
         clash = sorted(mine & set(self.networks.knobs))
         if clash:
             msg = (
@@ -106,6 +104,7 @@ class Product(SearchSpace):
             InputError: where no chip can be costed at any of the precisions.
         """
         precisions = tuple(precisions)
+        _check_precisions(precisions)
         if isinstance(chips, SearchSpace):
             return cls(networks, chips, precisions)
         given = [_loaded(c) for c in chips]
@@ -240,6 +239,14 @@ def _loaded(chip: Accelerator | str) -> Accelerator:
     from hw_models.spec.load import load_chip
 
     return load_chip(chip)
+
+
+def _check_precisions(wanted: tuple[str, ...]) -> None:
+    if not wanted:
+        raise InputError("no precision given, expected at least one, for example 'int8'")
+    unknown = [p for p in wanted if p not in PRECISIONS]
+    if unknown:
+        raise UnknownNameError("precision", unknown[0], PRECISIONS)
 
 
 def _why_not(chip: Accelerator, precisions: tuple[str, ...]) -> str:

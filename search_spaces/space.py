@@ -120,14 +120,21 @@ def check(space: SearchSpace, candidate: Candidate) -> Candidate:
     return candidate
 
 
+def filled(space: SearchSpace, candidate: Candidate) -> Candidate:
+    """The candidate with every knob set: one that does not apply, and was removed, has the first value of its domain."""
+    first = {n: next(iter(k)) for n, k in space.knobs.items() if n not in candidate}
+    return Candidate({**first, **candidate})
+
+
 def one_edit_neighbours(space: SearchSpace, candidate: Candidate) -> tuple[Candidate, ...]:
-    """Canonical candidates that differ by one step of one knob, in knob order."""
+    """Canonical candidates that differ by one step of one knob that applies, in knob order."""
     here = space.canonical(candidate)
+    whole = filled(space, here)
     found: dict[Candidate, None] = {}
     for name, knob in space.knobs.items():
         if name not in here:
             continue
         for value in knob.near(here[name]):
-            found.setdefault(space.canonical(here.replace(**{name: value})))
+            found.setdefault(space.canonical(whole.replace(**{name: value})))
     found.pop(here, None)
     return tuple(found)

@@ -43,8 +43,8 @@ def run_command(
     as_json: Json = False,
 ) -> None:
     """Search as STUDY.yaml says. A run folder that holds the same study is continued."""
-    from codesign.config import read_study
     from codesign.search.study import Study
+    from codesign.study_file import read_study
 
     config = read_study(study)
     folder = storage or Path(config.storage or Path("runs") / study.stem)
@@ -172,11 +172,11 @@ def _print_front(results: Results) -> None:
     from codesign.cli.output import print_table
 
     shown = [o.name for o in results.objectives]
-    shown += [n for n in ("top1_pct", "latency_ms", "energy_mj", "power_w") if n not in shown]
-    rows = []
+    shown += [n for n in ("latency_ms", "energy_mj", "power_w") if n not in shown]
+    rows, goals = [], results.front.goals
     for record in results.front.to_records():
-        best_case = {o.name for o in results.objectives if record["low"][o.name] is not None and record["high"][o.name] is None}
-        values = {n: f">= {record[n]:g}" if n in best_case else record[n] for n in shown}
+        best_case = {n for n in goals if (record["low"][n] is None) != (record["high"][n] is None)}
+        values = {n: f"{'>=' if goals[n] == 'min' else '<='} {record[n]:g}" if n in best_case else record[n] for n in shown}
         names = {k: record[k] for k in ("id", "network", "chip", "precision")}
         rows.append({**names, **values, "bound": record["bound"], "separable": record["separable"]})
     if rows:

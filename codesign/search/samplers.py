@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import optuna
@@ -21,9 +21,7 @@ from codesign.front import non_dominated
 from hw_models.errors import InputError, UnknownNameError
 from search_spaces.candidate import Candidate
 from search_spaces.knobs import Bool, IntRange, Knob
-
-if TYPE_CHECKING:
-    from search_spaces.space import SearchSpace
+from search_spaces.space import SearchSpace, filled
 
 MOST_CATEGORIES: Final = 32
 """Choices with more values than this are positions for Optuna, since it writes the whole domain beside every trial."""
@@ -56,8 +54,8 @@ class Codec:
 
     def encode(self, candidate: Candidate) -> dict[str, Any]:
         """Parameters of a canonical candidate; a knob that does not apply has its first value."""
-        knobs = self.space.knobs
-        return {n: _param(k, candidate[n] if n in candidate else next(iter(k))) for n, k in knobs.items()}
+        whole = filled(self.space, candidate)
+        return {n: _param(k, whole[n]) for n, k in self.space.knobs.items()}
 
 
 def _distribution(knob: Knob) -> BaseDistribution:

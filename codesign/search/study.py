@@ -17,7 +17,7 @@ import optuna
 from pydantic import ValidationError
 from typing_extensions import override
 
-from codesign.config import IN_PYTHON, CustomObjective, StudyConfig, fingerprint, joint_space
+from codesign.config import IN_PYTHON, CustomObjective, StudyConfig, chip_names, fingerprint, joint_space
 from codesign.evaluate import CostEvaluator, Evaluation, Evaluator
 from codesign.objectives import CATALOGUE, Constraint, Demands, Objective
 from codesign.quality.base import Quality
@@ -132,6 +132,7 @@ class Study(Results):
     def from_config(cls, config: StudyConfig, storage: str | Path | None = None) -> Self:
         """The study that a file describes; `storage` takes the place of the file's."""
         demands = demands_of(config)
+        config = config.model_copy(update={"chips": chip_names(config.chips)})
         return cls(
             joint_space(config),
             demands.objectives,
