@@ -1,4 +1,4 @@
-"""Quantities as text: what is read, how it is refused, and that text and number are two forms of one thing."""
+"""Quantities as text: what is read, what is refused, and that text and number are one thing."""
 
 from __future__ import annotations
 

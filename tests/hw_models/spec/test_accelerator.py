@@ -1,4 +1,4 @@
-"""What an accelerator is: SI inside, frozen, modes, levers, what makes it costable, what it shows of itself."""
+"""What an accelerator is: SI inside, frozen, modes, levers, what makes it costable, how it shows itself."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_quantity_of_another_unit_is_refused() -> None:
 
 def test_at_the_border_numbers_need_units() -> None:
     fields = built().model_dump()
-    with pytest.raises(ValidationError, match="needs a unit, for example '32000000000.0 byte/s'"):
+    with pytest.raises(ValidationError, match=r"needs a unit, for example '32000000000\.0 byte/s'"):
         Accelerator.model_validate(fields, context=BORDER)
 
 
@@ -82,7 +82,7 @@ def test_equal_chips_hash_alike(toy: Accelerator) -> None:
 
 
 def test_orin_at_30_w() -> None:
-    # NVIDIA Deep-Learning-Accelerator-SW README: 41 sparse TOPS of the GPU at 30 W, 90 of both DLAs; dense is half
+    # NVIDIA Deep-Learning-Accelerator-SW README: at 30 W, 41 sparse TOPS of the GPU, 90 of the DLAs; dense: half
     chip = load_chip("jetson_agx_orin_64", mode="30W")
     assert chip.main_engine.peak["int8"].value == 20.5e12
     assert chip.engine("dla").peak["int8"].value == 45e12
@@ -148,7 +148,7 @@ def test_levers_scale_what_they_name(factor: float) -> None:
 
 @pytest.mark.parametrize("factor", [0.0, -1.0, math.nan])
 def test_a_lever_is_a_positive_factor(factor: float) -> None:
-    with pytest.raises(InputError, match="is not a factor; expected one above 0, for example peak=2.0"):
+    with pytest.raises(InputError, match=r"is not a factor; expected one above 0, for example peak=2\.0"):
         built().scaled(peak=factor)
 
 

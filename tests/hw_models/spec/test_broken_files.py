@@ -14,7 +14,7 @@ CORPUS = sorted((Path(__file__).parent / "broken").glob("*.yaml"))
 
 
 def expected(file: Path) -> list[str]:
-    """The lines `# expect: LINE: PATH: SEVERITY: MESSAGE` at the head of a file; LINE is absent where there is none."""
+    """The lines `# expect: LINE: PATH: SEVERITY: MESSAGE` at the head of a file; some have no LINE."""
     heads = (line for line in file.read_text(encoding="utf-8").splitlines() if line.startswith("# expect: "))
     return [line.removeprefix("# expect: ") for line in heads]
 

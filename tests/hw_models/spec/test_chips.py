@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hw_models.spec.check import check_file
 from hw_models.spec.lint import lint
 from hw_models.spec.load import PACKAGED, list_chips, load_chip
 from hw_models.spec.show import chip_report, numbers
@@ -81,3 +82,28 @@ def test_a_sparse_peak_never_stands_for_a_dense_one() -> None:
         for engine in chip.engines:
             for precision, sparse in engine.sparse_peak.items():
                 assert precision not in engine.peak or engine.peak[precision].value < sparse.value
+
+
+def test_the_page_on_chips_counts_right() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "chips.md").read_text(encoding="utf-8")
+    table = page[page.index("| class | costable |") :].splitlines()[2:]
+    said = {
+        cells[1]: (int(cells[2]), int(cells[3]))
+        for cells in ([c.strip() for c in row.split("|")] for row in table)
+    }
+    chips = [load_chip(name) for name in list_chips()]
+    counted = {
+        kind: (
+            sum(c.costable for c in chips if c.device_class == kind),
+            sum(not c.costable for c in chips if c.device_class == kind),
+        )
+        for kind in {c.device_class for c in chips}
+    }
+    assert said == counted
+
+
+def test_the_page_s_example_is_a_sound_chip(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "chips.md").read_text(encoding="utf-8")
+    file = tmp_path / "toy_npu.yaml"
+    file.write_text(page.split("```yaml\n", 1)[1].split("```", 1)[0], encoding="utf-8")
+    assert check_file(file).remarks == ()

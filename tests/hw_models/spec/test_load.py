@@ -42,7 +42,8 @@ def test_mode_by_argument_and_in_the_name() -> None:
         (
             "jetson_agx_orin_64",
             "31W",
-            "unknown power mode of jetson_agx_orin_64 '31W'; did you mean '30W' or '15W'?; modes: MAXN, 50W, 30W, 15W",
+            "unknown power mode of jetson_agx_orin_64 '31W'; did you mean '30W' or '15W'?; "
+            "modes: MAXN, 50W, 30W, 15W",
         ),
         ("rtx4090", "30W", "unknown power mode of rtx4090 '30W'; rtx4090 has no power modes"),
     ],
