@@ -9,11 +9,14 @@ space inside kernels, are not counted; no fragmentation is assumed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]

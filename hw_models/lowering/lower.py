@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from hw_models.cost.arrays import Kernels
 from hw_models.errors import InputError, UnknownNameError
 from hw_models.lowering.fusion import fuse, merge_into_producers, separate
-from hw_models.lowering.network import Edges, LoweredNetwork, lowered_network
+from hw_models.lowering.inlining import INDUCTOR, LEAST_TRAFFIC, inlined_nodes, plain_nodes
+from hw_models.lowering.network import Edges, LoweredNetwork, MemoryRules, lowered_network
 from hw_models.lowering.precision import Scheme, scheme_of
 from hw_models.lowering.schedule import Expansion, schedule
 from hw_models.workload.op import Precision
@@ -93,13 +94,20 @@ def lowered(workload: Workload, *, lowering: str = "compiled", precision: str = 
 def _lowered(workload: Workload, lowering: str, mixed: bool) -> LoweredNetwork:
     if lowering == "eager":
         plan = schedule(workload, Expansion(mixed, cast_each_use=True, pointwise_norm=False))
-        return lowered_network(workload, plan, separate(plan), fold_norms=False, reuse_memory=False)
+        nodes = plain_nodes(plan)
+        return lowered_network(
+            workload, plan, nodes, separate(nodes), MemoryRules(fold_norms=False, reuse_memory=False)
+        )
     if lowering == "compiled":
-        plan = schedule(workload, Expansion(mixed, split_cat=True))
-        return lowered_network(workload, plan, fuse(plan), fold_norms=False, reuse_memory=True)
+        plan = schedule(workload, Expansion(mixed, split_cat=True, split_norm=True))
+        nodes = inlined_nodes(plan, INDUCTOR)
+        return lowered_network(
+            workload, plan, nodes, fuse(plan, nodes), MemoryRules(fold_norms=False, reuse_memory=True)
+        )
     plan = schedule(workload, Expansion(mixed, free_cat=True, math_attention=False))
-    groups = merge_into_producers(plan, fuse(plan))
-    return lowered_network(workload, plan, groups, fold_norms=True, reuse_memory=True)
+    nodes = inlined_nodes(plan, LEAST_TRAFFIC)
+    groups = merge_into_producers(plan, nodes, fuse(plan, nodes))
+    return lowered_network(workload, plan, nodes, groups, MemoryRules(fold_norms=True, reuse_memory=True))
 
 
 def _batches(workloads: Sequence[Workload], batch: int | Sequence[int] | None) -> list[int]:

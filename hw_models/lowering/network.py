@@ -6,7 +6,6 @@ and choice of lowering; every batch and precision after that is arithmetic on th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,10 +15,14 @@ from numpy.typing import NDArray
 from hw_models.cost.arrays import KernelClass
 from hw_models.cost.memory import Lifetimes
 from hw_models.lowering.steps import Role
+from hw_models.workload import counts
 from hw_models.workload.op import N_DIMS, OpKind, TensorKind
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hw_models.lowering.fusion import Groups
+    from hw_models.lowering.inlining import Node, Part
     from hw_models.lowering.steps import Schedule, Step
     from hw_models.workload.graph import Workload
 
@@ -46,6 +49,19 @@ class Edges:
     kernel: IntArray
     value: IntArray
     elements: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryRules:
+    """What kernels may do with memory and weights.
+
+    Attributes:
+        fold_norms: a batch norm behind a contraction in the same kernel is folded into its weights.
+        reuse_memory: an elementwise kernel may write over an input that dies with it; else only where its author wrote it so.
+    """
+
+    fold_norms: bool
+    reuse_memory: bool
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -95,33 +111,30 @@ class LoweredNetwork:
 
 
 def lowered_network(
-    workload: Workload, schedule: Schedule, groups: Groups, *, fold_norms: bool, reuse_memory: bool
+    workload: Workload, schedule: Schedule, nodes: list[Node], groups: Groups, rules: MemoryRules
 ) -> LoweredNetwork:
     """Account for what every kernel does and moves.
 
     Args:
         workload: the network.
         schedule: its steps.
-        groups: the steps of each kernel, in execution order.
-        fold_norms: a batch norm behind a contraction in the same kernel is folded into its weights.
-        reuse_memory: an elementwise kernel may write over an input that dies with it.
+        nodes: the steps that have memory of their own.
+        groups: the nodes of each kernel, in execution order.
+        rules: what the kernels may do with memory and weights.
     """
-    return _Accounts(workload, schedule, groups, fold_norms, reuse_memory).finish()
+    return _Accounts(workload, schedule, nodes, groups, rules).finish()
 
 
 class _Accounts:
     """Fills the columns of a `LoweredNetwork` kernel by kernel."""
 
     def __init__(
-        self, workload: Workload, schedule: Schedule, groups: Groups, fold_norms: bool, reuse_memory: bool
+        self, workload: Workload, schedule: Schedule, nodes: list[Node], groups: Groups, rules: MemoryRules
     ) -> None:
-        self.w, self.s, self.groups = workload, schedule, groups
-        self.fold_norms, self.reuse_memory = fold_norms, reuse_memory
-        self.home = [0] * len(schedule.steps)
-        for k, group in enumerate(groups):
-            for i in group:
-                self.home[i] = k
-        self.outside = self._used_outside()
+        self.w, self.s, self.rules = workload, schedule, rules
+        self.parts = [_parts(nodes, group) for group in groups]
+        self.produced = [{v for p in parts for v, _ in schedule.steps[p.step].writes} for parts in self.parts]
+        self.outside = bytearray(len(schedule.elements))
         self.reads: list[tuple[int, int, int]] = []
         self.weights: list[tuple[int, int, int]] = []
         self.writes: list[tuple[int, int, int]] = []
@@ -130,99 +143,85 @@ class _Accounts:
         self.born: dict[int, int] = dict.fromkeys(schedule.inputs, 0)
         self.in_place: list[tuple[int, int]] = []
 
-    def _used_outside(self) -> bytearray:
-        """Values that must exist in memory: read by another kernel than writes them, or returned."""
-        s, home = self.s, self.home
-        outside = bytearray(len(s.elements))
-        for v in s.outputs:
-            outside[v] = 1
-        writers = s.writers
-        for i, step in enumerate(s.steps):
-            k = home[i]
-            for v, _, _ in step.reads:
-                if not outside[v]:
-                    for p in writers.get(v, ()):
-                        if home[p] != k:
-                            outside[v] = 1
-        return outside
-
     def finish(self) -> LoweredNetwork:
         """All columns."""
-        steps = self.s.steps
-        main: list[Step] = []
-        fixed, batched = [], []
-        wide, special = [], []
-        for k, group in enumerate(self.groups):
-            members = [steps[i] for i in group]
-            self._traffic(k, members)
-            main.append(members[0] if len(members) == 1 else max(members, key=_importance))
+        for v in self.s.outputs:
+            self.outside[v] = 1
+        group_reads = [self._reads_of(k) for k in range(len(self.parts))]
+        main, vector, wide, special = [], [], [], []
+        for k, parts in enumerate(self.parts):
+            steps = [self.s.steps[p.step] for p in parts]
+            folded = [step.foldable and self._is_folded(k, step) for step in steps]
+            self._traffic(k, steps, folded, group_reads[k])
+            main.append(steps[0] if len(steps) == 1 else max(steps, key=_importance))
             work = [0.0, 0.0]
-            for step in members:
-                if step.vector and not (step.foldable and self._is_folded(k, step)):
-                    work[step.size & 1] += step.vector
-            fixed.append(work[0])
-            batched.append(work[1])
-            wide.append(any(m.wide for m in members))
-            special.append(any(m.special for m in members))
-        return self._assemble(main, np.array([fixed, batched]), wide, special)
+            for part, step, gone in zip(parts, steps, folded, strict=True):
+                if not gone:
+                    work[step.size & 1] += step.vector * part.share
+            vector.append(work)
+            wide.append(any([m.wide for m in steps]))
+            special.append(any([m.special for m in steps]))
+        return self._assemble(main, np.array(vector).reshape(-1, 2), wide, special)
 
-    def _traffic(self, k: int, members: Sequence[Step]) -> None:
-        """Edges of one kernel: outer inputs once, outputs that somebody else uses."""
-        s, home, writers, elements = self.s, self.home, self.s.writers, self.s.elements
+    def _reads_of(self, k: int) -> dict[int, int]:
+        """Elements of every value that kernel `k` reads from memory; such values must be there."""
+        s, produced, elements = self.s, self.produced[k], self.s.elements
         reads: dict[int, int] = {}
-        weights: dict[int, int] = {}
-        slices: set[int] = set()
-        for step in members:
-            for v, view, n in step.reads:
-                source = writers.get(v)
-                if source is not None and home[source[0]] == k:
+        slices: set[tuple[int, int]] = set()
+        for i, share, through in self.parts[k]:
+            for v, view, n in s.steps[i].reads:
+                if v in produced:
                     continue
+                self.outside[v] = 1
                 whole = elements[v]
-                if n >= whole:
+                if n >= whole and share >= 1.0:
                     reads[v] = whole
-                elif view not in slices:
-                    slices.add(view)
-                    reads[v] = min(whole, reads.get(v, 0) + n)
-            if not (step.foldable and self._is_folded(k, step)):
-                for v, _, n in step.weights:
-                    weights[v] = max(weights.get(v, 0), n)
+                elif (v, through if through >= 0 else view) not in slices:
+                    slices.add((v, through if through >= 0 else view))
+                    reads[v] = min(whole, reads.get(v, 0) + round(n * share))
+        return reads
+
+    def _traffic(self, k: int, steps: Sequence[Step], folded: Sequence[bool], reads: dict[int, int]) -> None:
+        """Edges of one kernel: outer inputs once, outputs that somebody else uses."""
         last = self.last_touch
         for v, n in reads.items():
             self.reads.append((k, v, n))
             self.touched.append(last.get(v, -1))
             last[v] = k
-        self.weights.extend([(k, v, n) for v, n in weights.items()])
-        for step in members:
+        weights: dict[int, int] = {}
+        for step, gone in zip(steps, folded, strict=True):
+            if not gone:
+                for v, _, n in step.weights:
+                    weights[v] = max(weights.get(v, 0), n)
             for v, n in step.writes:
                 if self.outside[v]:
                     self.writes.append((k, v, n))
                     last[v] = k
                     self.born.setdefault(v, k)
-        self._note_in_place(k, members, reads)
+                    self._note_in_place(steps, v, reads)
+        self.weights.extend([(k, v, n) for v, n in weights.items()])
 
     def _is_folded(self, k: int, step: Step) -> bool:
         """Whether a batch norm disappears into the weights of the contraction it follows."""
-        if not self.fold_norms or not step.reads:
+        if not self.rules.fold_norms or not step.reads:
             return False
         value = step.reads[0][0]
-        source = self.s.writers.get(value)
-        if source is None or self.home[source[0]] != k or self.outside[value]:
+        if value not in self.produced[k] or self.outside[value]:
             return False
-        return self.s.steps[source[0]].kind in (OpKind.CONV, OpKind.GEMM)
+        kinds = [self.s.steps[i].kind for i in self.s.writers[value]]
+        return kinds[0] in (OpKind.CONV, OpKind.GEMM)
 
-    def _note_in_place(self, k: int, members: Sequence[Step], reads: dict[int, int]) -> None:
-        """Pairs (input, output) of which the output may take the input's memory, should the input die here."""
+    def _note_in_place(self, steps: Sequence[Step], out: int, reads: dict[int, int]) -> None:
+        """Inputs whose memory an output may take, should they die in this kernel."""
         s = self.s
-        outputs = [v for step in members for v, _ in step.writes if self.outside[v]]
-        for out in outputs:
-            for v in reads:
-                same = (
-                    s.elements[v] == s.elements[out]
-                    and s.batched[v] == s.batched[out]
-                    and s.form[v] == s.form[out]
-                )
-                if same and all(self._reads_in_step(m, v) for m in members):
-                    self.in_place.append((v, out))
+        for v in reads:
+            same = (
+                s.elements[v] == s.elements[out]
+                and s.batched[v] == s.batched[out]
+                and s.form[v] == s.form[out]
+            )
+            if same and all(self._reads_in_step(m, v) for m in steps):
+                self.in_place.append((v, out))
 
     def _reads_in_step(self, step: Step, value: int) -> bool:
         """Whether a step reads each element of a value only where it writes that element."""
@@ -230,19 +229,19 @@ class _Accounts:
             return True
         elementwise = step.kind == OpKind.ELEMENTWISE or step.foldable
         whole = step.size == self.s.elements[value] * 2 + self.s.batched[value]
-        return elementwise and whole and (self.reuse_memory or step.inplace)
+        return elementwise and whole and (self.rules.reuse_memory or step.inplace)
 
     def _assemble(
         self, main: list[Step], vector: FloatArray, wide: list[bool], special: list[bool]
     ) -> LoweredNetwork:
         w, s = self.w, self.s
-        ops = [sorted({s.steps[i].op for i in group}) for group in self.groups]
-        dims = w.op_dims[[m.op for m in main]] if main else np.zeros((0, N_DIMS), np.int64)
-        batch_dim = w.op_batch_dim[[m.op for m in main]].astype(np.int64) if main else np.zeros(0, np.int64)
+        rows = [m.op for m in main]
+        dims, batch_dim = w.op_dims[rows].reshape(-1, N_DIMS), w.op_batch_dim[rows].astype(np.int64)
         for k, m in enumerate(main):
             if m.dims is not None:
                 dims[k], batch_dim[k] = m.dims, 0
         kind = np.array([m.kind for m in main], np.int8)
+        ops = [sorted({s.steps[p.step].op for p in parts}) for parts in self.parts]
         return LoweredNetwork(
             name=w.name,
             batch=w.batch,
@@ -250,9 +249,9 @@ class _Accounts:
             kind=kind,
             dims=dims,
             batch_dim=batch_dim,
-            macs=_macs(w, main, kind, dims),
-            vector_fixed=vector[0],
-            vector_batched=vector[1],
+            macs=(counts.macs(kind, dims) * w.op_modelled[rows]).astype(np.float64),
+            vector_fixed=vector[:, 0],
+            vector_batched=vector[:, 1],
             wide=np.array(wide, np.bool_),
             special=np.array(special, np.bool_),
             reads=_edges(self.reads),
@@ -264,52 +263,44 @@ class _Accounts:
             elements=np.array(s.elements, np.float64),
             weight_values=self._weight_values(),
             lifetimes=self._lifetimes(),
-            op_ptr=np.cumsum([0, *(len(o) for o in ops)]),
+            op_ptr=np.cumsum([0, *map(len, ops)]),
             op_index=np.array([o for group in ops for o in group], np.int64),
-            labels=tuple(self._label(m, group) for m, group in zip(main, self.groups, strict=True)),
+            labels=tuple(map(self._label, main, self.parts)),
             dead_ops=s.dead_ops,
         )
 
     def _weight_values(self) -> IntArray:
         """Distinct weights that some kernel reads."""
-        kinds = self.w.tensor_kind
+        weights = set(np.flatnonzero(self.w.tensor_kind == TensorKind.WEIGHT).tolist())
         own = self.w.tensor_storage
-        used = {int(own[v]) for _, v, _ in self.weights if v < len(kinds) and kinds[v] == TensorKind.WEIGHT}
-        return np.array(sorted(used), np.int64)
+        return np.array(sorted({int(own[v]) for _, v, _ in self.weights if v in weights}), np.int64)
 
     def _lifetimes(self) -> Lifetimes:
         """Of every activation that exists in memory, inputs and outputs of the network included."""
-        last = len(self.groups) - 1
-        dies = {v: max(k, 0) for v, k in self.last_touch.items() if v in self.born}
-        for v in self.s.outputs:
-            if v in self.born:
-                dies[v] = last
+        last_use = {v: self.last_touch.get(v, 0) for v in self.born}
+        last_use |= {v: len(self.parts) - 1 for v in self.s.outputs if v in self.born}
         values = sorted(self.born)
         return Lifetimes.of(
-            values, [self.born[v] for v in values], [dies.get(v, self.born[v]) for v in values], self.in_place
+            values, [self.born[v] for v in values], [last_use[v] for v in values], self.in_place
         )
 
-    def _label(self, main: Step, group: Sequence[int]) -> str:
+    def _label(self, main: Step, parts: list[Part]) -> str:
         """Module path of the main step and the functions that run in the kernel, in order."""
-        attrs = self.w.op_attrs
-        names = [attrs[self.s.steps[i].op].get("fn") or self.w.op_target[self.s.steps[i].op] for i in group]
-        work = "+".join(dict.fromkeys(names))
+        names = dict.fromkeys(self.s.steps[p.step].name for p in parts)
         module = self.w.op_module[main.op]
-        return f"{module} {work}" if module else work
+        return f"{module} {'+'.join(names)}" if module else "+".join(names)
+
+
+def _parts(nodes: list[Node], group: list[int]) -> list[Part]:
+    """Everything that runs in a kernel, once each, in order."""
+    if len(group) == 1:
+        return nodes[group[0]].parts
+    return sorted({part for i in group for part in nodes[i].parts})
 
 
 def _importance(step: Step) -> tuple[int, int]:
     """Contractions first, then by class, then by iterations."""
     return (9 if step.role == Role.EXTERN else _RANK.get(KernelClass(step.cls), 8), step.size)
-
-
-def _macs(w: Workload, main: list[Step], kind: NDArray[np.int8], dims: IntArray) -> FloatArray:
-    """Multiply-accumulates of each kernel at the batch of the workload."""
-    from hw_models.workload import counts
-
-    modelled = w.op_modelled[[m.op for m in main]] if main else np.zeros(0, np.bool_)
-    macs: FloatArray = (counts.macs(kind, dims) * modelled).astype(np.float64)
-    return macs
 
 
 def _edges(rows: list[tuple[int, int, int]]) -> Edges:

@@ -101,7 +101,28 @@ FLOATS: Final = frozenset({Precision.FP64, Precision.FP32, Precision.BF16, Preci
 """Formats as read that a scheme replaces; integers, booleans, complex and already quantised tensors stay as read."""
 
 WIDE_AFTER_CAST: Final = frozenset(
-    ["pow", "exp", "expm1", "log", "log1p", "log2", "log10", "rsqrt", "reciprocal", "softplus", "tan", "acos", "asin", "cosh", "sinh", "erfinv", "norm", "linalg_vector_norm", "frobenius_norm", "logsumexp"]
+    [
+        "pow",
+        "exp",
+        "expm1",
+        "log",
+        "log1p",
+        "log2",
+        "log10",
+        "rsqrt",
+        "reciprocal",
+        "softplus",
+        "tan",
+        "acos",
+        "asin",
+        "cosh",
+        "sinh",
+        "erfinv",
+        "norm",
+        "linalg_vector_norm",
+        "frobenius_norm",
+        "logsumexp",
+    ]
 )
 """Functions that mixed precision runs on inputs cast to FP32."""
 
@@ -109,6 +130,43 @@ WIDE_INSIDE: Final = frozenset(["softmax", "log_softmax", "sum", "prod", "cumsum
 """Functions that mixed precision runs in FP32 but that convert as they read (no cast kernel)."""
 
 TRANSCENDENTAL: Final = frozenset(
-    ["cos", "sin", "rsqrt", "reciprocal", "exp2", "log2", "exp", "expm1", "log", "log1p", "log10", "tan", "acos", "asin", "atan", "atan2", "cosh", "sinh", "erfinv", "sqrt", "pow", "erf", "erfc", "sigmoid", "log_sigmoid", "logit", "logaddexp", "tanh", "silu", "mish", "softplus", "elu", "selu", "celu", "gelu", "glu"]
+    [
+        "cos",
+        "sin",
+        "rsqrt",
+        "reciprocal",
+        "exp2",
+        "log2",
+        "exp",
+        "expm1",
+        "log",
+        "log1p",
+        "log10",
+        "tan",
+        "acos",
+        "asin",
+        "atan",
+        "atan2",
+        "cosh",
+        "sinh",
+        "erfinv",
+        "sqrt",
+        "pow",
+        "erf",
+        "erfc",
+        "sigmoid",
+        "log_sigmoid",
+        "logit",
+        "logaddexp",
+        "tanh",
+        "silu",
+        "mish",
+        "softplus",
+        "elu",
+        "selu",
+        "celu",
+        "gelu",
+        "glu",
+    ]
 )
 """Elementwise functions that an integer vector unit does not compute exactly; they take the scheme's `special` format."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from hw_models.cost.arrays import KernelClass
@@ -35,7 +35,18 @@ _RUN_AS: Final[dict[int, tuple[Role, KernelClass]]] = {
 }
 
 _ALONE: Final = frozenset(
-    ["sort", "argsort", "topk", "median", "kthvalue", "mode", "msort", "index_put", "scatter_add", "searchsorted"]
+    [
+        "sort",
+        "argsort",
+        "topk",
+        "median",
+        "kthvalue",
+        "mode",
+        "msort",
+        "index_put",
+        "scatter_add",
+        "searchsorted",
+    ]
 )
 """Functions of fusible kinds that frameworks hand to a library."""
 
@@ -60,6 +71,7 @@ class Expansion:
         free_cat: a concatenation is placement in memory and costs nothing.
         math_attention: attention of more than four dimensions materialises its matrix.
         pointwise_norm: batch norm with running statistics is pointwise, else a kernel of its own class.
+        split_norm: norms are two nodes, the sums and the pointwise work that uses them.
     """
 
     mixed: bool
@@ -68,6 +80,7 @@ class Expansion:
     free_cat: bool = False
     math_attention: bool = True
     pointwise_norm: bool = True
+    split_norm: bool = False
 
 
 def schedule(workload: Workload, expansion: Expansion) -> Schedule:
@@ -179,6 +192,8 @@ class _Reader:
             self._math_attention(o)
         elif fn == "cat" and self.x.split_cat and len(reads) + len(weights) > _POINTWISE_CAT:
             self._copies(o, reads, weights)
+        elif kind == OpKind.NORM and self.x.split_norm and fn != "batch_norm":
+            self._two_pass_norm(o, fn, reads, weights, wide)
         else:
             self._add(self._step(o, kind, fn, reads, weights, wide))
 
@@ -208,8 +223,26 @@ class _Reader:
         writes = [(t, s.elements[t]) for t in outs]
         return Step(
             o, kind, cls, role, size * 2 + batched, reads, weights, writes, outer, wide, special, self.vector[o], None, foldable,
-            "inplace" in self.w.op_attrs[o],
+            "inplace" in self.w.op_attrs[o], kind == OpKind.LAYOUT and fn != "cast", fn or self.w.op_target[o],
         )  # fmt: skip
+
+    def _two_pass_norm(self, o: int, fn: str, reads: list[Read], weights: list[Read], wide: bool) -> None:
+        """A norm as the sums over each row and the pointwise work that uses them."""
+        whole = self._step(o, OpKind.NORM, fn, reads, weights, wide)
+        if whole.role != Role.REDUCTION:
+            self._add(whole)
+            return
+        sums = self._new_value(
+            whole.outer // 2, self.outs[o][0], Format.WIDE if self.x.mixed else Format.NARROW
+        )
+        half = whole.vector / 2
+        self._add(replace(whole, weights=[], writes=[(sums, whole.outer // 2)], vector=half))
+        inputs = [*reads, (sums, sums, whole.outer // 2)]
+        self._add(
+            replace(
+                whole, cls=KernelClass.ELEMENTWISE, role=Role.POINTWISE, reads=inputs, outer=0, vector=half
+            )
+        )
 
     def _add(self, step: Step) -> None:
         """Append a step and note what it writes."""

@@ -56,6 +56,8 @@ class Step:
         dims: loop dimensions, where they differ from the operator's.
         foldable: a batch norm with running statistics, which a compiler can fold into the contraction before it.
         inplace: overwrites an input, as its author wrote it.
+        reindexes: its output has the elements of its input in another order, or only some of them.
+        name: function, for tables.
     """
 
     op: int
@@ -73,6 +75,8 @@ class Step:
     dims: tuple[int, ...] | None = None
     foldable: bool = False
     inplace: bool = False
+    reindexes: bool = False
+    name: str = ""
 
 
 @dataclass(slots=True)
