@@ -184,7 +184,7 @@ class Accelerator(Spec):
             known = f"modes: {', '.join(names)}" if names else f"{self.name} has no power modes"
             raise UnknownNameError(f"power mode of {self.name}", name, names, known)
         memory = self.memory
-        if "bandwidth" in mode.model_fields_set and self.dram is not None:
+        if mode.states_bandwidth and self.dram is not None:
             memory = tuple(
                 m.model_copy(update={"bandwidth": mode.bandwidth}) if m is self.dram else m for m in memory
             )
@@ -206,7 +206,7 @@ class Accelerator(Spec):
         The result keeps its name and is for sensitivities, not for tables of chips.
 
         Args:
-            peak: of every engine at every precision; vector_peak: likewise.
+            peak: dense peaks of every engine.
             vector_peak: rates of the vector units.
             dram_bandwidth: of the memories off the chip.
             dram_capacity: of the memories off the chip.

@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from hw_models import units
+from hw_models.spec.parts import PowerMode
 from hw_models.spec.quantities import Sourced
 
 if TYPE_CHECKING:
@@ -45,11 +46,9 @@ def _plain(node: Any) -> Any:
 
 def _said(node: BaseModel, field: str) -> bool:
     """Whether a field says something: a null that a power mode states means unknown, and is kept."""
-    value = getattr(node, field)
-    stated_unknown = (
-        field == "bandwidth" and field in node.model_fields_set and "cap" in type(node).model_fields
-    )
-    return stated_unknown or value not in (None, (), {})
+    if isinstance(node, PowerMode) and field == "bandwidth":
+        return node.states_bandwidth
+    return getattr(node, field) not in (None, (), {})
 
 
 def _number(number: Sourced) -> CommentedMap:

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, get_args
 
-from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, WithJsonSchema, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    GetJsonSchemaHandler,
+    SerializerFunctionWrapHandler,
+    WithJsonSchema,
+    model_serializer,
+    model_validator,
+)
 from pydantic_core import CoreSchema  # noqa: TC002 - pydantic reads it at run time
 from typing_extensions import override
 
@@ -158,6 +166,18 @@ class PowerMode(Spec):
     )
     clock: Mapping[str, Hertz | None] = Field({}, description="engine -> clock.")
     bandwidth: BytesPerSecond | None = Field(None, description="Of the off-chip memory.")
+
+    @model_serializer(mode="wrap")
+    def _keep_left_out_apart_from_unknown(self, serialised: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = serialised(self)
+        if not self.states_bandwidth:
+            del fields["bandwidth"]
+        return fields
+
+    @property
+    def states_bandwidth(self) -> bool:
+        """Whether the mode says something about the bandwidth, be it that it is unknown."""
+        return "bandwidth" in self.model_fields_set
 
     def applied_to(self, engine: Engine) -> Engine:
         """The engine as it runs in this mode."""

@@ -82,7 +82,7 @@ def test_equal_chips_hash_alike(toy: Accelerator) -> None:
 
 
 def test_orin_at_30_w() -> None:
-    # NVIDIA Deep-Learning-Accelerator-SW README: at 30 W, 41 sparse TOPS of the GPU, 90 of the DLAs; dense: half
+    # NVIDIA Deep-Learning-Accelerator-SW README at 30 W: GPU 41 sparse TOPS, DLAs 90; dense: half
     chip = load_chip("jetson_agx_orin_64", mode="30W")
     assert chip.main_engine.peak["int8"].value == 20.5e12
     assert chip.engine("dla").peak["int8"].value == 45e12
@@ -97,6 +97,16 @@ def test_a_mode_may_leave_the_peak_unknown() -> None:
     at_7w = chip.at_mode("7W")
     assert at_7w.missing() == ("engines.gpu.peak", "memory.dram.bandwidth")
     assert chip.at_mode(None) is chip
+
+
+@pytest.mark.parametrize("name", ["jetson_agx_orin_64", "jetson_orin_nano_8_super"])
+def test_left_out_and_unknown_stay_apart_when_serialised(name: str, tmp_path: Path) -> None:
+    chip = load_chip(name)
+    file = tmp_path / "chip.yaml"
+    file.write_text(dump_chip(chip), encoding="utf-8")
+    for again in (Accelerator.model_validate(chip.model_dump()), read_chip(file)):
+        for mode in chip.power_modes:
+            assert again.at_mode(mode.name) == chip.at_mode(mode.name)
 
 
 def test_unknown_engine() -> None:
