@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -64,7 +64,9 @@ def trace_command(
         print_json({**totals, "kinds": kinds_of(workload), "operators": frame.to_dict("records")})
         return
     typer.echo(_title(totals))
-    print_table([_scaled(row) for row in (frame.to_dict("records") if operators else kinds_of(workload))])
+    rows = frame.to_dict("records") if operators else kinds_of(workload)
+    columns = _OP_COLUMNS if operators else _KIND_COLUMNS
+    print_table([_scaled(row, columns) for row in rows])
     for line in _remarks(totals):
         typer.echo(line)
 
@@ -114,7 +116,7 @@ def totals_of(workload: Workload) -> dict[str, Any]:
 
 
 def kinds_of(workload: Workload) -> list[dict[str, Any]]:
-    """One row a kind of operator, most MACs first, then most vector work; the work of what has no rule is None."""
+    """One row a kind of operator, most MACs first, then most vector work; None: no rule counts it."""
     rows: dict[str, dict[str, Any]] = {}
     size = workload.tensor_bytes
     for op in workload.ops:
@@ -133,25 +135,43 @@ def kinds_of(workload: Workload) -> list[dict[str, Any]]:
     return sorted(rows.values(), key=lambda row: (-(row["macs"] or 0), -(row["vector_ops"] or 0)))
 
 
-def _scaled(row: Mapping[Any, Any]) -> dict[str, Any]:
+_MILLIONS: Final = {
+    "macs": "MMAC",
+    "ops": "MOP",
+    "vector_ops": "Mvec_op",
+    "read_bytes": "read_MB",
+    "write_bytes": "write_MB",
+}
+"""Titles of the columns that people see in millions."""
+_KIND_COLUMNS: Final = ("kind", "operators", "macs", "ops", "vector_ops", "read_bytes", "write_bytes")
+_OP_COLUMNS: Final = ("target", "module", "loop_dims", "macs", "vector_ops", "read_bytes", "write_bytes")
+
+
+def _scaled(row: Mapping[Any, Any], columns: Sequence[str]) -> dict[str, Any]:
     """A row for people: millions, and only what a terminal has room for."""
-    columns = {"macs": "MMAC", "ops": "MOP", "vector_ops": "Mvec_op", "read_bytes": "read_MB"}
-    columns["write_bytes"] = "write_MB"
-    hidden = {"op", "ops"} if "op" in row else set()
     return {
-        columns.get(str(name), str(name)): value / 1e6 if name in columns and value is not None else value
-        for name, value in row.items()
-        if name not in hidden
+        _MILLIONS.get(name, name): row[name] / 1e6
+        if name in _MILLIONS and row[name] is not None
+        else row[name]
+        for name in columns
     }
 
 
 def _title(totals: dict[str, Any]) -> str:
     return (
         f"{totals['name']}, batch {totals['batch']}: {totals['n_operators']} operators, "
-        f"{totals['macs'] / 1e9:.4g} GMAC = {totals['ops'] / 1e9:.4g} GOP, "
-        f"{totals['vector_ops'] / 1e9:.4g} G vector operations, "
-        f"{totals['parameters'] / 1e6:.4g} M parameters ({totals['weight_bytes'] / 1e6:.4g} MB)"
+        f"{_amount(totals['macs'])}MAC = {_amount(totals['ops'])}OP, "
+        f"{_amount(totals['vector_ops']).strip()} vector operations, "
+        f"{_amount(totals['parameters']).strip()} parameters ({_amount(totals['weight_bytes'])}B)"
     )
+
+
+def _amount(value: float) -> str:
+    """Four significant digits and the prefix of SI, to be followed by the unit: '1.814 G'."""
+    for factor, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= factor:
+            return f"{value / factor:.4g} {prefix}"
+    return f"{value:.4g} "
 
 
 def _remarks(totals: dict[str, Any]) -> list[str]:

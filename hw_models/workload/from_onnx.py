@@ -83,6 +83,7 @@ def _walk(model: ModelProto, sizes: Sizes, name: str) -> Workload:
         "producer": " ".join(t for t in (model.producer_name, model.producer_version) if t),
         "opsets": opsets,
         "inputs": {n: list(v.shape) for n, v in sizes.inputs.items()},
+        "parameters": walk.parameters,
         "notes": walk.notes,
     }
     return builder.finish(outputs, meta)

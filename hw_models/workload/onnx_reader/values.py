@@ -39,6 +39,7 @@ _PRECISION: Final[dict[int, Precision]] = {
     TensorProto.UINT4: Precision.INT4,
     TensorProto.BOOL: Precision.BOOL,
     TensorProto.COMPLEX64: Precision.COMPLEX64,
+    TensorProto.COMPLEX128: Precision.COMPLEX128,
 }
 if hasattr(TensorProto, "FLOAT4E2M1"):  # onnx >= 1.18
     _PRECISION[TensorProto.FLOAT4E2M1] = Precision.FP4
@@ -70,7 +71,8 @@ class Value:
         data: the value, where it is known.
         constant: does not depend on what the network is given, so that no row computes it at run time.
         batched: its elements grow with the batch.
-        stored: False for a constant that the reader itself made up (an empty state): no parameter.
+        stored: False for a constant that the reader itself made up (an empty state): no weight.
+        parameter: False for stored statistics of the training data: a weight in memory, no parameter.
         stored_as: precision in which the file stores a constant that is de-quantised on the way to its user.
         sources: inputs of the network that it depends on.
         index: position among the workload's tensors; None while no row uses it.
@@ -83,6 +85,7 @@ class Value:
     constant: bool = False
     batched: bool = False
     stored: bool = True
+    parameter: bool = True
     stored_as: Precision | None = None
     sources: frozenset[str] = frozenset()
     index: int | None = None

@@ -36,6 +36,7 @@ class Walk:
 
     Attributes:
         notes: what a user should know about what was read and what was not.
+        parameters: elements of the weights that rows read, without running statistics.
     """
 
     def __init__(self, builder: WorkloadBuilder, sizes: Sizes, opsets: Mapping[str, int]) -> None:
@@ -43,6 +44,7 @@ class Walk:
         self.opsets = dict(opsets)
         self.sizer = Sizer(sizes, self.opsets)
         self.notes: list[str] = []
+        self.parameters = 0
 
     def graph(self, graph: GraphProto, outer: Scope | None = None) -> Scope:
         """Walk a graph, inside the scope of an outer one where it is a branch; the tensors by name."""
@@ -90,6 +92,7 @@ class Walk:
             kind = TensorKind.ACTIVATION
             if value.constant:
                 kind = TensorKind.WEIGHT if value.is_weight else TensorKind.CONSTANT
+                self.parameters += value.elements if value.is_weight and value.parameter else 0
             value.index = self.builder.tensor(value.shape, value.precision, kind, batched=value.batched)
         return value.index
 

@@ -36,7 +36,7 @@ def weight(name: str, *dims: int, kind: str = "float") -> str:
     """Text of a stored tensor of any size: a constant expression that is never evaluated."""
     sizes = ",".join(map(str, dims))
     value = f"<value = {kind}[1] {{0}}>"
-    return f"{name}_shape = Constant <value_ints = [{sizes}]> () {name} = ConstantOfShape {value} ({name}_shape) "
+    return f"{name}_n = Constant <value_ints = [{sizes}]> () {name} = ConstantOfShape {value} ({name}_n) "
 
 
 def only(workload: Workload) -> Op:
@@ -166,33 +166,38 @@ def test_attention_with_projection_and_cache(read: Read) -> None:
     assert op.attrs["kv_heads"] == 2
 
 
+COST, ELEMENT, NORM = vector_cost, OpKind.ELEMENTWISE, OpKind.NORM
+S4, S8 = weight("s", 4), weight("s", 8)
+ZERO, TWICE = "a = Constant<value_float=0.0>() ", "s = Constant<value_floats=[1.,1.,2.,2.]>() "
+
+
 @pytest.mark.parametrize(
     ("body", "kind", "fn", "dims", "cost"),
     [
-        ("y = Relu(x)", OpKind.ELEMENTWISE, "relu", (512,), 1),
-        ("y = Add(x, x)", OpKind.ELEMENTWISE, "add", (512,), 1),
-        ("y = Sum(x, x, x)", OpKind.ELEMENTWISE, "add", (512,), 2),
-        ("y = Gelu(x)", OpKind.ELEMENTWISE, "gelu", (512,), vector_cost.ELEMENTWISE["gelu"]),
-        ('y = Gelu<approximate="tanh">(x)', OpKind.ELEMENTWISE, "gelu", (512,), vector_cost.GELU_TANH),
-        ("c = Constant<value_float=2.0>() y = Pow(x, c)", OpKind.ELEMENTWISE, "pow", (512,), 1),
-        ("c = Constant<value_float=0.5>() y = Pow(x, c)", OpKind.ELEMENTWISE, "pow", (512,), vector_cost.SQRT),
-        ("c = Constant<value_float=3.0>() y = Div(x, c)", OpKind.ELEMENTWISE, "div", (512,), 1),
-        ("y = Div(x, x)", OpKind.ELEMENTWISE, "div", (512,), vector_cost.DIV),
-        ("a = Constant<value_float=0.0>() b = Constant<value_float=6.0>() y = Clip(x, a, b)", OpKind.ELEMENTWISE, "relu6", (512,), 2),
-        ("a = Constant<value_float=0.0>() y = Clip(x, a)", OpKind.ELEMENTWISE, "relu", (512,), 1),
-        ("y = Softmax<axis=1>(x)", OpKind.SOFTMAX, "softmax", (64, 8), vector_cost.SOFTMAX),
-        (weight("s", 4) + "y = LayerNormalization<axis=-1>(x, s)", OpKind.NORM, "layer_norm", (128, 4), vector_cost.LAYER_NORM),
-        (weight("s", 8) + "y = BatchNormalization(x, s, s, s, s)", OpKind.NORM, "batch_norm", (16, 32), vector_cost.BATCH_NORM),
-        (weight("s", 8) + "y = InstanceNormalization(x, s, s)", OpKind.NORM, "instance_norm", (16, 32), vector_cost.LAYER_NORM),
-        (weight("s", 8) + "y = GroupNormalization<num_groups=2>(x, s, s)", OpKind.NORM, "group_norm", (4, 128), vector_cost.LAYER_NORM),
+        ("y = Relu(x)", ELEMENT, "relu", (512,), 1),
+        ("y = Add(x, x)", ELEMENT, "add", (512,), 1),
+        ("y = Sum(x, x, x)", ELEMENT, "add", (512,), 2),
+        ("y = Gelu(x)", ELEMENT, "gelu", (512,), vector_cost.ELEMENTWISE["gelu"]),
+        ('y = Gelu<approximate="tanh">(x)', ELEMENT, "gelu", (512,), vector_cost.GELU_TANH),
+        ("c = Constant<value_float=2.0>() y = Pow(x, c)", ELEMENT, "pow", (512,), 1),
+        ("c = Constant<value_float=0.5>() y = Pow(x, c)", ELEMENT, "pow", (512,), vector_cost.SQRT),
+        ("c = Constant<value_float=3.0>() y = Div(x, c)", ELEMENT, "div", (512,), 1),
+        ("y = Div(x, x)", ELEMENT, "div", (512,), vector_cost.DIV),
+        (ZERO + "b = Constant<value_float=6.0>() y = Clip(x, a, b)", ELEMENT, "relu6", (512,), 2),
+        (ZERO + "y = Clip(x, a)", ELEMENT, "relu", (512,), 1),
+        ("y = Softmax<axis=1>(x)", OpKind.SOFTMAX, "softmax", (64, 8), COST.SOFTMAX),
+        (S4 + "y = LayerNormalization<axis=-1>(x, s)", NORM, "layer_norm", (128, 4), COST.LAYER_NORM),
+        (S8 + "y = BatchNormalization(x, s, s, s, s)", NORM, "batch_norm", (16, 32), COST.BATCH_NORM),
+        (S8 + "y = InstanceNormalization(x, s, s)", NORM, "instance_norm", (16, 32), COST.LAYER_NORM),
+        (S8 + "y = GroupNormalization<num_groups=2>(x, s, s)", NORM, "group_norm", (4, 128), COST.LAYER_NORM),
         ("y = ReduceMean<keepdims=0>(x)", OpKind.REDUCE, "mean", (1, 512), 1),
         ("a = Constant<value_ints=[2,3]>() y = ReduceSum(x, a)", OpKind.REDUCE, "sum", (16, 32), 1),
         ("y = GlobalAveragePool(x)", OpKind.REDUCE, "mean", (16, 32), 1),
         ("y = ArgMax<axis=1>(x)", OpKind.REDUCE, "argmax", (64, 8), 1),
         ("y = MaxPool<kernel_shape=[2,2],strides=[2,2]>(x)", OpKind.POOL, "max_pool", (2, 8, 4, 2, 2, 2), 1),
         ("y = AveragePool<kernel_shape=[8,4]>(x)", OpKind.REDUCE, "mean", (16, 32), 1),
-        ("s = Constant<value_floats=[1.,1.,2.,2.]>() y = Resize(x, , s)", OpKind.RESIZE, "resize", (2, 8, 16, 8, 1), 0),
-        ('s = Constant<value_floats=[1.,1.,2.,2.]>() y = Resize<mode="linear">(x, , s)', OpKind.RESIZE, "resize", (2, 8, 16, 8, 4), 2),
+        (TWICE + "y = Resize(x, , s)", OpKind.RESIZE, "resize", (2, 8, 16, 8, 1), 0),
+        (TWICE + 'y = Resize<mode="linear">(x, , s)', OpKind.RESIZE, "resize", (2, 8, 16, 8, 4), 2),
         ("a = Constant<value_int=2>() y = CumSum(x, a)", OpKind.SCAN, "cumsum", (8, 64), 1),
         ("y = Transpose<perm=[0,2,3,1]>(x)", OpKind.LAYOUT, "permute", (512,), 0),
         ("y = Concat<axis=1>(x, x)", OpKind.LAYOUT, "cat", (1024,), 0),
@@ -267,7 +272,8 @@ def test_quantised_network_keeps_its_formats(read: Read) -> None:
     body = (
         weight("w", 8, 4, 3, 3, kind="int8")
         + "s = Constant<value_float=0.1>() z = Constant<value=int8 {0}>() "
-        "q = QuantizeLinear(x, s, z) d = DequantizeLinear(q, s, z) f = DequantizeLinear(w, s, z) y = Conv(d, f)"
+        "q = QuantizeLinear(x, s, z) d = DequantizeLinear(q, s, z) "
+        "f = DequantizeLinear(w, s, z) y = Conv(d, f)"
     )
     workload = read("float[1,4,6,6] x", "float y", body)
     quantise, dequantise, conv = workload.ops

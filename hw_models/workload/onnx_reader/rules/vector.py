@@ -144,8 +144,9 @@ def dequantise(walk: Walk, node: Node) -> None:
 
 def batch_norm(walk: Walk, node: Node) -> None:
     """`BatchNormalization(x, scale, bias, mean, var)` with the statistics that the file stores."""
-    x = node.need(0)
-    rows = product(x.shape[:2])
+    rows = product(node.need(0).shape[:2])
+    for statistic in (node.need(3), node.need(4)):
+        statistic.parameter = False
     _norm(walk, node, rows, vector_cost.BATCH_NORM, fn="batch_norm", statistics="running")
 
 
