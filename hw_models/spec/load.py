@@ -156,8 +156,9 @@ def _text(path: Path) -> str:
 
 
 def _unreadable(path: Path, error: OSError) -> FileError:
-    beside = [p.name for p in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
-    near = did_you_mean(nearest(path.name, beside) or nearest(path.stem, chip_files(), n=1))
+    beside = {p.stem: p.name for p in path.parent.glob("*.y*ml")} if path.parent.is_dir() else {}
+    files = [beside[stem] for stem in nearest(path.stem, beside)]
+    near = did_you_mean(files or nearest(path.stem, chip_files(), n=1))
     return FileError.at(path, sentence(f"cannot be read: {error.strerror}", near, "expected a chip file"))
 
 

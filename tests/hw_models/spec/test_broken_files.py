@@ -40,7 +40,7 @@ def test_the_error_carries_file_line_and_path() -> None:
     assert [f.path for f in caught.value.findings] == [
         "engines.0.peak.int8",
         "engines.0.peak.int8.source",
-        "memory.0.bandwith",
+        "memory.0.bandwith",  # codespell:ignore
         "tdp",
     ]
     assert all(line.startswith(f"{file}:") for line in str(caught.value).splitlines())
