@@ -76,7 +76,8 @@ def _walk(model: ModelProto, sizes: Sizes, name: str) -> Workload:
                 value.shape, value.precision, TensorKind.INPUT, batched=value.batched
             )
     scope = walk.graph(model.graph)
-    outputs = [walk.materialise(scope[o.name]) for o in model.graph.output if o.name in scope]
+    results = [scope[o.name] for o in model.graph.output if o.name in scope]
+    outputs = [walk.materialise(v) for r in results for v in (r.items or [r])]
     meta = {
         "source": "onnx",
         "onnx_version": onnx.__version__,

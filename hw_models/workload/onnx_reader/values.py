@@ -75,6 +75,7 @@ class Value:
         parameter: False for stored statistics of the training data: a weight in memory, no parameter.
         stored_as: precision in which the file stores a constant that is de-quantised on the way to its user.
         sources: inputs of the network that it depends on.
+        items: the tensors of a list; None for a tensor.
         index: position among the workload's tensors; None while no row uses it.
     """
 
@@ -88,6 +89,7 @@ class Value:
     parameter: bool = True
     stored_as: Precision | None = None
     sources: frozenset[str] = frozenset()
+    items: list[Value] | None = None
     index: int | None = None
 
     @property

@@ -13,6 +13,7 @@ from hw_models.workload.onnx_reader.control import control, has_body
 from hw_models.workload.onnx_reader.folding import folded, is_constant, measured
 from hw_models.workload.onnx_reader.node import Node, Row, constant, describe
 from hw_models.workload.onnx_reader.rules import RULES
+from hw_models.workload.onnx_reader.sequences import SEQUENCE_OPS
 from hw_models.workload.onnx_reader.sizing import MisfitError, Sizer
 from hw_models.workload.onnx_reader.values import Value, from_sparse, from_tensor
 from hw_models.workload.op import OpKind, TensorKind
@@ -71,11 +72,21 @@ class Walk:
         return [inner[o.name] for o in graph.output]
 
     def _step(self, proto: NodeProto, scope: Scope) -> None:
+        try:
+            self._read(proto, scope)
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            msg = f"{describe(proto)} cannot be read ({type(error).__name__}: {error}); it is not valid ONNX"
+            raise TraceError(msg) from error
+
+    def _read(self, proto: NodeProto, scope: Scope) -> None:
+        """Size an operator, then evaluate it, inline it, or turn it into rows."""
         node = Node(proto, [_lookup(name, proto, scope) for name in proto.input])
         if node.domain == "" and node.op == "Constant":
             node.outputs = [constant(node)]
         elif node.domain == "" and node.op in {"Shape", "Size"}:
             node.outputs = [measured(node)]
+        elif node.domain == "" and node.op in SEQUENCE_OPS:
+            scope[proto.output[0]] = SEQUENCE_OPS[node.op](self, node)
         elif has_body(node):
             control(self, node, scope)
         else:
