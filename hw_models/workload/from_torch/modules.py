@@ -92,6 +92,12 @@ class WithoutInitialisation(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
 
+    @classmethod
+    @override
+    def _should_skip_dynamo(cls) -> bool:
+        """Not wrapped against torch.compile, whose import takes a second."""
+        return False
+
     @override
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None

@@ -18,12 +18,12 @@ from typing_extensions import override
 from hw_models.errors import TraceError
 from hw_models.workload.from_torch.plans import Plan, plan_of
 from hw_models.workload.from_torch.rules import Call, Row
+from hw_models.workload.from_torch.shapes import META
 from hw_models.workload.op import OpKind, TensorKind
 
 if TYPE_CHECKING:
     from hw_models.workload.from_torch.ledger import Ledger
 
-META: Final = torch.device("meta")
 _SAME: Final = frozenset({"detach", "alias", "lift_fresh"})
 """Views with the shape and the meaning of what they view: no row."""
 
@@ -44,6 +44,12 @@ class Recorder(TorchDispatchMode):
         super().__init__()  # type: ignore[no-untyped-call]
         self.ledger = ledger
         self._twins: dict[int, Tensor] = {}
+
+    @classmethod
+    @override
+    def _should_skip_dynamo(cls) -> bool:
+        """Not wrapped against torch.compile: that imports the compiler and costs more than a row does."""
+        return False
 
     @override
     def __torch_dispatch__(

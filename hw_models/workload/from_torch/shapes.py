@@ -13,19 +13,42 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
+META: Final = torch.device("meta")
+
 Shortcut = Callable[[Sequence[Any]], Tensor | None]
+
+
+def _like(x: Tensor) -> Tensor:
+    """A new tensor of the same shape, type and strides."""
+    dense = x.is_contiguous() or x.untyped_storage().nbytes() == x.numel() * x.element_size()
+    if not dense or (0 in x.stride() and not x.is_contiguous()):
+        return torch.empty_like(x)
+    return torch.empty_strided(x.shape, x.stride(), dtype=x.dtype, device=META)
+
+
+def _plain(x: Tensor, shape: Sequence[int]) -> Tensor:
+    """A new tensor of a shape in row-major order."""
+    return torch.empty(shape, dtype=x.dtype, device=META)
 
 
 def _same(args: Sequence[Any]) -> Tensor | None:
     """A function of one floating tensor: shape and strides are kept."""
     x = args[0]
-    return torch.empty_like(x) if x.is_floating_point() else None
+    return _like(x) if x.is_floating_point() else None
 
 
 def _first(args: Sequence[Any]) -> Tensor | None:
-    """In place, by a function of one tensor or with a number."""
+    """In place, by a function of one tensor, or with a number or a tensor that fits."""
     x: Tensor = args[0]
-    return x if len(args) < 2 or not isinstance(args[1], Tensor) else None
+    y = args[1] if len(args) > 1 else None
+    return x if not isinstance(y, Tensor) or (y.dtype == x.dtype and _fits(y, x)) else None
+
+
+def _fits(y: Tensor, x: Tensor) -> bool:
+    """Whether `y` broadcasts to the shape of `x`."""
+    if y.dim() > x.dim():
+        return False
+    return all(b in {1, a} for a, b in zip(reversed(x.shape), reversed(y.shape), strict=False))
 
 
 def _arithmetic(args: Sequence[Any]) -> Tensor | None:
@@ -34,15 +57,12 @@ def _arithmetic(args: Sequence[Any]) -> Tensor | None:
     if not isinstance(x, Tensor) or not x.is_floating_point():
         return None
     if not isinstance(y, Tensor):
-        return torch.empty_like(x) if isinstance(y, int | float) else None
+        return _like(x) if isinstance(y, int | float) else None
     if y.dtype != x.dtype:
         return None
     if x.shape == y.shape:
-        return torch.empty_like(x) if x.stride() == y.stride() else None
-    if y.dim() > x.dim() or not x.is_contiguous():
-        return None
-    fits = all(b in {1, a} for a, b in zip(reversed(x.shape), reversed(y.shape), strict=False))
-    return torch.empty_like(x) if fits else None
+        return _like(x) if x.stride() == y.stride() else None
+    return _plain(x, x.shape) if x.is_contiguous() and _fits(y, x) else None
 
 
 def _linear(args: Sequence[Any]) -> Tensor | None:
@@ -50,7 +70,32 @@ def _linear(args: Sequence[Any]) -> Tensor | None:
     weight: Tensor = args[1]
     if weight.dim() != 2 or not x.dim() or x.shape[-1] != weight.shape[1] or x.dtype != weight.dtype:
         return None
-    return x.new_empty((*x.shape[:-1], weight.shape[0]))
+    return _plain(x, (*x.shape[:-1], weight.shape[0]))
+
+
+def _each(value: Any, rank: int) -> Sequence[int]:
+    """A convolution's option as one number per spatial axis."""
+    if isinstance(value, int):
+        return (value,) * rank
+    return tuple(value) * (rank if len(value) == 1 else 1)
+
+
+def _conv(args: Sequence[Any]) -> Tensor | None:
+    """(input, weight, bias, stride, padding, dilation, groups), all of it in the plain memory format."""
+    x: Tensor = args[0]
+    weight: Tensor = args[1]
+    options = [args[i] if i < len(args) else default for i, default in ((3, 1), (4, 0), (5, 1), (6, 1))]
+    rank = weight.dim() - 2
+    if x.dim() != rank + 2 or isinstance(options[1], str) or x.dtype != weight.dtype:
+        return None
+    if x.shape[1] != weight.shape[1] * options[3] or not (x.is_contiguous() and weight.is_contiguous()):
+        return None
+    stride, padding, dilation = (_each(o, rank) for o in options[:3])
+    sizes = [
+        (size + 2 * p - d * (taps - 1) - 1) // s + 1
+        for size, taps, s, p, d in zip(x.shape[2:], weight.shape[2:], stride, padding, dilation, strict=True)
+    ]
+    return _plain(x, (x.shape[0], weight.shape[0], *sizes)) if min(sizes) > 0 else None
 
 
 def _batch_norm(args: Sequence[Any]) -> Tensor | None:
@@ -58,21 +103,21 @@ def _batch_norm(args: Sequence[Any]) -> Tensor | None:
     x, training = args[0], args[5]
     mean = args[3]
     fits = not training and mean is not None and x.dim() > 1 and mean.shape[0] == x.shape[1]
-    return torch.empty_like(x) if fits else None
+    return _like(x) if fits else None
 
 
 def _layer_norm(args: Sequence[Any]) -> Tensor | None:
     x, shape = args[0], args[1]
     if tuple(x.shape[-len(shape) :]) != tuple(shape):
         return None
-    return torch.empty_like(x, memory_format=torch.contiguous_format)
+    return _plain(x, x.shape)
 
 
 def _softmax(args: Sequence[Any]) -> Tensor | None:
     x = args[0]
     if not x.is_floating_point() or (len(args) > 2 and args[2] is not None):
         return None
-    return torch.empty_like(x, memory_format=torch.contiguous_format)
+    return _plain(x, x.shape)
 
 
 def _dropout(args: Sequence[Any]) -> Tensor | None:
@@ -88,7 +133,7 @@ def _attention(args: Sequence[Any]) -> Tensor | None:
     if q.dim() != 4 or not fits:
         return None
     batch, heads, length, _ = q.shape
-    return q.new_empty((batch, length, heads, v.shape[-1])).transpose(1, 2)
+    return _plain(q, (batch, length, heads, v.shape[-1])).transpose(1, 2)
 
 
 _UNARY: Final = frozenset(
@@ -113,6 +158,7 @@ SHORTCUTS: Final[dict[str, Shortcut]] = {
     **dict.fromkeys((f"{name}_" for name in _UNARY), _first),
     **dict.fromkeys(("add", "sub", "mul", "div"), _arithmetic),
     **dict.fromkeys(("add_", "sub_", "mul_", "div_"), _first),
+    **dict.fromkeys(("conv1d", "conv2d", "conv3d"), _conv),
     "linear": _linear,
     "batch_norm": _batch_norm,
     "layer_norm": _layer_norm,

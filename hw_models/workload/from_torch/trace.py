@@ -15,7 +15,8 @@ from hw_models.workload.cache import cached, key_of
 from hw_models.workload.from_torch.fingerprint import fingerprint
 from hw_models.workload.from_torch.ledger import Ledger
 from hw_models.workload.from_torch.modules import meta_copy, module_paths, plain_execution, stored_tensors
-from hw_models.workload.from_torch.recorder import META, DataDependentError, Recorder
+from hw_models.workload.from_torch.recorder import DataDependentError, Recorder
+from hw_models.workload.from_torch.shapes import META
 from hw_models.workload.graph import Workload, WorkloadBuilder, renamed
 from hw_models.workload.op import TRACER_VERSION
 
