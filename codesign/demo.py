@@ -72,35 +72,34 @@ class Demonstration:
         """The answer in a sentence or two, as the report has it."""
         from codesign.report.points import answer, no_answer
 
-        return no_answer(self.study) if self.pick is None else answer(self.study.front, self.pick)
+        return no_answer(self.study) if self.pick is None else answer(self.study, self.pick)
 
-    def rows(self, most: int) -> list[Row]:
+    def rows(self, most: int, *, intervals: bool) -> list[Row]:
         """At most so many points of the front, the most accurate first, the picked one among them."""
         members = self.study.front.members
         step = max(1, -(-len(members) // most))
         kept = [t for i, t in enumerate(members) if i % step == 0 or t is self.pick]
-        return [Row(_cells(t, picked=t is self.pick), t is self.pick) for t in kept]
+        return [
+            Row((">" if t is self.pick else "", *_cells(t, intervals=intervals)), t is self.pick)
+            for t in kept
+        ]
 
 
-def _cells(trial: Trial, *, picked: bool) -> tuple[str, ...]:
+def _cells(trial: Trial, *, intervals: bool) -> tuple[str, ...]:
     from codesign.objectives import CATALOGUE
     from codesign.plots._theme import figures, interval
-    from codesign.report.points import power_is
 
     e = trial.evaluation
-    top1, latency, energy, power = (
-        trial.quantity(CATALOGUE[n]) for n in ("top1_pct", "latency_ms", "energy_mj", "power_w")
-    )
+    names = ("top1_pct", "latency_ms", "energy_mj", "power_w")
+    top1, latency, energy, power = (trial.quantity(CATALOGUE[n]) for n in names)
     return (
-        ">" if picked else "",
         e.network,
         e.chip,
         e.precision,
-        interval(top1.value, top1.low, top1.high),
-        interval(latency.value, latency.low, latency.high),
+        interval(top1.value, top1.low, top1.high, digits=4),
+        interval(latency.value, latency.low, latency.high) if intervals else figures(latency.value),
         figures(energy.value),
-        figures(power.value),
-        power_is(trial),
+        f"{figures(power.value)} {'cap' if power.fidelity == 'cap' else 'model'}",
         e.bound,
     )
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any, Final, Literal
 
 from typing_extensions import override
@@ -196,9 +197,9 @@ def _storage() -> Iterator[Check]:
         advice = "unset CODESIGN_CACHE to keep traces: a network then loads in milliseconds"
         yield Check("storage", "trace cache", "note", "switched off", advice)
     else:
-        files = [f for f in cache.rglob("*") if f.is_file()]
-        size = sum(f.stat().st_size for f in files)
-        yield Check("storage", "trace cache", "ok", f"{cache}: {len(files)} files, {size / 1e6:.1f} MB")
+        sizes = [size for f in cache.rglob("*") if (size := _size(f)) is not None]
+        said = f"{cache}: {len(sizes)} files, {sum(sizes) / 1e6:.1f} MB"
+        yield Check("storage", "trace cache", "ok", said)
         places["cache disk"] = cache
     for name, place in places.items():
         existing = next(p for p in (place, *place.parents) if p.exists())
@@ -208,6 +209,15 @@ def _storage() -> Iterator[Check]:
         yield Check(
             "storage", name, "ok" if enough else "warn", f"{free / 1e9:.1f} GB free at {existing}", advice
         )
+
+
+def _size(file: Path) -> int | None:
+    """Bytes of a file; None for a folder, and for a file that another process has just taken away."""
+    try:
+        status = file.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_size if S_ISREG(status.st_mode) else None
 
 
 def _requirements(extra: str | None = None) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -11,6 +12,7 @@ from codesign.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
     from codesign.demo import Demonstration
 
@@ -19,6 +21,16 @@ DEMO_FOLDER: Final = Path("runs/demo")
 NOTHING_FEASIBLE: Final = 3
 MAX_ROWS: Final = 24
 """Points of the front that are printed; the report has them all."""
+WIDE: Final = 118
+"""Columns of a terminal from which on intervals are printed."""
+NARROW_NAME: Final = 31
+"""Letters of a name on a narrower one."""
+NOTES: Final = (
+    "≤ is a best case: accuracy as published at full precision; what int8 loses is not modelled. A best case "
+    "does not push a point of known accuracy off the front.",
+    "Power 'model' is energy per image times 30 images/s, without what the chip draws between two images; "
+    "'cap' is the cap of the power mode.",
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -44,7 +56,7 @@ def demo_command(
 
     from codesign.demo import QUESTION, TRIALS, run_demo
 
-    console = Console(stderr=as_json, quiet=as_json)
+    console = Console(quiet=as_json, width=None if sys.stdout.isatty() else 140)
     console.print(f"[bold]{QUESTION}[/bold]")
     columns = (
         TextColumn("searching"),
@@ -122,43 +134,42 @@ def _as_data(result: Demonstration) -> dict[str, object]:
 def _tell(result: Demonstration, console: Console) -> None:
     from rich.markup import escape
 
-    study = result.study
+    study, folder = result.study, result.report.parent
     if result.reused:
-        console.print(
-            f"{len(study.trials)} candidates were evaluated before. [dim]--fresh starts over.[/dim]"
-        )
+        console.print(f"{len(study.trials)} candidates are there already. [dim]--fresh starts over.[/dim]")
     console.print(f"{escape(str(study.summary()))}\n")
     if result.pick is not None:
-        console.print(_front_table(result))
-    console.print(f"\n[bold]Answer.[/bold] {escape(result.answer)}\n")
-    folder = result.report.parent
-    console.print(
-        f"Report   {result.report}  [dim](one file, opens offline in a browser)[/dim]", highlight=False
-    )
-    console.print(
-        f"Next     codesign front {folder} --json        the points, for a program", highlight=False
-    )
-    console.print(
-        "         codesign chips list                   the chips; `codesign chips new` starts your own",
-        highlight=False,
-    )
-    console.print("         codesign explain timm:resnet50 --chip jetson_agx_orin_64@15W", highlight=False)
+        console.print(_front_table(result, wide=console.width >= WIDE))
+        for note in NOTES:
+            console.print(f"[dim]{note}[/dim]", highlight=False)
+    console.print(f"\n[bold]Answer.[/bold] {escape(result.answer)}\n", highlight=False)
+    for what, line in (
+        ("Report", f"{result.report}   one file, opens offline in a browser"),
+        ("Next", f"codesign front {folder} --json"),
+        ("", "codesign explain timm:resnet50 --chip jetson_agx_orin_64@15W"),
+        ("", "codesign chips list"),
+    ):
+        console.print(f"{what:<8}{escape(line)}", highlight=False, soft_wrap=True)
 
 
-def _front_table(result: Demonstration) -> object:
+def _front_table(result: Demonstration, *, wide: bool) -> Table:
+    from rich import box
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(show_edge=False, pad_edge=False, header_style="bold")
-    for name in ("", "network", "chip", "precision"):
-        table.add_column(name)
-    for name in ("top-1 [%]", "latency [ms]", "energy [mJ]", "power [W]"):
-        table.add_column(name, justify="right")
-    table.add_column("power is")
-    table.add_column("bound")
-    for row in result.rows(MAX_ROWS):
-        table.add_row(*(escape(cell) for cell in row.cells), style="bold" if row.picked else "")
-    left = len(result.study.front) - MAX_ROWS
+    table = Table(
+        box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold"
+    )
+    for name in ("", "network", "chip", "at") if wide else ("", "network, chip"):
+        table.add_column(name, no_wrap=True, max_width=None if wide else NARROW_NAME)
+    for name in ("top-1 %", "latency ms", "energy mJ", "power W") if wide else ("top-1", "ms", "mJ", "W"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("bound", no_wrap=True)
+    for row in result.rows(MAX_ROWS, intervals=wide):
+        mark, network, chip, precision, *figures = (escape(cell) for cell in row.cells)
+        who = (network, chip, precision) if wide else (f"{network}\n  {chip} {precision}",)
+        table.add_row(mark, *who, *figures, style="bold" if row.picked else "")
+    left = len(result.study.front) - table.row_count
     if left > 0:
         table.caption = f"{left} more points are in the report"
     return table

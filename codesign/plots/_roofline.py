@@ -95,14 +95,12 @@ class RooflineInfo:
     def caption(self) -> str:
         """One sentence: ridge points, and what has no place on the plot."""
         ridges = "; ".join(f"{r.chip} ({r.precision}) {figures(r.ridge)} op/byte" for r in self.roofs)
-        missing = "; ".join(
-            f"on {chip} {n} kernels without operations or traffic are not drawn ({part:.1%} of the time)"
-            for chip, (n, part) in self.placeless.items()
-            if n
-        )
+        gaps = [f"{n} on {chip} ({part:.1%} of the time)" for chip, (n, part) in self.placeless.items() if n]
         what = "Operations are 2 x MACs plus vector operations; a dot is a kernel, its area the time."
         text = f"Ridge points: {ridges}. {what}"
-        return f"{text} {missing[0].upper()}{missing[1:]}." if missing else text
+        return (
+            f"{text} Kernels without operations or traffic, not drawn: {', '.join(gaps)}." if gaps else text
+        )
 
 
 def roofline(cost: Cost, *others: Cost) -> go.Figure:
@@ -154,9 +152,9 @@ def roofline_figure(info: RooflineInfo) -> go.Figure:
         figure.add_traces([*_lines(roof, info.span, colour), _ridge(roof, colour)])
         figure.add_trace(_cloud([d for d in info.dots if d.chip == roof.chip], roof.chip, colour, symbol))
     layout(figure, height=520)
-    log = {"type": "log", "exponentformat": "SI", "dtick": 1}
-    figure.update_xaxes(title_text="Operational intensity [op/byte]", **log)
-    figure.update_yaxes(title_text="Attained rate [op/s]", **log)
+    log = {"type": "log", "dtick": 1}
+    figure.update_xaxes(title_text="Operational intensity [op/byte]", exponentformat="none", **log)
+    figure.update_yaxes(title_text="Attained rate [op/s]", tickformat="~s", **log)
     return figure
 
 

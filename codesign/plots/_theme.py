@@ -37,6 +37,9 @@ SYMBOLS: Final = (
 
 FONT: Final = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
+UNWANTED_BUTTONS: Final = ("sendChartToCloud", "lasso2d", "select2d", "autoScale2d", "toggleSpikelines")
+"""plotly's own buttons that figures do without; the first would upload the figure."""
+
 UNITS: Final = {
     "pct": "%",
     "ms": "ms",
@@ -114,6 +117,7 @@ def layout(figure: go.Figure, *, height: int = 480, **extra: Any) -> go.Figure:
             "font": {"family": FONT, "size": 12.5, "color": INK},
         },
         legend={"orientation": "v", "x": 1.01, "y": 1.0, "xanchor": "left", "title": {"font": {"size": 12}}},
+        modebar={"remove": list(UNWANTED_BUTTONS)},
         title={"x": 0.0, "xref": "paper", "xanchor": "left", "font": {"size": 16}},
     )
     line = {"showline": True, "linecolor": INK, "ticks": "outside", "gridcolor": "#E6E9ED", "zeroline": False}
@@ -141,11 +145,13 @@ def figures(value: float | None, digits: int = 3) -> str:
     return f"{value:.{digits - 1}e}"
 
 
-def interval(value: float | None, low: float | None, high: float | None, unit: str = "") -> str:
+def interval(
+    value: float | None, low: float | None, high: float | None, unit: str = "", *, digits: int = 3
+) -> str:
     """A value with unit and 90 % interval: "12.3 ms (9.8 to 15.1)"; "≥ 20 %" where only one end is known."""
     if not known(value):
         return "unknown"
-    text = f"{figures(value)} {unit}".rstrip()
+    text = f"{figures(value, digits)} {unit}".rstrip()
     if known(low) != known(high) and value in (low, high):
         return f"{'≥' if known(low) else '≤'} {text}"
     if not known(low) or not known(high) or low == value == high:

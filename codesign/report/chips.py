@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from codesign.evaluate import CostEvaluator
+from codesign.objectives import CATALOGUE
 from codesign.plots import compare_figure, compare_info
 from codesign.plots._theme import axis_title
-from codesign.report.content import Cell, Figure, Table, number_cell, table, text_cell
-from codesign.report.points import power_is, shown
+from codesign.report.content import Cell, Figure, Table, table, text_cell
+from codesign.report.points import quantity_cell, shown
 from codesign.search.trial import Trial
 from hw_models.errors import CodesignError
 
@@ -113,7 +114,7 @@ def chips_figure(places: Sequence[OnChip], limits: Mapping[str, float]) -> Figur
 
 def chips_table(places: Sequence[OnChip], demands: Demands, pick: Trial) -> Table:
     """Every chip with its figures and its verdict; the chosen one marked, feasible ones first."""
-    wanted = [o for o in shown(demands) if o.name not in {"error_pct", "top1_pct"}]
+    wanted = [o for o in shown(demands) if o.name != "top1_pct"]
     order = {"feasible": 0, "unknown": 1, "infeasible": 2, "failed": 3}
 
     def rank(p: OnChip) -> tuple[int, float]:
@@ -122,21 +123,25 @@ def chips_table(places: Sequence[OnChip], demands: Demands, pick: Trial) -> Tabl
     ranked = sorted(places, key=rank)
     rows = [_row(p, wanted) for p in ranked]
     marked = [i for i, p in enumerate(ranked) if p.chip.label == pick.evaluation.chip]
-    names = [axis_title(o.name) for o in wanted]
-    titles = ["Chip", "Class", "Precision", *names, "Power is", "Bound by", "Verdict"]
+    names = [axis_title(o.name).replace(" per inference", "") for o in wanted]
+    titles = ["Chip", "Class", "Precision", *names, "Bound by", "Verdict"]
     return table(titles, rows, numeric=range(3, 3 + len(wanted)), marked=marked)
 
 
 def _row(place: OnChip, wanted: Sequence[Objective]) -> list[Cell]:
     e, verdict = place.trial.evaluation, place.trial.verdict
-    readings = [place.trial.quantity(o) for o in wanted]
-    said = "meets every limit" if verdict.status == "feasible" else "; ".join(verdict.reasons)
+    said = "meets every limit" if verdict.status == "feasible" else "; ".join(map(_plainly, verdict.reasons))
     return [
         text_cell(place.chip.label, place.chip.title),
         text_cell(place.chip.device_class.replace("_", " ")),
         text_cell(e.precision),
-        *(number_cell(q.value, q.low, q.high) for q in readings),
-        text_cell(power_is(place.trial)),
+        *(quantity_cell(place.trial, o) for o in wanted),
         text_cell(e.bound),
         text_cell(said),
     ]
+
+
+def _plainly(reason: str) -> str:
+    """A reason with the quantity's name in words: "rated_power_w is unknown" -> "Rated power is unknown"."""
+    name, space, rest = reason.partition(" ")
+    return f"{axis_title(name, unit=False)}{space}{rest}" if name in CATALOGUE else reason

@@ -20,11 +20,13 @@ class Cell:
         text: as it is printed.
         key: what it sorts by; None sorts last in both directions.
         note: more about it, shown when the cursor rests on it.
+        under: a second, smaller line: the interval of a number.
     """
 
     text: str
     key: float | str | None = None
     note: str = ""
+    under: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +100,16 @@ def text_cell(value: Any, note: str = "") -> Cell:
 
 
 def number_cell(
-    value: float | None, low: float | None = None, high: float | None = None, *, note: str = ""
+    value: float | None,
+    low: float | None = None,
+    high: float | None = None,
+    *,
+    digits: int = 3,
+    note: str = "",
 ) -> Cell:
     """A number with its 90 % interval; the unit is in the title of its column. Unknown stays "unknown"."""
-    return Cell(interval(value, low, high), value if known(value) else None, note)
+    text, _, spread = interval(value, low, high, digits=digits).partition(" (")
+    return Cell(text, value if known(value) else None, note, spread.removesuffix(")"))
 
 
 def share_cell(share: float | None) -> Cell:

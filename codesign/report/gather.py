@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from codesign.evaluate import CostEvaluator
 from codesign.plots import front_figure, front_info
-from codesign.plots._theme import figures
+from codesign.plots._theme import axis_title, figures
 from codesign.report import points
 from codesign.report.chips import OnChip, catalogue, chips_figure, chips_table, on_every_chip
 from codesign.report.content import Figure, Pick, Report, Table, table, text_cell
@@ -37,12 +37,14 @@ class Scene:
         pick: the chosen trial; why: how it was chosen.
         places: its network on every chip; empty where the space cannot be made again.
         trouble: why there is no detail, "" where there is.
+        accuracy_source: where the space has its accuracies from.
     """
 
     pick: Trial
     why: str
     places: tuple[OnChip, ...]
     trouble: str = ""
+    accuracy_source: str = ""
 
     @property
     def cost(self) -> Cost | None:
@@ -66,14 +68,12 @@ def gather(results: Results, *, pick: int | None = None) -> Report:
     return Report(
         title=_title(results),
         question=config.question or _question(results),
-        answer=f"{points.answer(front, chosen)} {scene.why if scene else ''}"
-        if chosen
-        else points.no_answer(results),
-        cards=points.cards(front, chosen),
+        answer=f"{points.answer(results, scene.pick)} {scene.why}" if scene else points.no_answer(results),
+        cards=points.cards(results, scene.pick) if scene else (),
         facts=_facts(results),
         warnings=_warnings(results, scene),
         front=_front(results) if results.trials else None,
-        front_table=points.front_table(front, chosen) if front.members else None,
+        front_table=points.front_table(results, chosen) if front.members else None,
         pick=_pick(scene),
         chips=chips_figure(scene.places, _limits(results)) if scene else None,
         chips_table=chips_table(scene.places, results.demands, scene.pick)
@@ -81,7 +81,7 @@ def gather(results: Results, *, pick: int | None = None) -> Report:
         else None,
         constraints=points.constraints_table(results),
         gaps=_gaps(results, scene),
-        fidelity=points.fidelity_table(front),
+        fidelity=points.fidelity_table(results),
         sources=_sources(results, scene),
         environment=_environment(results),
         reproduce=_reproduce(results),
@@ -103,7 +103,9 @@ def _scene(results: Results, number: int | None) -> Scene | None:
         pick, why = numbers[str(number)], "It was picked by its number."
     try:
         evaluator = _evaluator(results)
-        return Scene(pick, why, tuple(on_every_chip(pick, evaluator, results.demands, catalogue())))
+        places = tuple(on_every_chip(pick, evaluator, results.demands, catalogue()))
+        source = getattr(evaluator.space.networks, "published_source", "")
+        return Scene(pick, why, places, accuracy_source=source)
     except CodesignError as error:
         return Scene(pick, why, (), str(error))
 
@@ -150,12 +152,18 @@ def _warnings(results: Results, scene: Scene | None) -> tuple[str, ...]:
     said = []
     if len(results.trials) < results.config.n_trials:
         said.append("The search is unfinished: this is the front as it stands.")
-    said += [f"{r[0].upper()}{r[1:]}." for r in results.front.remarks]
+    said += [f"{axis_title(name, unit=False)}{rest}." for name, rest in map(_parted, results.front.remarks)]
     if scene and scene.trouble:
         said.append(f"The chosen point is shown without detail: {scene.trouble}")
     if scene and scene.cost:
         said += [f"{w[0].upper()}{w[1:]}." for w in scene.cost.warnings]
     return tuple(said)
+
+
+def _parted(remark: str) -> tuple[str, str]:
+    """A remark as its first word, often the name of a quantity, and the rest."""
+    first, space, rest = remark.partition(" ")
+    return first, f"{space}{rest}"
 
 
 def _front(results: Results) -> Figure:
@@ -170,9 +178,10 @@ def _pick(scene: Scene | None) -> Pick | None:
     if scene is None or scene.cost is None:
         return None
     own = scene.pick.evaluation.chip
-    rivals = [p for p in scene.places if p.cost is not None and p.chip.label != own]
-    rivals.sort(
-        key=lambda p: (p.trial.verdict.status != "feasible", p.trial.value("latency_ms") or float("inf"))
+    fit = [p for p in scene.places if p.chip.label != own and p.trial.verdict.status != "infeasible"]
+    rivals = sorted(
+        (p for p in fit if p.cost is not None),
+        key=lambda p: (p.trial.verdict.status != "feasible", p.trial.value("latency_ms") or float("inf")),
     )
     return describe_pick(scene.cost, [p.cost for p in rivals[:BESIDE] if p.cost], scene.why)
 
@@ -196,9 +205,9 @@ def _gaps(results: Results, scene: Scene | None) -> tuple[str, ...]:
     rate = results.config.rate_hz
     at = f"at {rate:g} images/s" if rate else "at full speed"
     said.append(
-        f"Power {at} is energy per inference times rate. Idle power and leakage are in it only where a "
-        "chip's file states its idle power; host, camera and the rest of the board never. Only the rated "
-        "power of a chip, or of its power mode, bounds all that the chip draws."
+        f"Power {at} is energy per inference times rate. What the chip draws between two images is not in "
+        "it, nor is leakage unless the chip's file states its idle power, nor host, camera and board. Only "
+        "the rated power of a chip, or of its power mode, bounds all that the chip draws."
     )
     if scene is not None and scene.cost is not None:
         shares = scene.cost.detail.workload.unmodelled_share()
@@ -221,10 +230,13 @@ def _sources(results: Results, scene: Scene | None) -> Table:
     others = [
         ("limits and objectives", points.limit(c), "", "asked for") for c in results.demands.constraints
     ]
+    published = (scene.accuracy_source,) if scene and scene.accuracy_source else ()
     for t in results.front.members:
         error = t.evaluation.error
         value = "unknown" if error.value is None else f"{figures(100 - error.value)} % top-1"
-        others.append((t.evaluation.network, "accuracy", value, "; ".join(t.evaluation.notes)))
+        others.append(
+            (t.evaluation.network, "accuracy", value, "; ".join((*t.evaluation.notes[:1], *published)))
+        )
     chips = [p.chip for p in scene.places] if scene else []
     return sources_table(scene.cost if scene else None, chips, others)
 

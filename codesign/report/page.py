@@ -8,11 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from codesign.report.content import Figure, Report
 
-CONFIG = {
-    "displaylogo": False,
-    "responsive": True,
-    "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d", "toggleSpikelines"],
-}
+CONFIG = {"displaylogo": False, "responsive": True}
 """plotly's own controls; no logo, because it links out of the file."""
 
 

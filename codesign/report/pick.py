@@ -23,18 +23,17 @@ KERNEL_TITLES: Final = (
     "#",
     "Kernel",
     "Class",
-    "Precision",
-    "GMAC",
-    "Gop",
+    "MMAC",
+    "Mop",
     "DRAM [kB]",
-    "Intensity [op/byte]",
+    "Intensity [op/B]",
     "Time [µs]",
-    "Share of time",
+    "Share",
     "Energy [µJ]",
     "Bound by",
     "Utilisation",
-    "Modelled",
 )
+NUMERIC: Final = (0, *range(3, 10), 11)
 
 
 def describe_pick(cost: Cost, others: Sequence[Cost], why: str) -> Pick:
@@ -55,9 +54,7 @@ def describe_pick(cost: Cost, others: Sequence[Cost], why: str) -> Pick:
             Figure("plot-roofline", roofline_figure(roofline), roofline.caption),
             Figure("plot-breakdown", breakdown_figure(breakdown), breakdown.caption),
         ),
-        kernels=table(
-            KERNEL_TITLES, [_kernel(i, r) for i, r in enumerate(rows)], numeric=(0, *range(4, 11), 12)
-        ),
+        kernels=table(KERNEL_TITLES, [_kernel(i, r) for i, r in enumerate(rows)], numeric=NUMERIC),
         kernels_note=_kernels_note(cost, rows),
         explained=tuple(_explained(cost)),
     )
@@ -78,11 +75,10 @@ def _kernel(at: int, row: KernelRow) -> list[Cell]:
     intensity = row.operations / row.dram_bytes if row.dram_bytes > 0 else None
     return [
         Cell(str(at), at),
-        text_cell(row.label, note=row.ops),
-        text_cell(row.kind),
-        text_cell(row.precision),
-        number_cell(row.macs / 1e9),
-        number_cell(row.operations / 1e9),
+        text_cell(row.label, f"operators: {row.ops}; {row.precision}"),
+        text_cell(row.kind if row.modelled else f"{row.kind} (no rule)"),
+        number_cell(row.macs / 1e6),
+        number_cell(row.operations / 1e6),
         number_cell(row.dram_bytes / 1e3),
         number_cell(intensity),
         number_cell(row.time_s * 1e6),
@@ -90,7 +86,6 @@ def _kernel(at: int, row: KernelRow) -> list[Cell]:
         number_cell(None if row.energy_j is None else row.energy_j * 1e6),
         text_cell(row.bound),
         share_cell(row.utilisation),
-        text_cell("yes" if row.modelled else "no"),
     ]
 
 
@@ -100,6 +95,8 @@ def _explained(cost: Cost) -> list[tuple[str, Table]]:
         "latency": ("Bound", "Latency change when one figure grows by 1 %"),
         "energy": ("Parts", "Energy change when one figure grows by 1 %"),
     }
+    # a part that is unknown must not read as zero
+    blind = set() if cost.detail.accelerator.idle_power is not None else {"idle"}
     found = []
     for what, titles in wanted.items():
         for section in cost.explain(what).sections:
@@ -109,6 +106,8 @@ def _explained(cost: Cost) -> list[tuple[str, Table]]:
                     if len(section.title) < 10
                     else section.title
                 )
-                rows = [[text_cell(label), text_cell(text)] for label, text in section.lines]
+                rows = [
+                    [text_cell(label), text_cell(text)] for label, text in section.lines if label not in blind
+                ]
                 found.append((title, table(("", ""), rows)))
     return found

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from codesign.objectives import CATALOGUE
 from codesign.plots._theme import axis_title, figures, interval, unit_of
 from codesign.report.content import Card, Cell, Table, number_cell, table, text_cell
-from codesign.search.trial import shown_quantities
 
 if TYPE_CHECKING:
     from codesign.front import Front
@@ -35,103 +36,102 @@ MEANING: Final = {
 
 def told(wanted: Objective, q: Quantity) -> str:
     """A quantity as a person reads it, with unit and interval."""
-    return interval(q.value, q.low, q.high, unit_of(wanted.name) or wanted.unit)
+    unit = unit_of(wanted.name) or wanted.unit
+    return interval(q.value, q.low, q.high, unit, digits=digits_of(wanted))
+
+
+def digits_of(wanted: Objective) -> int:
+    """Significant figures: accuracies are published with four, estimates deserve three."""
+    return 4 if unit_of(wanted.name) == "%" else 3
 
 
 def shown(demands: Demands) -> tuple[Objective, ...]:
-    """Quantities that the page shows: error or accuracy, not both; no rate that a latency tells already."""
-    names = [o.name for o in demands.objectives]
-    hidden = {"throughput_ips", "top1_pct" if "error_pct" in names else ""}
-    return tuple(o for o in shown_quantities(demands) if o.name not in hidden or o.name in names)
+    """Quantities that the page shows: what was asked for, and power; accuracy for error, latency for rate."""
+    named = {o.name: o for o in (*demands.objectives, *(c.of for c in demands.constraints))}
+    named.setdefault("power_w", CATALOGUE["power_w"])
+    named.pop("throughput_ips", None)
+    if "error_pct" in named:
+        named = {"top1_pct": CATALOGUE["top1_pct"], **named}
+        del named["error_pct"]
+    return tuple(named.values())
 
 
-def answer(front: Front, pick: Trial) -> str:
+def title_of(wanted: Objective, rate_hz: float | None) -> str:
+    """A quantity in words; modelled power at a rate leaves out what the chip draws between two images."""
+    words = wanted.title or axis_title(wanted.name, unit=False)
+    return (
+        f"{words} at {rate_hz:g} images/s without idling" if wanted.name == "power_w" and rate_hz else words
+    )
+
+
+def answer(results: Results, pick: Trial) -> str:
     """The answer in a sentence or two: which network on which chip, with which figures."""
-    e = pick.evaluation
-    said = [
-        f"{(o.title or axis_title(o.name, unit=False)).lower()} {told(o, pick.quantity(o))}"
-        for o in shown(front.demands)
-    ]
-    best_case = [o for o in front.demands.objectives if o.at_best(pick.quantity(o))]
-    text = f"{e.network} on {e.chip} at {e.precision}: {', '.join(said)}."
-    if best_case:
-        text += f" The {best_case[0].title.lower()} is a best case: what {e.precision} loses is not modelled."
+    e, rate = pick.evaluation, results.config.rate_hz
+    said = [f"{_lower(title_of(o, rate))} {told(o, pick.quantity(o))}" for o in shown(results.demands)]
+    text = f"{e.network} at {e.precision} on {e.chip}: {', '.join(said)}."
+    if any(o.at_best(pick.quantity(o)) for o in results.demands.objectives):
+        text += f" The accuracy is a best case: what {e.precision} loses is not modelled."
     return text
+
+
+def _lower(words: str) -> str:
+    return words[0].lower() + words[1:]
 
 
 def no_answer(results: Results) -> str:
     """What to say where nothing meets every limit."""
-    return results.summary().why_nothing.replace("\n", "; ").capitalize() + "."
+    why = results.summary().why_nothing.replace("\n", "; ")
+    return f"{why[0].upper()}{why[1:]}."
 
 
-def cards(front: Front, pick: Trial | None) -> tuple[Card, ...]:
+def cards(results: Results, pick: Trial) -> tuple[Card, ...]:
     """The figures of the answer, one a card."""
     found = []
-    for wanted in shown(front.demands) if pick is not None else ():
-        q = pick.quantity(wanted) if pick is not None else None
-        if q is None:
-            continue
-        unit = unit_of(wanted.name) or wanted.unit
-        value = interval(q.value, q.low, q.high).split(" (")[0]
-        spread = (
-            f"{figures(q.low)} to {figures(q.high)} {unit}"
-            if q.low is not None and q.high is not None and q.low != q.high
-            else ""
-        )
-        found.append(
-            Card(
-                wanted.title or axis_title(wanted.name, unit=False),
-                f"{value} {unit}",
-                spread,
-                q.fidelity or "unknown",
-            )
-        )
+    for wanted in shown(results.demands):
+        q, unit = pick.quantity(wanted), unit_of(wanted.name) or wanted.unit
+        value, _, _ = told(wanted, q).partition(" (")
+        ranged = q.low is not None and q.high is not None and q.low != q.high
+        spread = f"{figures(q.low)} to {figures(q.high)} {unit}" if ranged else ""
+        tag = q.fidelity.replace("_", " ") or "unknown"
+        found.append(Card(title_of(wanted, results.config.rate_hz), value, spread, tag))
     return tuple(found)
 
 
-def front_table(front: Front, pick: Trial | None) -> Table:
+def front_table(results: Results, pick: Trial | None) -> Table:
     """The points of the front, the chosen one marked."""
-    wanted = shown(front.demands)
-    titles = [
-        "Trial",
-        "Network",
-        "Chip",
-        "Precision",
-        *(axis_title(o.name) for o in wanted),
-        "Power is",
-        "Bound by",
-        "Not separable from",
-    ]
+    front, wanted = results.front, shown(results.demands)
+    names = [axis_title(o.name).replace(" per inference", "") for o in wanted]
+    titles = ["Trial", "Network", "Chip", "Precision", *names, "Bound by", "Overlaps"]
     rows = [_front_row(front, t, wanted) for t in front.members]
     marked = [i for i, t in enumerate(front.members) if pick is not None and t.number == pick.number]
-    return table(titles, rows, numeric=(0, *range(4, 4 + len(wanted))), marked=marked)
+    return table(titles, rows, numeric=(0, *range(4, 4 + len(wanted)), len(titles) - 1), marked=marked)
 
 
 def _front_row(front: Front, trial: Trial, wanted: Sequence[Objective]) -> list[Cell]:
-    e = trial.evaluation
-    cells = [
+    e, clashes = trial.evaluation, front.not_separable[trial.number]
+    others = f"overlap in every objective: {', '.join(map(str, clashes))}" if clashes else ""
+    return [
         Cell(str(trial.number), trial.number),
         text_cell(e.network, "; ".join(e.notes)),
         text_cell(e.chip),
         text_cell(e.precision),
+        *(quantity_cell(trial, o) for o in wanted),
+        text_cell(e.bound),
+        Cell(str(len(clashes)), len(clashes), others),
     ]
-    for o in wanted:
-        q = trial.quantity(o)
-        cells.append(number_cell(q.value, q.low, q.high, note=MEANING.get(q.fidelity, q.fidelity)))
-    clashes = front.not_separable[trial.number]
-    others = ", ".join(str(n) for n in clashes[:4]) + (
-        f" and {len(clashes) - 4} more" if len(clashes) > 4 else ""
-    )
-    return [*cells, text_cell(power_is(trial)), text_cell(e.bound), text_cell(others)]
+
+
+def quantity_cell(trial: Trial, wanted: Objective) -> Cell:
+    """A quantity with its interval; what kind of number it is stands in the note, a cap in the cell itself."""
+    q = trial.quantity(wanted)
+    note = MEANING.get(q.fidelity, q.fidelity)
+    cell = number_cell(q.value, q.low, q.high, digits=digits_of(wanted), note=note)
+    return replace(cell, text=f"{cell.text} cap") if q.fidelity == "cap" else cell
 
 
 def power_is(trial: Trial) -> str:
     """Whether the power of a point is modelled or a cap."""
-    fidelity = (
-        trial.evaluation.cost.power.fidelity
-        if trial.evaluation.cost.energy.value is None
-        else trial.evaluation.cost.energy.fidelity
-    )
+    fidelity = trial.quantity(CATALOGUE["power_w"]).fidelity
     return "cap" if fidelity == "cap" else f"modelled ({fidelity})" if fidelity else "unknown"
 
 
@@ -165,9 +165,9 @@ def constraints_table(results: Results) -> Table:
         "Rejected",
         "By it alone",
         "Unknown",
-        "Front: interval crosses it",
-        "Median of the rejected",
-        "Nearest miss",
+        "In doubt",
+        "Median",
+        "Nearest",
         "What helps",
     )
     return table(titles, rows, numeric=(1, 2, 3, 4))
@@ -179,10 +179,10 @@ def limit(c: Constraint) -> str:
     return f"{name} {'≤' if c.op == '<=' else '≥'} {c.bound:g} {unit}".rstrip()
 
 
-def fidelity_table(front: Front) -> Table:
+def fidelity_table(results: Results) -> Table:
     """For every quantity on the front: where its figures come from, and how many."""
-    rows = []
-    for o in shown(front.demands):
+    front, rows = results.front, []
+    for o in shown(results.demands):
         found = Counter(t.quantity(o).fidelity for t in front.members)
         for fidelity, count in sorted(found.items()):
             label = fidelity or "unknown"

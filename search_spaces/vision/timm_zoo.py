@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from itertools import takewhile
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from typing_extensions import override
 
@@ -65,6 +65,9 @@ class TimmZoo(SearchSpace):
     """
 
     name: str = "timm_zoo"
+    published_source: ClassVar[str] = (
+        "huggingface/pytorch-image-models @ aa4b5850, results/results-imagenet.csv (Apache-2.0)"
+    )
 
     @property
     @override
@@ -92,7 +95,9 @@ class TimmZoo(SearchSpace):
         """The adjacent sizes of the architecture; the next smaller and larger networks of its family, and of all."""
         here = self.canonical(candidate)
         mine = self.entry(here)
-        near = [here.replace(img_size=s) for s in Choice(_sizes()[mine.arch], ordered=True).near(mine.img_size)]
+        near = [
+            here.replace(img_size=s) for s in Choice(_sizes()[mine.arch], ordered=True).near(mine.img_size)
+        ]
         for archs in (_family(mine.family), tuple(_sizes())):
             at = archs.index(mine.arch)
             around = (*archs[max(at - NEAR, 0) : at], *archs[at + 1 : at + 1 + NEAR])
@@ -139,7 +144,11 @@ class TimmZoo(SearchSpace):
         mine = self.entry(candidate)
         if mine.n_weights == 1:
             return f"top-1 as published for {mine.weights}"
-        why = "timm's default" if mine.is_default else "the first in timm's order, its default is of another size"
+        why = (
+            "timm's default"
+            if mine.is_default
+            else "the first in timm's order, its default is of another size"
+        )
         return f"top-1 as published for {mine.weights} ({why}, of {mine.n_weights} weights)"
 
     def left_out(self) -> Mapping[str, str]:
