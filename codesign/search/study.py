@@ -120,7 +120,7 @@ class Study(Results):
             fingerprint=fingerprint(space),
         )
         super().__init__(config, demands, RunFolder(Path(storage)) if storage is not None else None)
-        self._evaluator = evaluator or self._cost_evaluator(quality)
+        self.evaluator = evaluator or self._cost_evaluator(quality)
         self._waiting: list[Candidate] = []
         self._asker: Asker | None = None
         self._memory: optuna.Study | None = None
@@ -228,7 +228,7 @@ class Study(Results):
                 if not self._waiting:
                     return
             wanted = self._waiting[: total - len(self._trials)]
-            answers = iter(self._evaluator(wanted))
+            answers = iter(self.evaluator(wanted))
             for candidate in wanted:
                 evaluation = next(answers, None)
                 if evaluation is None or evaluation.candidate != candidate:
