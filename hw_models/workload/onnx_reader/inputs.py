@@ -159,16 +159,11 @@ def _symbols(
     batch: int | None,
 ) -> dict[str, int]:
     """Numbers of the named dimensions; a name that gets two numbers is refused."""
-    symbols: dict[str, int] = {}
-    source: dict[str, str] = {}
-    for name, dims in declared.items():
-        if name in constants:
-            continue
-        for position, dim in enumerate(dims):
+    symbols = {name: shape[0] for name, shape in shapes.items() if name not in declared and len(shape) == 1}
+    source = dict.fromkeys(symbols, "what was given for it")
+    for name in (n for n in declared if n in shapes):
+        for dim, number in zip(declared[name], shapes[name], strict=True):
             if not isinstance(dim, str) or not _is_name(dim):
-                continue
-            number = _number(name, position, dim, shapes, batch)
-            if number is None:
                 continue
             if symbols.setdefault(dim, number) != number:
                 msg = (
@@ -177,17 +172,11 @@ def _symbols(
                 )
                 raise InputError(msg)
             source.setdefault(dim, f"'{name}'")
+    if batch is not None:
+        for name, dims in declared.items():
+            if dims and isinstance(dims[0], str) and _is_name(dims[0]) and name not in constants:
+                symbols.setdefault(dims[0], batch)
     return symbols
-
-
-def _number(
-    name: str, position: int, dim: str, shapes: Mapping[str, tuple[int, ...]], batch: int | None
-) -> int | None:
-    if name in shapes:
-        return shapes[name][position]
-    if dim in shapes and len(shapes[dim]) == 1:
-        return shapes[dim][0]
-    return batch if position == 0 else None
 
 
 def _is_name(dim: str) -> bool:

@@ -98,11 +98,15 @@ class Sizer:
         schema = self._schema(node)
         if schema is None:
             return {}
-        twin = (node.domain, node.op) in TWINS
-        proto = twin_of(node, frozenset(schema.attributes)) if twin else node.proto
+        twin = TWINS.get((node.domain, node.op))
+        proto = node.proto if twin is None else twin_of(node, frozenset(schema.attributes))
         values = {**(outer or {}), **node.by_name}
         types = {n: values[n].type_proto() for n in (values if outer else proto.input) if n}
         data = {n: p for n, v in node.by_name.items() if (p := v.tensor_proto(n)) is not None}
+        if twin is not None and twin.typed_by is not None:
+            data = {}
+            for type_proto in types.values():
+                type_proto.tensor_type.elem_type = onnx.TensorProto.FLOAT
         try:
             inferred = shape_inference.infer_node_outputs(
                 schema, proto, types, data, opset_imports=self.opset_protos
@@ -111,7 +115,11 @@ class Sizer:
             if outer is not None:  # the body is not read, so what it lacks is not held against it
                 return {}
             raise MisfitError(_misfit(node, str(error))) from error
-        return {name: _dims_of(type_proto) for name, type_proto in inferred.items()}
+        found = {name: _dims_of(type_proto) for name, type_proto in inferred.items()}
+        if twin is not None and twin.typed_by is not None:
+            elem_type = node.need(twin.typed_by).elem_type
+            return {name: (elem_type, shape) for name, (_, shape) in found.items()}
+        return found
 
     def _schema(self, node: Node) -> onnx.defs.OpSchema | None:
         """The operator, or its twin, as the file's operator set defines it; None where none does."""
@@ -157,6 +165,8 @@ class Sizer:
         open_dims: tuple[Dim, ...] = tuple(f"<d{i}>" if d is None else d for i, d in enumerate(shape or ()))
         flag = times(open_dims) if shape is not None else "<d0>x<d1>x..."
         why = "ONNX has no rule for it" if self._schema(node) is None else "it depends on data"
+        if node.domain == "com.microsoft.nchwc":
+            why = "it is laid out for one CPU; save the network at ORT_ENABLE_EXTENDED or below"
         return (
             f"{describe(node.proto)}: the size of its output '{name}' is not known: {why}, and the file "
             f"does not state it; give it: --shape {name}={flag}"

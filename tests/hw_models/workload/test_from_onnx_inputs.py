@@ -139,8 +139,11 @@ def test_one_name_is_one_number(tmp_path: Path) -> None:
         read_onnx(path, shapes={"left": (2, 3), "right": (4, 5)})
     with pytest.raises(InputError, match=r"a shape without a name given, but the network has 2 inputs"):
         read_onnx(path, shapes=(2, 3))
+    with pytest.raises(InputError, match=r"dimension 'n' is 7 in what was given for it but 2 in 'left'"):
+        read_onnx(path, shapes={"left": (2, 3), "n": (7,)})
     workload = read_onnx(path, shapes={"left": (2, 3), "m": (5,)})
     assert workload.macs == 2 * 3 * 5
+    assert read_onnx(path, shapes={"left": (2, 3), "m": (5,)}, batch=4).macs == 4 * 3 * 5
 
 
 def test_scalar_input_takes_a_value_not_a_shape(tmp_path: Path) -> None:

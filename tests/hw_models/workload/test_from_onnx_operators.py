@@ -351,6 +351,37 @@ def test_size_that_depends_on_data_is_asked_for(read: Read) -> None:
     assert [op.modelled for op in workload.ops] == [False, True, True]
 
 
+def test_suppression_is_bounded_by_what_it_may_select(read: Read) -> None:
+    body = "m = Constant<value_ints=[20]>() i = NonMaxSuppression(b, s, m) y = Cast<to=1>(i)"
+    workload = read("float[1,100,4] b, float[1,3,100] s", "float y", body)
+    assert [op.modelled for op in workload.ops] == [False, True]
+    assert workload.shape(workload.outputs[0]) == (60, 3)
+    assert "most that it may select: 60 boxes" in workload.meta["notes"][0]
+
+
+def test_lists_of_tensors_are_followed(read: Read) -> None:
+    body = (
+        "n = Constant<value_int=2>() i = Constant<value_int=1>() s = SplitToSequence<axis=1>(x, n) "
+        "a = SequenceAt(s, i) b = Relu(a) t = SequenceConstruct(b, a) y = ConcatFromSequence<axis=1>(t)"
+    )
+    workload = read("float[2,6,4] x", "float y", body)
+    assert [op.attrs["fn"] for op in workload.ops] == ["split", "relu", "cat"]
+    assert workload.shape(workload.outputs[0]) == (2, 4, 4)
+
+
+def test_quantised_operators_of_onnx_runtime(read: Read) -> None:
+    body = (
+        weight("w", 8, 6, kind="uint8") + "s = Constant<value_float=0.1>() z = Constant<value=uint8 {0}>() "
+        "a = com.microsoft.QLinearAdd(x, s, z, x, s, z, s, z) "
+        "c = com.microsoft.QLinearConcat<axis=1>(s, z, a, s, z, x, s, z) "
+        "y = com.microsoft.QGemm<transB=1>(a, s, z, w, s, z, , s, z)"
+    )
+    workload = read("uint8[3,6] x", "uint8 y, uint8 c", body)
+    assert [op.attrs["fn"] for op in workload.ops] == ["add", "cat", "linear"]
+    assert [workload.tensor(op.outputs[0]).precision for op in workload.ops] == [Precision.UINT8] * 3
+    assert workload.macs == 3 * 6 * 8
+
+
 def test_loop_is_a_row_without_a_rule(read: Read) -> None:
     body = (
         "n = Constant<value_int=3>() c = Constant<value=bool {1}>() "

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
-from onnx import NodeProto
+from onnx import NodeProto, TensorProto
 
-from hw_models.workload.onnx_reader.node import Node, Row
+from hw_models.workload.onnx_reader.node import Node, Row, describe
 from hw_models.workload.onnx_reader.rules.attention import ATTENTION_SHAPES
 from hw_models.workload.onnx_reader.rules.contractions import matrix_product, numpy_product
 from hw_models.workload.onnx_reader.values import Value
@@ -21,26 +21,32 @@ Shapes = list[tuple[int, ...]]
 
 
 class Twin(NamedTuple):
-    """An operator of ONNX whose first result has the same size and type.
+    """An operator of ONNX whose first result has the same size.
 
     Attributes:
         op: its name.
-        inputs: which inputs of ours it takes; None: all.
+        inputs: which inputs of ours it takes.
+        typed_by: input of ours that has the type of the result, where ONNX has the operator for real numbers
+            only; None: the types are ONNX's own.
     """
 
     op: str
-    inputs: tuple[int, ...] | None = None
+    inputs: tuple[int, ...] | slice = slice(None)
+    typed_by: int | None = None
 
 
 TWINS: Final[dict[tuple[str, str], Twin]] = {
     ("com.microsoft", "FusedConv"): Twin("Conv", (0, 1)),
     ("com.microsoft", "QLinearConv"): Twin("QLinearConv"),
     ("com.microsoft", "FusedGemm"): Twin("Gemm"),
-    ("com.microsoft", "QGemm"): Twin("Gemm", (0, 3)),
-    ("com.microsoft", "QLinearAveragePool"): Twin("AveragePool", (0,)),
-    ("com.microsoft", "DynamicQuantizeMatMul"): Twin("MatMul", (0, 1)),
-    ("com.microsoft", "MatMulIntegerToFloat"): Twin("MatMul", (0, 1)),
-    ("com.microsoft", "QLinearSoftmax"): Twin("Softmax", (0,)),
+    ("com.microsoft", "QGemm"): Twin("Gemm", (0, 3), typed_by=0),
+    ("com.microsoft", "QLinearAdd"): Twin("Add", (0, 3), typed_by=0),
+    ("com.microsoft", "QLinearMul"): Twin("Mul", (0, 3), typed_by=0),
+    ("com.microsoft", "QLinearConcat"): Twin("Concat", slice(2, None, 3), typed_by=2),
+    ("com.microsoft", "QLinearAveragePool"): Twin("AveragePool", (0,), typed_by=0),
+    ("com.microsoft", "DynamicQuantizeMatMul"): Twin("MatMul", (0, 1), typed_by=0),
+    ("com.microsoft", "MatMulIntegerToFloat"): Twin("MatMul", (0, 1), typed_by=2),
+    ("com.microsoft", "QLinearSoftmax"): Twin("Softmax", (0,), typed_by=0),
     ("com.microsoft", "QuantizeLinear"): Twin("QuantizeLinear"),
     ("com.microsoft", "DequantizeLinear"): Twin("DequantizeLinear"),
 }
@@ -51,7 +57,8 @@ def twin_of(node: Node, attributes: frozenset[str]) -> NodeProto:
     twin, proto = TWINS[node.domain, node.op], NodeProto()
     proto.op_type, proto.name = twin.op, node.proto.name
     names = list(node.proto.input)
-    proto.input.extend(names if twin.inputs is None else [names[i] for i in twin.inputs])
+    picked = names[twin.inputs] if isinstance(twin.inputs, slice) else [names[i] for i in twin.inputs]
+    proto.input.extend(picked)
     proto.output.extend(node.proto.output[:1])
     proto.attribute.extend(a for a in node.proto.attribute if a.name in attributes)
     return proto
@@ -72,6 +79,14 @@ def packed_weights_matmul(walk: Walk, node: Node) -> None:
     numpy_product(walk, node, a, Value(b.name, shape, b.elem_type, constant=True, stored_as=packed))
 
 
+def suppression(walk: Walk, node: Node) -> None:
+    """`NonMaxSuppression(boxes, scores, most, ...)`: no rule for its work, but a bound on what it selects."""
+    node.out.elem_type = TensorProto.INT64
+    walk.unknown(
+        node, f"{describe(node.proto)} is sized by the most that it may select: {node.out.shape[0]} boxes"
+    )
+
+
 def quantised_concat(walk: Walk, node: Node) -> None:
     """`QLinearConcat(y_scale, y_zero, x0, scale0, zero0, x1, ...)`."""
     tensors = [v for v in node.inputs[2::3] if v is not None]
@@ -79,14 +94,17 @@ def quantised_concat(walk: Walk, node: Node) -> None:
     walk.emit(node, row, inputs=tensors)
 
 
+def _most_selected(node: Node) -> Shapes:
+    """Of (N, B, 4) boxes and (N, C, B) scores at most `most` for each image and class."""
+    n, classes, boxes = node.need(1).shape
+    most = (node.ints(2) or [boxes])[0]
+    return [(n * classes * min(most, boxes), 3)]
+
+
 def _same(node: Node) -> Shapes:
     """Of the first input; what only training needs has no size, a fourth output is like the first."""
     shape = node.need(0).shape
     return [shape, (), (), shape]
-
-
-def _broadcast(node: Node) -> Shapes:
-    return [tuple(np.broadcast_shapes(node.need(0).shape, node.need(3).shape))]
 
 
 def _to_one_pixel(node: Node) -> Shapes:
@@ -96,13 +114,6 @@ def _to_one_pixel(node: Node) -> Shapes:
 
 def _packed_weights_shapes(node: Node) -> Shapes:
     return [(*node.need(0).shape[:-1], int(node.attrs["N"]))]
-
-
-def _concat_shapes(node: Node) -> Shapes:
-    parts = [v.shape for v in node.inputs[2::3] if v is not None]
-    axis = int(node.attrs.get("axis", 1)) % len(parts[0])
-    joined = sum(p[axis] for p in parts)
-    return [(*parts[0][:axis], joined, *parts[0][axis + 1 :])]
 
 
 def _fused_matmul_shapes(node: Node) -> Shapes:
@@ -122,14 +133,14 @@ CONTRIB_RULES: Final[dict[tuple[str, str], Rule]] = {
     ("com.microsoft", "MatMulNBits"): packed_weights_matmul,
     ("com.microsoft", "QGemm"): quantised_gemm,
     ("com.microsoft", "QLinearConcat"): quantised_concat,
+    ("", "NonMaxSuppression"): suppression,
 }
 SHAPE_RULES: Final[dict[tuple[str, str], ShapeRule]] = {
     **ATTENTION_SHAPES,
     **{("com.microsoft", name): _same for name in _SAME_SHAPE.split()},
     **{("", name): _same for name in _SAME_SHAPE_ONNX},
-    **{("com.microsoft", name): _broadcast for name in ("QLinearAdd", "QLinearMul")},
+    ("", "NonMaxSuppression"): _most_selected,
     ("com.microsoft", "QLinearGlobalAveragePool"): _to_one_pixel,
-    ("com.microsoft", "QLinearConcat"): _concat_shapes,
     ("com.microsoft", "FusedMatMul"): _fused_matmul_shapes,
     ("com.microsoft", "MatMulNBits"): _packed_weights_shapes,
 }
