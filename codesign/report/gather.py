@@ -38,6 +38,7 @@ class Scene:
         places: its network on every chip; empty where the space cannot be made again.
         trouble: why there is no detail, "" where there is.
         accuracy_source: where the space has its accuracies from.
+        space_size: candidates in the whole space; None where it cannot be made again.
     """
 
     pick: Trial
@@ -45,6 +46,7 @@ class Scene:
     places: tuple[OnChip, ...]
     trouble: str = ""
     accuracy_source: str = ""
+    space_size: int | None = None
 
     @property
     def cost(self) -> Cost | None:
@@ -70,7 +72,7 @@ def gather(results: Results, *, pick: int | None = None) -> Report:
         question=config.question or _question(results),
         answer=f"{points.answer(results, scene.pick)} {scene.why}" if scene else points.no_answer(results),
         cards=points.cards(results, scene.pick) if scene else (),
-        facts=_facts(results),
+        facts=_facts(results, scene),
         warnings=_warnings(results, scene),
         front=_front(results) if results.trials else None,
         front_table=points.front_table(results, chosen) if front.members else None,
@@ -105,7 +107,7 @@ def _scene(results: Results, number: int | None) -> Scene | None:
         evaluator = _evaluator(results)
         places = tuple(on_every_chip(pick, evaluator, results.demands, catalogue()))
         source = getattr(evaluator.space.networks, "published_source", "")
-        return Scene(pick, why, places, accuracy_source=source)
+        return Scene(pick, why, places, accuracy_source=source, space_size=evaluator.space.size)
     except CodesignError as error:
         return Scene(pick, why, (), str(error))
 
@@ -131,12 +133,19 @@ def _question(results: Results) -> str:
     return f"Which network on which chip, for the best {wanted}{f' within {limits}' if limits else ''}?"
 
 
-def _facts(results: Results) -> tuple[tuple[str, str], ...]:
+def _unfinished(results: Results, scene: Scene | None) -> bool:
+    """Whether fewer candidates were evaluated than asked for, though the space has more."""
+    n, size = len(results.trials), scene.space_size if scene else None
+    return n < results.config.n_trials and (size is None or n < size)
+
+
+def _facts(results: Results, scene: Scene | None) -> tuple[tuple[str, str], ...]:
     c, n = results.config, len(results.trials)
+    said = f"{n} of {c.n_trials} planned" if _unfinished(results, scene) else str(n)
     networks = {t.evaluation.network for t in results.trials}
     chips = {t.evaluation.chip for t in results.trials}
     facts = [
-        ("trials", f"{n} of {c.n_trials} planned" if n < c.n_trials else str(n)),
+        ("trials", said),
         ("on the front", str(len(results.front))),
         ("networks tried", str(len(networks))),
         ("chips in the search", str(len(chips))),
@@ -150,8 +159,8 @@ def _facts(results: Results) -> tuple[tuple[str, str], ...]:
 
 def _warnings(results: Results, scene: Scene | None) -> tuple[str, ...]:
     said = []
-    if len(results.trials) < results.config.n_trials:
-        said.append("The search is unfinished: this is the front as it stands.")
+    if _unfinished(results, scene):
+        said.append("Fewer candidates were evaluated than planned: this is the front as it stands.")
     said += [f"{axis_title(name, unit=False)}{rest}." for name, rest in map(_parted, results.front.remarks)]
     if scene and scene.trouble:
         said.append(f"The chosen point is shown without detail: {scene.trouble}")

@@ -122,7 +122,7 @@ def _front_row(front: Front, trial: Trial, wanted: Sequence[Objective]) -> list[
 
 
 def quantity_cell(trial: Trial, wanted: Objective) -> Cell:
-    """A quantity with its interval; what kind of number it is stands in the note, a cap in the cell itself."""
+    """A quantity with its interval; what kind of number it is stands in the note, a cap in the cell."""
     q = trial.quantity(wanted)
     note = MEANING.get(q.fidelity, q.fidelity)
     cell = number_cell(q.value, q.low, q.high, digits=digits_of(wanted), note=note)
