@@ -159,7 +159,8 @@ def _symbols(
     batch: int | None,
 ) -> dict[str, int]:
     """Numbers of the named dimensions; a name that gets two numbers is refused."""
-    symbols = {name: shape[0] for name, shape in shapes.items() if name not in declared and len(shape) == 1}
+    named = {d for dims in declared.values() for d in dims if isinstance(d, str)} - set(declared)
+    symbols = {name: shape[0] for name, shape in shapes.items() if name in named and len(shape) == 1}
     source = dict.fromkeys(symbols, "what was given for it")
     for name in (n for n in declared if n in shapes):
         for dim, number in zip(declared[name], shapes[name], strict=True):

@@ -341,6 +341,8 @@ def test_unknown_size_is_asked_for_and_accepted(read: Read) -> None:
         read("float[1,4,6,6] x", "float y", body)
     assert "ONNX has no rule for it" in str(error.value)
     assert read("float[1,4,6,6] x", "float y", body, shapes={"a": (1, 4, 3, 3)}).macs == 16 * 9
+    flat = read("float[1,4,6,6] x", "float y", "a = mine.Swizzle(x) y = Relu(a)", shapes={"a": (24,)})
+    assert flat.shape(flat.outputs[0]) == (24,)
 
 
 def test_size_that_depends_on_data_is_asked_for(read: Read) -> None:
