@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:
-    from hw_models.cost.base import Cost
+from codesign.cli.networks import Batch, Constants, Json, Model, Shapes  # noqa: TC001  (Typer reads them)
 
-Model = Annotated[
-    str, typer.Argument(metavar="MODEL", help="timm:NAME[@SIZE], an ONNX file, or package.module:function.")
-]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hw_models.cost.base import Cost
+    from hw_models.workload.graph import Workload
+
 Chips = Annotated[
     list[str], typer.Option("--chip", help="Chip that ships, NAME or NAME@MODE, or a chip file; repeatable.")
 ]
@@ -22,9 +24,6 @@ Precision = Annotated[
         help="fp32, fp16, bf16, int8, ...; default: the first of fp16, int8, fp32 that the chip has."
     ),
 ]
-Batch = Annotated[
-    int | None, typer.Option(min=1, help="Images of one inference; default: as the model is, 1 for a trace.")
-]
 Lowering = Annotated[
     str | None, typer.Option(help="What really runs: ideal, eager or compiled (the default).")
 ]
@@ -32,11 +31,6 @@ Mode = Annotated[str | None, typer.Option(help="Power mode to put the chips in."
 CostModel = Annotated[
     str, typer.Option("--model", help="Cost model: roofline, or roofline_bound for the bare bound.")
 ]
-Shape = Annotated[
-    str | None,
-    typer.Option(help="Shape of the input where the model leaves it open: 1,3,224,224 or NAME:1,3,224,224."),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -46,7 +40,7 @@ def register(app: typer.Typer) -> None:
     app.command("compare")(compare_command)
 
 
-def estimate_command(
+def estimate_command(  # noqa: PLR0913, PLR0917  (a parameter for each option)
     model: Model,
     chip: Chips,
     precision: Precision = None,
@@ -54,15 +48,15 @@ def estimate_command(
     lowering: Lowering = None,
     mode: Mode = None,
     cost_model: CostModel = "roofline",
-    shape: Shape = None,
+    shape: Shapes = None,
+    constant: Constants = None,
     as_json: Json = False,
 ) -> None:
     """Latency, energy, power, memory, area and price of MODEL on each chip, with interval and fidelity."""
     from codesign.cli.output import print_json, print_table
 
-    costs = _costs(
-        model, chip, mode, shape, precision=precision, batch=batch, lowering=lowering, model=cost_model
-    )
+    options = {"precision": precision, "batch": batch, "lowering": lowering, "model": cost_model}
+    costs = _costs(_network(model, shape, constant), chip, mode, options)
     if as_json:
         print_json([_record(c) for c in costs])
     else:
@@ -75,7 +69,7 @@ def estimate_command(
         raise typer.Exit(3)
 
 
-def explain_command(
+def explain_command(  # noqa: PLR0913, PLR0917  (a parameter for each option)
     model: Model,
     chip: Chip,
     what: Annotated[
@@ -86,15 +80,15 @@ def explain_command(
     lowering: Lowering = None,
     mode: Mode = None,
     cost_model: CostModel = "roofline",
-    shape: Shape = None,
+    shape: Shapes = None,
+    constant: Constants = None,
     as_json: Json = False,
 ) -> None:
     """Why a quantity is what it is: bound, counts, formula, sources, sensitivities, what is left out."""
     from codesign.cli.output import print_json
 
-    (cost,) = _costs(
-        model, [chip], mode, shape, precision=precision, batch=batch, lowering=lowering, model=cost_model
-    )
+    options = {"precision": precision, "batch": batch, "lowering": lowering, "model": cost_model}
+    (cost,) = _costs(_network(model, shape, constant), [chip], mode, options)
     explanation = cost.explain(what)
     if as_json:
         print_json(explanation.to_dict())
@@ -102,7 +96,7 @@ def explain_command(
         typer.echo(str(explanation))
 
 
-def compare_command(
+def compare_command(  # noqa: PLR0913, PLR0917  (a parameter for each option)
     model: Model,
     chip: Chips,
     precision: Precision = None,
@@ -110,15 +104,15 @@ def compare_command(
     lowering: Lowering = None,
     mode: Mode = None,
     cost_model: CostModel = "roofline",
-    shape: Shape = None,
+    shape: Shapes = None,
+    constant: Constants = None,
     as_json: Json = False,
 ) -> None:
     """MODEL on several chips, one row for each; a chip that cannot be costed says why."""
     from codesign.cli.output import print_table
-    from codesign.models import resolve_model
     from hw_models.cost.estimate import as_accelerator, compare
 
-    workload = resolve_model(model, shape=shape)
+    workload = _network(model, shape, constant)
     chips = [as_accelerator(name, mode) for name in chip]
     found = compare(workload, chips, precision=precision, batch=batch, lowering=lowering, model=cost_model)
     frame = found.to_frame()
@@ -128,13 +122,16 @@ def compare_command(
         raise typer.Exit(3)
 
 
-def _costs(network: str, chips: list[str], mode: str | None, shape: str | None, **options: Any) -> list[Cost]:
-    from codesign.models import resolve_model
+def _network(model: str, shape: list[str] | None, constant: list[str] | None) -> Workload:
+    from codesign.models import parse_constants, resolve_model
+
+    return resolve_model(model, shape=shape, constants=parse_constants(constant or []))
+
+
+def _costs(workload: Workload, chips: list[str], mode: str | None, options: Mapping[str, Any]) -> list[Cost]:
     from hw_models.cost.estimate import as_accelerator, estimate
 
-    accelerators = [as_accelerator(name, mode) for name in chips]
-    workload = resolve_model(network, shape=shape)
-    return [estimate(workload, accelerator, **options) for accelerator in accelerators]
+    return [estimate(workload, as_accelerator(name, mode), **options) for name in chips]
 
 
 def _title(cost: Cost) -> str:

@@ -219,7 +219,7 @@ def _storage_only(table: FloatArray) -> FloatArray:
 
 
 def _narrower_at_wide_rate(table: FloatArray) -> FloatArray:
-    """Where no rate is stated for a format, that of FP32 stands, else the fastest: a lane takes any element."""
+    """Where no rate is stated for a format, FP32 stands, else the fastest: a lane takes any element."""
     base = table[:, Precision.FP32]
     if table.size:
         base = np.where(np.isnan(base), np.fmax.reduce(table, axis=1), base)

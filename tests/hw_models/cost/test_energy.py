@@ -32,7 +32,7 @@ def joules(kernels, chip, seconds=SECOND):
 
 @pytest.mark.parametrize(("nm", "pj"), [(45, 0.15), (7, 0.05), ((45 * 7) ** 0.5, (0.15 * 0.05) ** 0.5)])
 def test_int8_op_at_the_nodes_of_the_sources(nm, pj):
-    """Horowitz 2014: int8 mul 0.2, int32 add 0.1 pJ at 45 nm; Jouppi 2021: 0.07, 0.03 pJ at 7 nm; half each."""
+    """Horowitz 2014: int8 mul 0.2, int32 add 0.1 pJ at 45 nm; Jouppi 2021: 0.07, 0.03 at 7 nm; halved."""
     assert at_node((0.15, 0.05), np.array([nm]))[0, 0] == pytest.approx(pj * 1e-12)
 
 
