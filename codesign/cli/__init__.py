@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import sys
 from importlib import import_module
-from importlib.util import find_spec
 from typing import NoReturn
 
 import typer
@@ -29,8 +28,6 @@ def build_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     for group in GROUPS:
-        if find_spec(f"codesign.cli.{group}") is None:
-            continue  # TEMPORARY while rooms are being built
         import_module(f"codesign.cli.{group}").register(app)
     return app
 
