@@ -47,10 +47,23 @@ def rescale(workload: Workload, batch: int) -> Workload:
     columns = workload.op_batch_dim[rows]
     dims[rows, columns] = dims[rows, columns] * batch // workload.batch
     tensor_dims = workload.tensor_dims.copy()
-    has_rank = workload.tensor_ptr[1:] > workload.tensor_ptr[:-1]
-    first = workload.tensor_ptr[:-1][workload.tensor_batched & has_rank]
-    tensor_dims[first] = tensor_dims[first] * batch // workload.batch
+    grown = _batch_axes(workload)
+    tensor_dims[grown] = tensor_dims[grown] * batch // workload.batch
     return replace(workload, batch=batch, op_dims=dims, tensor_dims=tensor_dims)
+
+
+def _batch_axes(workload: Workload) -> NDArray[np.int64]:
+    """Positions in `tensor_dims` of the axis that carries the batch of each tensor that has one.
+
+    It is the first whose size the batch divides (at batch 1 the very first): it may be merged with others, and
+    stand behind them.
+    """
+    divides = workload.tensor_dims % workload.batch == 0
+    owner = np.repeat(np.arange(workload.n_tensors), np.diff(workload.tensor_ptr))
+    positions = np.flatnonzero(divides & workload.tensor_batched[owner])
+    _, first = np.unique(owner[positions], return_index=True)
+    axes: NDArray[np.int64] = positions[first]
+    return axes
 
 
 def unmodelled_share(workload: Workload) -> dict[str, float]:

@@ -1,10 +1,10 @@
 """The hash of what is traced: a module's structure, attributes, shapes and code.
 
 What decides a trace and can differ between two modules goes into the hash: the tree of children, every
-attribute, the shapes and types of tensors (and the values of small or whole-number ones, which a forward pass
-may ask for), and the bytecode of every method and of every function and global that it names. Code of
-installed packages counts by their version. A module that holds something which cannot be hashed faithfully
-has no fingerprint, and its trace is not kept.
+attribute, the shapes and types of tensors (and the values of those that a forward pass may ask for), and the
+bytecode of every method and of every function and global that it names. Code of installed packages counts by
+their version. A module that holds something which cannot be hashed faithfully has no fingerprint, and its
+trace is not kept.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hw_models.workload.from_torch.modules import known_by_value
+
 _PLAIN: Final = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis), range, slice)
 _BY_NAME: Final = (
     torch.dtype,
@@ -35,8 +37,6 @@ _BY_NAME: Final = (
     Path,
 )
 _IGNORED: Final = frozenset({"training", "_backward_hooks", "_backward_pre_hooks", "_is_full_backward_hook"})
-_FEW: Final = 16
-"""A tensor of at most so many elements counts by its values too."""
 
 
 class NotHashableError(Exception):
@@ -115,7 +115,7 @@ class _Digest:
 
     def _tensor(self, tensor: Tensor) -> None:
         self._text(f"tensor {tuple(tensor.shape)} {tensor.dtype} {tensor.stride()} {type(tensor).__name__}")
-        if not tensor.is_meta and (not tensor.is_floating_point() or tensor.numel() <= _FEW):
+        if known_by_value(tensor):
             self._hash.update(
                 tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
             )

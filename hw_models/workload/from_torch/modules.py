@@ -23,8 +23,20 @@ if TYPE_CHECKING:
     from hw_models.workload.from_torch.ledger import Ledger
 
 
-class _CopyWithoutData(TorchFunctionMode):
-    """Turns the copy of a tensor, wherever a module keeps one, into a meta tensor."""
+def known_by_value(tensor: Tensor) -> bool:
+    """Whether a forward pass may ask for the values of a stored tensor: whole numbers, and single real ones.
+
+    These values are part of what is traced, and so of its hash; weights are not.
+    """
+    return not tensor.is_meta and (not tensor.is_floating_point() or tensor.numel() == 1)
+
+
+class _WithoutData(TorchFunctionMode):
+    """Turns the copy of a tensor, wherever a module keeps one, into a meta tensor.
+
+    Attributes:
+        data: values of the tensors that are known by value, by id of their meta tensor.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,7 +45,8 @@ class _CopyWithoutData(TorchFunctionMode):
     def twin(self, tensor: Tensor) -> Tensor:
         """The meta tensor that stands for a tensor."""
         made = tensor.detach().to("meta", copy=True)
-        if not tensor.is_meta:
+        made = nn.Parameter(made, requires_grad=False) if isinstance(tensor, nn.Parameter) else made
+        if known_by_value(tensor):
             self.data[id(made)] = tensor.detach()
         return made
 
@@ -50,30 +63,38 @@ class _CopyWithoutData(TorchFunctionMode):
 
 
 def meta_copy(module: nn.Module) -> tuple[nn.Module, dict[int, Tensor]]:
-    """A copy of a module whose tensors have shapes only, and the data of the original by id of the copy.
+    """A copy of a module whose tensors have shapes only, and the values of those that are known by value.
 
-    Shared weights stay shared.
+    Shared weights stay shared. What cannot be copied (locks, open files) is shared with the original.
 
     Raises:
-        TraceError: where the module cannot be copied, or does not know the shapes of its weights yet.
+        TraceError: for TorchScript, and where the shapes of weights are not known yet.
     """
-    memo: dict[int, Any] = {}
-    copying = _CopyWithoutData()
-    for parameter in module.parameters():
-        if is_lazy(parameter):
-            msg = f"{type(module).__name__} has lazy parameters; run it once on an input, then trace it"
-            raise TraceError(msg)
-        twin = nn.Parameter(copying.twin(parameter), requires_grad=False)
-        memo[id(parameter)] = twin
-        if not parameter.is_meta:
-            copying.data[id(twin)] = parameter.detach()
-    memo |= {id(buffer): copying.twin(buffer) for buffer in module.buffers()}
+    children = list(module.modules())
+    if any(isinstance(child, torch.jit.ScriptModule) for child in children):
+        msg = f"{type(module).__name__} holds a TorchScript module; give the Python module it was made from"
+        raise TraceError(msg)
+    if any(is_lazy(parameter) for parameter in module.parameters()):
+        msg = f"{type(module).__name__} has lazy parameters; run it once on an input, then trace it"
+        raise TraceError(msg)
+    without_data = _WithoutData()
+    stored = (*module.parameters(), *module.buffers())
+    memo: dict[int, Any] = {id(tensor): without_data.twin(tensor) for tensor in stored}
+    memo |= {id(child): object.__new__(type(child)) for child in children}
+    with without_data:
+        for child in children:
+            vars(memo[id(child)]).update({k: _copied(v, memo) for k, v in vars(child).items()})
+    copied: nn.Module = memo[id(module)]
+    return copied, without_data.data
+
+
+def _copied(value: Any, memo: dict[int, Any]) -> Any:
+    if isinstance(value, torch.Generator):  # its state is a tensor that must not lose its data
+        return value
     try:
-        with copying:
-            return copy.deepcopy(module, memo), copying.data
-    except (TypeError, RuntimeError, AttributeError, NotImplementedError) as error:
-        msg = f"{type(module).__name__} cannot be copied ({error}); give a module that copy.deepcopy accepts"
-        raise TraceError(msg) from error
+        return copy.deepcopy(value, memo)
+    except Exception:  # an object may refuse a copy in any way
+        return value
 
 
 def stored_tensors(module: nn.Module) -> Iterator[tuple[Tensor, TensorKind]]:

@@ -81,27 +81,27 @@ def _layer(
     w_in, w_state, *biases = [ledger.read(w) for w in weights[: len(weights) - (projection is not None)]]
     gates, state_width = weights[1].shape
 
-    from_input = ledger.hidden_result((steps, batch, gates), dtype)
+    from_input = ledger.hidden_result((batch, steps, gates), dtype)
     bias = biases[:1]
     attrs = {"fn": "linear", "rank": 3, "bias": bool(bias), "weights": [1, *[2 for _ in bias]]}
     ledger.emit(
         Row(OpKind.GEMM, (1, steps * batch, gates, features), 1, 0.0, attrs), [x, w_in, *bias], [from_input]
     )
 
-    from_state = ledger.hidden_result((steps, batch, gates), dtype)
+    from_state = ledger.hidden_result((batch, steps, gates), dtype)
     bias = biases[1:]
     attrs = {**attrs, "sequential": True}
     row = Row(OpKind.GEMM, (steps, batch, gates, state_width), 1, 0.0, attrs)
     ledger.emit(row, [states[0], w_state, *bias], [from_state])
 
     width = weights[0].shape[0] // {"lstm": 4, "gru": 3}.get(cell.fn, 1)
-    out = ledger.hidden_result((steps, batch, width), dtype)
+    out = ledger.hidden_result((batch, steps, width), dtype)
     row = Row(OpKind.SCAN, (steps, batch * width), 1, cell.cost, {"fn": cell.fn, "rank": 3})
     ledger.emit(row, [from_input, from_state, *states], [out])
     if projection is None:
         return out, width
     narrow = projection.shape[0]
-    projected = ledger.hidden_result((steps, batch, narrow), dtype)
+    projected = ledger.hidden_result((batch, steps, narrow), dtype)
     attrs = {"fn": "matmul", "rank": 3, "bias": False, "weights": [1], "sequential": True}
     row = Row(OpKind.GEMM, (steps, batch, narrow, width), 1, 0.0, attrs)
     ledger.emit(row, [out, ledger.read(projection)], [projected])
@@ -113,7 +113,7 @@ def _side_by_side(ledger: Ledger, produced: list[tuple[int, int]], size: Sequenc
     if len(produced) == 1:
         return produced[0]
     width = sum(w for _, w in produced)
-    out = ledger.hidden_result((size.steps, size.batch, width), size.dtype)
+    out = ledger.hidden_result((size.batch, size.steps, width), size.dtype)
     row = Row(OpKind.LAYOUT, (size.steps * size.batch * width,), 0, 0.0, {"fn": "cat", "rank": 3})
     ledger.emit(row, [p for p, _ in produced], [out])
     return out, width

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from hw_models.workload.from_torch import trace
-from hw_models.workload.graph import Workload
 from hw_models.workload.op import OpKind, TensorKind
+
+if TYPE_CHECKING:
+    from hw_models.workload.graph import Workload
 
 
 def rows(workload: Workload) -> list[tuple[str, tuple[int, ...], tuple[int, ...]]]:
@@ -206,6 +210,6 @@ def test_buffers_by_what_they_are() -> None:
 def test_functional_dropout_in_training_form_is_work() -> None:
     class Net(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
-            return F.dropout(x, 0.5, training=True)
+            return functional.dropout(x, 0.5, training=True)
 
     assert [r[0] for r in rows(trace(Net(), (1, 4), cache=False))] == ["dropout"]

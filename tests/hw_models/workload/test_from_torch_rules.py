@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from hw_models.workload import vector_cost
 from hw_models.workload.from_torch import trace
-from hw_models.workload.graph import Op
 from hw_models.workload.op import OpKind
+
+if TYPE_CHECKING:
+    from hw_models.workload.graph import Op
 
 
 class Call(nn.Module):
@@ -51,7 +53,18 @@ IMAGE = (1, 8, 12, 10)
         (nn.Conv1d(8, 16, 3, padding=1), (1, 8, 20), (1, 1, 16, 8, 1, 20, 1, 3)),
         (nn.Conv3d(8, 16, 3, padding=1), (1, 8, 4, 6, 5), (1, 1, 16, 8, 24, 5, 9, 3)),
     ],
-    ids=["plain", "stride", "same", "dilated", "depthwise", "grouped", "transposed", "transposed-grouped", "1d", "3d"],
+    ids=[
+        "plain",
+        "stride",
+        "same",
+        "dilated",
+        "depthwise",
+        "grouped",
+        "transposed",
+        "transposed-grouped",
+        "1d",
+        "3d",
+    ],
 )
 def test_convolution(module: nn.Module, shape: tuple[int, ...], dims: tuple[int, ...]) -> None:
     op = only(module, shape)
@@ -97,7 +110,7 @@ def test_einsum_has_the_macs_of_its_contraction() -> None:
 def test_attention_is_one_operator_with_its_closed_form(*, masked: bool, fused: bool) -> None:
     def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         mask = torch.zeros(5, 9) if masked else None
-        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        return functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
 
     backends = torch.nn.attention.SDPBackend
     with torch.nn.attention.sdpa_kernel(backends.FLASH_ATTENTION if fused else backends.MATH):
@@ -114,10 +127,12 @@ def test_attention_is_one_operator_with_its_closed_form(*, masked: bool, fused: 
 
 
 def test_causal_attention_and_shared_key_heads_say_so() -> None:
-    causal = only(lambda q: F.scaled_dot_product_attention(q, q, q, is_causal=True), (1, 2, 6, 8))
+    causal = only(lambda q: functional.scaled_dot_product_attention(q, q, q, is_causal=True), (1, 2, 6, 8))
     assert causal.attrs["causal"] is True
     shape, kv = (1, 8, 6, 16), (1, 2, 6, 16)
-    grouped = only(lambda q, k, v: F.scaled_dot_product_attention(q, k, v, enable_gqa=True), shape, kv, kv)
+    grouped = only(
+        lambda q, k, v: functional.scaled_dot_product_attention(q, k, v, enable_gqa=True), shape, kv, kv
+    )
     assert (grouped.loop["heads"], grouped.attrs["kv_heads"]) == (8, 2)
     assert grouped.macs == 2 * 8 * 6 * 6 * 16
 
@@ -146,12 +161,17 @@ def test_multihead_attention_module_is_seen_through() -> None:
         (lambda x: x.mean((2, 3)), OpKind.REDUCE, "mean", (8, 120)),
         (lambda x: x.amax(-1), OpKind.REDUCE, "amax", (96, 10)),
         (lambda x: x.sum(), OpKind.REDUCE, "sum", (1, 960)),
-        (lambda x: F.interpolate(x, scale_factor=2), OpKind.RESIZE, "resize", (1, 8, 24, 20, 1)),
-        (lambda x: F.interpolate(x, (6, 5), mode="bilinear"), OpKind.RESIZE, "resize", (1, 8, 6, 5, 4)),
+        (lambda x: functional.interpolate(x, scale_factor=2), OpKind.RESIZE, "resize", (1, 8, 24, 20, 1)),
+        (
+            lambda x: functional.interpolate(x, (6, 5), mode="bilinear"),
+            OpKind.RESIZE,
+            "resize",
+            (1, 8, 6, 5, 4),
+        ),
         (lambda x: x.cumsum(2), OpKind.SCAN, "cumsum", (12, 80)),
         (lambda x: x.half(), OpKind.LAYOUT, "cast", (960,)),
         (lambda x: x.clone(), OpKind.LAYOUT, "copy", (960,)),
-        (lambda x: F.pad(x, (1, 1)), OpKind.LAYOUT, "pad", (1152,)),
+        (lambda x: functional.pad(x, (1, 1)), OpKind.LAYOUT, "pad", (1152,)),
         (lambda x: torch.roll(x, 1, 2), OpKind.LAYOUT, "roll", (960,)),
         (nn.PixelShuffle(2), OpKind.LAYOUT, "pixel_shuffle", (960,)),
         (nn.GELU(), OpKind.ELEMENTWISE, "gelu", (960,)),
