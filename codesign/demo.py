@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from codesign.search.trial import Trial
 
 QUESTION: Final = "Which ImageNet backbone on which chip for a camera at 30 images per second under 15 W?"
-FOLDER: Final = Path("runs/demo")
 TRIALS: Final = 200
 RATE_HZ: Final = 30.0
 LATENCY_MS: Final = 33.3
@@ -88,16 +87,19 @@ class Demonstration:
 def _cells(trial: Trial, *, intervals: bool) -> tuple[str, ...]:
     from codesign.objectives import CATALOGUE
     from codesign.plots._theme import figures, interval
+    from codesign.report.points import in_doubt
 
     e = trial.evaluation
     names = ("top1_pct", "latency_ms", "energy_mj", "power_w")
     top1, latency, energy, power = (trial.quantity(CATALOGUE[n]) for n in names)
+    doubt = " ?" if in_doubt(trial, CATALOGUE["latency_ms"]) else ""
+    spread = interval(latency.value, latency.low, latency.high) if intervals else figures(latency.value)
     return (
         e.network,
         e.chip,
         e.precision,
         interval(top1.value, top1.low, top1.high, digits=4),
-        interval(latency.value, latency.low, latency.high) if intervals else figures(latency.value),
+        f"{spread}{doubt}",
         figures(energy.value),
         f"{figures(power.value)} {'cap' if power.fidelity == 'cap' else 'model'}",
         e.bound,
@@ -152,7 +154,8 @@ def demo_config(
 
 
 def run_demo(
-    folder: Path = FOLDER,
+    folder: Path,
+    chips: tuple[str, ...],
     *,
     n_trials: int = TRIALS,
     seed: int = 0,
@@ -164,6 +167,7 @@ def run_demo(
 
     Args:
         folder: run folder.
+        chips: what it may choose from, see `offer`.
         n_trials: trials in all.
         seed: same seed, same front.
         fresh: throw an earlier run in `folder` away first.
@@ -179,7 +183,6 @@ def run_demo(
     if fresh:
         remove_run(folder)
     try:
-        chips = offer(allow_unknown=allow_unknown).chips
         config = demo_config(chips, n_trials=n_trials, seed=seed, allow_unknown=allow_unknown)
         study = Study.from_config(config, folder)
     except StorageError as error:

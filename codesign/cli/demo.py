@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -15,10 +17,12 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from codesign.demo import Demonstration
+    from codesign.search.study import Progress
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DEMO_FOLDER: Final = Path("runs/demo")
 NOTHING_FEASIBLE: Final = 3
+INTERRUPTED: Final = 130
 MAX_ROWS: Final = 24
 """Points of the front that are printed; the report has them all."""
 WIDE: Final = 118
@@ -29,7 +33,7 @@ NOTES: Final = (
     "≤ is a best case: accuracy as published at full precision; what int8 loses is not modelled. A best case "
     "does not push a point of known accuracy off the front.",
     "Power 'model' is energy per image times 30 images/s, without what the chip draws between two images; "
-    "'cap' is the cap of the power mode.",
+    "'cap' is the cap of the power mode. A latency with ? may miss the limit: its interval crosses it.",
 )
 
 
@@ -52,31 +56,29 @@ def demo_command(
 ) -> None:
     """Which ImageNet backbone on which chip, for a camera at 30 images per second under 15 W?"""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from codesign.demo import QUESTION, TRIALS, run_demo
+    from codesign.demo import POWER_W, QUESTION, TRIALS, offer, run_demo
+    from codesign.search.study import Stopped
 
     console = Console(quiet=as_json, width=None if sys.stdout.isatty() else 140)
     console.print(f"[bold]{QUESTION}[/bold]")
-    columns = (
-        TextColumn("searching"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[found]}"),
-    )
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("", total=trials or TRIALS, found="loading networks and chips")
-        result = run_demo(
-            out,
-            n_trials=trials or TRIALS,
-            seed=seed,
-            fresh=fresh,
-            allow_unknown=allow_unknown,
-            progress=lambda p: bar.update(
-                task, completed=p.done, total=p.total, found=f"{p.feasible} feasible"
-            ),
-        )
+    offered = offer(allow_unknown=allow_unknown)
+    others = f"{len(offered.left_out)} other chips and modes are rated above {POWER_W:g} W, or nobody says"
+    console.print(f"Chips: {', '.join(offered.chips)}. {others}.", highlight=False)
+    try:
+        with _progress(console, trials or TRIALS) as advance:
+            result = run_demo(
+                out,
+                offered.chips,
+                n_trials=trials or TRIALS,
+                seed=seed,
+                fresh=fresh,
+                allow_unknown=allow_unknown,
+                progress=advance,
+            )
+    except Stopped as stop:
+        typer.echo(f"\n{stop}, and so does `codesign demo`", err=True)
+        raise typer.Exit(INTERRUPTED) from None
     if as_json:
         print_json(_as_data(result))
     else:
@@ -116,6 +118,26 @@ def doctor_command(as_json: Json = False) -> None:
         typer.echo("all is well" if health.ok else "something will not work, see above")
     if not health.ok:
         raise typer.Exit(1)
+
+
+@contextmanager
+def _progress(console: Console, total: int) -> Iterator[Callable[[Progress], None]]:
+    """A bar that moves with every trial."""
+    from rich import progress as bars
+
+    columns = (
+        bars.BarColumn(),
+        bars.MofNCompleteColumn(),
+        bars.TimeElapsedColumn(),
+        bars.TextColumn("{task.description}"),
+    )
+    with bars.Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("loading the networks", total=total)
+
+        def advance(p: Progress) -> None:
+            bar.update(task, completed=p.done, total=p.total, description=f"{p.feasible} meet every limit")
+
+        yield advance
 
 
 def _as_data(result: Demonstration) -> dict[str, object]:

@@ -126,7 +126,16 @@ def quantity_cell(trial: Trial, wanted: Objective) -> Cell:
     q = trial.quantity(wanted)
     note = MEANING.get(q.fidelity, q.fidelity)
     cell = number_cell(q.value, q.low, q.high, digits=digits_of(wanted), note=note)
-    return replace(cell, text=f"{cell.text} cap") if q.fidelity == "cap" else cell
+    if q.fidelity == "cap":
+        cell = replace(cell, text=f"{cell.text} cap")
+    if in_doubt(trial, wanted):
+        cell = replace(cell, text=f"{cell.text} ?", note=f"the interval crosses the limit; {note}")
+    return cell
+
+
+def in_doubt(trial: Trial, wanted: Objective) -> bool:
+    """Whether a limit on the quantity lies inside its interval, so that its verdict is not certain."""
+    return trial.feasible and wanted.name in trial.verdict.uncertain
 
 
 def power_is(trial: Trial) -> str:
