@@ -47,24 +47,44 @@ class StudyConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: Literal[1] = Field(RUN_FORMAT, description="version of this file's format")
-    question: str = Field("", description="what the study answers, in a sentence; the title of its report")
-    space: str = Field("timm_zoo", description="a space by name (`codesign spaces list`) or as package.module:object")
+    format: Literal[1] = Field(default=RUN_FORMAT, description="version of this file's format")
+    question: str = Field(
+        default="", description="what the study answers, in a sentence; the title of its report"
+    )
+    space: str = Field(
+        default="timm_zoo", description="a space by name (`codesign spaces list`) or as package.module:object"
+    )
     chips: tuple[str, ...] = Field((), description="chips: names, name@mode, patterns, files")
-    precisions: tuple[str, ...] | None = Field(None, description="precisions to choose between; left out: fp16, int8, fp32")
-    objectives: tuple[str | CustomObjective, ...] = Field(min_length=1, description="quantities to minimise or maximise")
-    constraints: dict[str, str] = Field(default={}, description="quantity: bound, for example latency_ms: '<= 10'")
-    rate_hz: float | None = Field(None, gt=0, description="images per second that the application needs")
-    seed: int = Field(0, ge=0, description="same seed, same front")
-    sampler: str = Field("nsga2", description="who proposes: nsga2, local, tpe, random")
-    batch: int = Field(1, ge=1, description="images of one inference")
-    model: str = Field("roofline", description="cost model")
-    lowering: str | None = Field(None, description="what really runs: ideal, eager, compiled; left out: compiled")
-    allow_unknown: bool = Field(default=False, description="let points in whose constraints cannot be told, marked")
-    allow_unmodelled: bool = Field(default=False, description="let points in that are more than 20 % unmodelled, marked")
-    n_trials: int = Field(200, ge=1, description="trials in all")
-    storage: str | None = Field(None, description="run folder; left out: runs/<name of this file>")
-    fingerprint: dict[str, str] = Field(default={}, description="written by codesign: digests of space and chips")
+    precisions: tuple[str, ...] | None = Field(
+        default=None, description="precisions to choose between; left out: fp16, int8, fp32"
+    )
+    objectives: tuple[str | CustomObjective, ...] = Field(
+        min_length=1, description="quantities to minimise or maximise"
+    )
+    constraints: dict[str, str] = Field(
+        default={}, description="quantity: bound, for example latency_ms: '<= 10'"
+    )
+    rate_hz: float | None = Field(
+        default=None, gt=0, description="images per second that the application needs"
+    )
+    seed: int = Field(default=0, ge=0, description="same seed, same front")
+    sampler: str = Field(default="nsga2", description="who proposes: nsga2, local, tpe, random")
+    batch: int = Field(default=1, ge=1, description="images of one inference")
+    model: str = Field(default="roofline", description="cost model")
+    lowering: str | None = Field(
+        default=None, description="what really runs: ideal, eager, compiled; left out: compiled"
+    )
+    allow_unknown: bool = Field(
+        default=False, description="let points in whose constraints cannot be told, marked"
+    )
+    allow_unmodelled: bool = Field(
+        default=False, description="let points in that are more than 20 % unmodelled, marked"
+    )
+    n_trials: int = Field(default=200, ge=1, description="trials in all")
+    storage: str | None = Field(default=None, description="run folder; left out: runs/<name of this file>")
+    fingerprint: dict[str, str] = Field(
+        default={}, description="written by codesign: digests of space and chips"
+    )
 
     @classmethod
     def made(cls, **settings: Any) -> StudyConfig:
@@ -99,7 +119,9 @@ class StudyConfig(BaseModel):
 
     def identity(self) -> dict[str, Any]:
         """What makes two studies the same; chips and space count by what they hold, not by how they were named."""
-        return self.model_dump(mode="json", exclude={"question", "n_trials", "storage", "chips", "space", "fingerprint"})
+        return self.model_dump(
+            mode="json", exclude={"question", "n_trials", "storage", "chips", "space", "fingerprint"}
+        )
 
     def to_yaml(self) -> str:
         """The file that `read_study` reads."""
@@ -200,7 +222,9 @@ def told(error: Any) -> str:
     given = repr(error["input"])
     match error["type"]:
         case "extra_forbidden":
-            return sentence("unknown setting", did_you_mean(nearest(key, fields)), f"known: {', '.join(fields)}")
+            return sentence(
+                "unknown setting", did_you_mean(nearest(key, fields)), f"known: {', '.join(fields)}"
+            )
         case "missing":
             return f"is missing; expected {wanted}"
         case "too_short":
