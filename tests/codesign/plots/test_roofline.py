@@ -59,7 +59,7 @@ def test_what_has_no_place_is_counted(costs: list[Cost]) -> None:
 def test_the_caption_names_ridges_and_left_out_kernels() -> None:
     caption = RooflineInfo("net", (ORIN,), (), {"orin": (3, 0.021)}).caption
     assert "orin (int8) 500 op/byte" in caption
-    assert "On orin 3 kernels without operations or traffic are not drawn (2.1% of the time)." in caption
+    assert "Kernels without operations or traffic, not drawn: 3 on orin (2.1% of the time)." in caption
 
 
 def test_the_figure_is_log_log_with_a_roof_a_chip_and_safe_hover(costs: list[Cost]) -> None:
