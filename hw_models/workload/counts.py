@@ -53,7 +53,7 @@ def rescale(workload: Workload, batch: int) -> Workload:
 
 
 def _batch_axes(workload: Workload) -> NDArray[np.int64]:
-    """Positions in `tensor_dims` of the axis that carries the batch of each tensor that has one.
+    """Positions in `tensor_dims` of the axis that carries the batch, of each tensor that has one.
 
     It is the first whose size the batch divides (at batch 1 the very first): it may be merged with others, and
     stand behind them.

@@ -15,7 +15,7 @@ from torch import Tensor
 
 META: Final = torch.device("meta")
 
-Shortcut = Callable[[Sequence[Any]], Tensor | None]
+Shortcut = Callable[[Sequence[Any]], Tensor | tuple[Tensor, ...] | None]
 
 
 def _like(x: Tensor) -> Tensor:
@@ -136,6 +136,19 @@ def _attention(args: Sequence[Any]) -> Tensor | None:
     return _plain(q, (batch, length, heads, v.shape[-1])).transpose(1, 2)
 
 
+def _recurrent(args: Sequence[Any]) -> tuple[Tensor, ...] | None:
+    """(input, state, params, has_biases, layers, dropout, train, bidirectional, batch_first).
+
+    The output and the last state. Torch would run the steps one by one.
+    """
+    x: Tensor = args[0]
+    if x.dim() != 3 or isinstance(args[3], list | tuple):  # packed sequences
+        return None
+    states = args[1] if isinstance(args[1], list | tuple) else [args[1]]
+    width = states[0].shape[2] * (2 if args[7] else 1)
+    return _plain(x, (*x.shape[:2], width)), *(_plain(x, s.shape) for s in states)
+
+
 _UNARY: Final = frozenset(
     {
         "abs",
@@ -166,5 +179,6 @@ SHORTCUTS: Final[dict[str, Shortcut]] = {
     "_softmax": _softmax,
     "dropout": _dropout,
     "scaled_dot_product_attention": _attention,
+    **dict.fromkeys(("lstm", "gru", "rnn_tanh", "rnn_relu"), _recurrent),
 }
 """By operator name without overload."""
