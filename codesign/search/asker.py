@@ -58,10 +58,12 @@ class Asker:
 
     def refill(self, told: Sequence[FrozenTrial], candidates: Sequence[Candidate]) -> None:
         """Start over from trials that were told before, in their order."""
-        for trial in told:
-            self._shadow.add_trial(trial)
+        self._shadow.add_trials(told)
         self._seen.update(candidates)
-        sampler = self.sampler.make(self.space, 0)
+        if not told:
+            return
+        with quiet():
+            sampler = self.sampler.make(self._codec, 0)
         if isinstance(sampler, optuna.samplers.BaseGASampler):
             # parents of all generations in ascending order: asked for the last alone, Optuna would recurse
             key = sampler._get_generation_key()  # noqa: SLF001 - documented for authors of samplers
@@ -73,7 +75,8 @@ class Asker:
         """The next round; shorter, or empty, where the space has no more."""
         start = len(self._shadow.get_trials(deepcopy=False))
         seeds = np.random.SeedSequence([self.seed, start]).generate_state(2)
-        self._shadow.sampler = self.sampler.make(self.space, int(seeds[0]))
+        with quiet():
+            self._shadow.sampler = self.sampler.make(self._codec, int(seeds[0]))
         fresh = _Fresh(self.space, self._seen, np.random.default_rng(seeds[1]))
         candidates = []
         for _ in range(min(self.round_size, self.space.size - len(self._seen))):

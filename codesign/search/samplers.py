@@ -6,9 +6,8 @@ the state of a random generator that a killed process would have lost.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -42,6 +41,7 @@ class Codec:
     """
 
     space: SearchSpace
+    _near: dict[Candidate, tuple[Candidate, ...]] = field(default_factory=dict, repr=False)
 
     def distributions(self) -> dict[str, BaseDistribution]:
         """Knob -> Optuna distribution."""
@@ -51,6 +51,12 @@ class Codec:
         """The canonical candidate that the parameters mean."""
         knobs = self.space.knobs
         return self.space.canonical(Candidate({n: _value(knobs[n], params[n]) for n in knobs}))
+
+    def neighbours(self, candidate: Candidate) -> tuple[Candidate, ...]:
+        """Neighbours in the space, remembered: a search asks for those of its front again and again."""
+        if candidate not in self._near:
+            self._near[candidate] = tuple(self.space.neighbours(candidate))
+        return self._near[candidate]
 
     def encode(self, candidate: Candidate) -> dict[str, Any]:
         """Parameters of a canonical candidate; a knob that does not apply has its first value."""
@@ -85,32 +91,30 @@ class SamplerChoice:
     Attributes:
         name: as a study names it.
         round_size: candidates proposed before the next look at the results.
-        make: (space, seed) -> Optuna sampler.
+        make: (codec of the space, seed) -> Optuna sampler.
         about: one line for `--help` and reports.
     """
 
     name: str
     round_size: int
-    make: Callable[[SearchSpace, int], optuna.samplers.BaseSampler]
+    make: Callable[[Codec, int], optuna.samplers.BaseSampler]
     about: str
 
 
-def _random(space: SearchSpace, seed: int) -> optuna.samplers.BaseSampler:  # noqa: ARG001 - one signature for all
+def _random(codec: Codec, seed: int) -> optuna.samplers.BaseSampler:  # noqa: ARG001 - one signature for all
     return optuna.samplers.RandomSampler(seed=seed)
 
 
-def _nsga2(space: SearchSpace, seed: int) -> optuna.samplers.BaseSampler:  # noqa: ARG001 - one signature for all
+def _nsga2(codec: Codec, seed: int) -> optuna.samplers.BaseSampler:  # noqa: ARG001 - one signature for all
     return optuna.samplers.NSGAIISampler(population_size=50, seed=seed)
 
 
-def _tpe(space: SearchSpace, seed: int) -> optuna.samplers.BaseSampler:  # noqa: ARG001 - one signature for all
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return optuna.samplers.TPESampler(multivariate=True, constant_liar=True, seed=seed)
+def _tpe(codec: Codec, seed: int) -> optuna.samplers.BaseSampler:  # noqa: ARG001 - one signature for all
+    return optuna.samplers.TPESampler(multivariate=True, constant_liar=True, seed=seed)
 
 
-def _local(space: SearchSpace, seed: int) -> optuna.samplers.BaseSampler:
-    return ParetoLocalSearch(Codec(space), seed=seed)
+def _local(codec: Codec, seed: int) -> optuna.samplers.BaseSampler:
+    return ParetoLocalSearch(codec, seed=seed)
 
 
 class ParetoLocalSearch(optuna.samplers.BaseSampler):
@@ -129,7 +133,7 @@ class ParetoLocalSearch(optuna.samplers.BaseSampler):
     def __init__(self, codec: Codec, *, seed: int, n_start: int = 40, explore: float = 0.1) -> None:
         self._codec, self._n_start, self._explore = codec, n_start, explore
         self._rng = np.random.default_rng(seed)
-        self._near: tuple[int, list[Candidate]] | None = None
+        self._near: tuple[int, list[list[list[Candidate]]]] | None = None
 
     @override
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
@@ -139,10 +143,13 @@ class ParetoLocalSearch(optuna.samplers.BaseSampler):
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        near = self._neighbours(study)
-        if near and self._rng.random() >= self._explore:
-            return self._codec.encode(near[int(self._rng.integers(len(near)))])
-        return self._codec.encode(self._codec.space.sample(self._rng))
+        best = self._neighbourhoods(study)
+        if not best or self._rng.random() < self._explore:
+            return self._codec.encode(self._codec.space.sample(self._rng))
+        # a point, then which knobs to change, then how: else the knob with most values would take all the trials
+        edits = best[int(self._rng.integers(len(best)))]
+        near = edits[int(self._rng.integers(len(edits)))]
+        return self._codec.encode(near[int(self._rng.integers(len(near)))])
 
     @override
     def sample_independent(
@@ -152,18 +159,30 @@ class ParetoLocalSearch(optuna.samplers.BaseSampler):
             study, trial, param_name, param_distribution
         )
 
-    def _neighbours(self, study: optuna.Study) -> list[Candidate]:
-        """Unseen neighbours of the best points; the same within a round, because results come after it."""
+    def _neighbourhoods(self, study: optuna.Study) -> list[list[list[Candidate]]]:
+        """For each of the best points its unseen neighbours, grouped by the knobs that differ.
+
+        The same within a round, because results come after it.
+        """
         told = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         n_finished = len(study.get_trials(deepcopy=False, states=_FINISHED))
         if n_finished < self._n_start or not told:
             return []
         if self._near is None or self._near[0] != n_finished:
-            seen = {self._codec.decode(t.params) for t in study.get_trials(deepcopy=False) if len(t.params)}
+            seen = {self._codec.decode(t.params) for t in study.get_trials(deepcopy=False) if t.params}
             best = [self._codec.decode(told[i].params) for i in _best(told, study.directions)]
-            found = dict.fromkeys(n for b in best for n in self._codec.space.neighbours(b))
-            self._near = (n_finished, [n for n in found if n not in seen])
+            groups = (self._edits(b, seen) for b in best)
+            self._near = (n_finished, [g for g in groups if g])
         return self._near[1]
+
+    def _edits(self, best: Candidate, seen: set[Candidate]) -> list[list[Candidate]]:
+        groups: dict[tuple[str, ...], list[Candidate]] = {}
+        knobs = tuple(self._codec.space.knobs)
+        for near in self._codec.neighbours(best):
+            if near not in seen:
+                differ = tuple(k for k in knobs if near.get(k) != best.get(k))
+                groups.setdefault(differ, []).append(near)
+        return list(groups.values())
 
 
 _FINISHED: Final = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
