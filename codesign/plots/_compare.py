@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
     from hw_models.cost.base import Cost, Estimate
+    from hw_models.cost.frame import Comparison
 
 SHOWN: Final = {"latency_ms": ("latency", 1e3), "energy_mj": ("energy", 1e3), "power_w": ("power", 1.0)}
 """Column -> quantity of a cost and the factor from SI to the column's unit."""
@@ -44,11 +45,12 @@ class CompareRow:
 
 @dataclass(frozen=True, slots=True)
 class CompareInfo:
-    """What the figure shows; fastest chip first, those of unknown latency last."""
+    """What the figure shows; fastest chip first, those of unknown latency last; `left_out`: not costable."""
 
     network: str
     rows: tuple[CompareRow, ...]
     limits: Mapping[str, float]
+    left_out: tuple[str, ...] = ()
 
     @property
     def caption(self) -> str:
@@ -56,82 +58,82 @@ class CompareInfo:
         missing = {c: sum(c not in r.marks for r in self.rows) for c in SHOWN}
         gaps = [f"{axis_title(c, unit=False).lower()} of {n}" for c, n in missing.items() if n]
         text = "Bars are 90 % intervals; hollow power marks are the cap of the power mode, not a model."
-        return f"{text} Unknown: {', '.join(gaps)}." if gaps else text
+        text += f" Unknown: {', '.join(gaps)}." if gaps else ""
+        return text + (f" Not costable: {', '.join(self.left_out)}." if self.left_out else "")
 
 
-def compare(costs: Sequence[Cost], *, limits: Mapping[str, float] | None = None) -> go.Figure:
+def compare(costs: Comparison | Sequence[Cost], *, limits: Mapping[str, float] | None = None) -> go.Figure:
     """One network's latency, energy and power on several chips.
 
     Args:
-        costs: one for each chip.
+        costs: what `hw_models.cost.estimate.compare` gives, or one cost for each chip.
         limits: column ("latency_ms") -> upper limit, drawn as a line.
     """
     return compare_figure(compare_info(costs, limits=limits))
 
 
-def compare_info(costs: Sequence[Cost], *, limits: Mapping[str, float] | None = None) -> CompareInfo:
-    """Read the marks of each chip from its cost."""
-    rows = [CompareRow(c.chip, c.precision, _marks(c)) for c in costs]
+def compare_info(
+    costs: Comparison | Sequence[Cost], *, limits: Mapping[str, float] | None = None
+) -> CompareInfo:
+    """Read the marks of each chip from its cost; chips that could not be costed are named."""
+    given = costs if isinstance(costs, Sequence) else costs.costs
+    found = [c for c in given if not isinstance(c, tuple)]
+    rows = [CompareRow(c.chip, c.precision, _marks(c)) for c in found]
     rows.sort(
         key=lambda r: (r.marks["latency_ms"].value if "latency_ms" in r.marks else float("inf"), r.chip)
     )
-    return CompareInfo(costs[0].network, tuple(rows), {k: v for k, v in (limits or {}).items() if k in SHOWN})
+    return CompareInfo(
+        network=found[0].network if found else "",
+        rows=tuple(rows),
+        limits={k: v for k, v in (limits or {}).items() if k in SHOWN},
+        left_out=tuple(c[0] for c in given if isinstance(c, tuple)),
+    )
 
 
 def compare_figure(info: CompareInfo) -> go.Figure:
     """Draw one panel a quantity, chips as rows, fastest on top."""
-    import plotly.graph_objects as go
     from plotly.subplots import make_subplots
 
     figure = make_subplots(cols=len(SHOWN), shared_yaxes=True, horizontal_spacing=0.03)
     labels = [r.label for r in info.rows]
-    for column, (name, colour) in enumerate(zip(SHOWN, PALETTE, strict=False), start=1):
-        members = [r for r in info.rows if name in r.marks]
-        marks = [r.marks[name] for r in members]
-        said = [
-            "<br>".join(
-                (
-                    f"<b>{escape(r.label)}</b>",
-                    interval(m.value, m.low, m.high, unit_of(name)),
-                    escape(m.fidelity),
-                )
-            )
-            for r, m in zip(members, marks, strict=True)
-        ]
-        symbol = ["circle-open" if m.fidelity == "cap" else "circle" for m in marks]
-        bars = {
-            "type": "data", "symmetric": False, "thickness": 1.4, "width": 4, "color": colour,
-            "array": [m.high - m.value for m in marks], "arrayminus": [m.value - m.low for m in marks],
-        }  # fmt: skip
-        look = {"color": colour, "size": 10, "symbol": symbol, "line": {"width": 1.8, "color": colour}}
-        dots = go.Scatter(
-            x=[m.value for m in marks],
-            y=[r.label for r in members],
-            mode="markers",
-            marker=look,
-            error_x=bars,
-            hovertext=said,
-            hoverinfo="text",
-        )
-        figure.add_trace(dots, row=1, col=column)
+    for at, (name, colour) in enumerate(zip(SHOWN, PALETTE, strict=False), start=1):
+        figure.add_trace(_panel(info.rows, name, colour), row=1, col=at)
         if name in info.limits:
-            figure.add_vline(
-                x=info.limits[name],
-                row=1,
-                col=column,
-                line={"color": PALETTE[1], "dash": "dash", "width": 1.4},
-            )
-        figure.update_xaxes(title_text=axis_title(name), type="log", dtick=1, row=1, col=column)
-    layout(
-        figure,
-        height=130 + 30 * max(3, len(labels)),
-        showlegend=False,
-        margin={"l": 230, "r": 24, "t": 24, "b": 56},
-    )
-    figure.update_yaxes(
-        categoryorder="array", categoryarray=labels[::-1], range=[-0.6, len(labels) - 0.4], ticks=""
-    )
+            line = {"color": PALETTE[1], "dash": "dash", "width": 1.4}
+            figure.add_vline(x=info.limits[name], row=1, col=at, line=line)
+        figure.update_xaxes(title_text=axis_title(name), type="log", dtick=1, row=1, col=at)
+    margin = {"l": 230, "r": 24, "t": 24, "b": 56}
+    layout(figure, height=130 + 30 * max(3, len(labels)), showlegend=False, margin=margin)
+    reach = [-0.6, len(labels) - 0.4]
+    figure.update_yaxes(categoryorder="array", categoryarray=labels[::-1], range=reach, ticks="")
     return figure
+
+
+def _panel(rows: Sequence[CompareRow], name: str, colour: str) -> go.Scatter:
+    """One quantity of every chip that has it: dots with their intervals, hollow where it is a cap."""
+    import plotly.graph_objects as go
+
+    members = [r for r in rows if name in r.marks]
+    marks = [r.marks[name] for r in members]
+    said = [
+        "<br>".join(
+            (f"<b>{escape(r.label)}</b>", interval(m.value, m.low, m.high, unit_of(name)), m.fidelity)
+        )
+        for r, m in zip(members, marks, strict=True)
+    ]
+    bars = {
+        "type": "data",
+        "symmetric": False,
+        "array": [m.high - m.value for m in marks],
+        "arrayminus": [m.value - m.low for m in marks],
+        "thickness": 1.4,
+        "width": 4,
+        "color": colour,
+    }
+    symbol = ["circle-open" if m.fidelity == "cap" else "circle" for m in marks]
+    look = {"color": colour, "size": 10, "symbol": symbol, "line": {"width": 1.8, "color": colour}}
+    place = {"x": [m.value for m in marks], "y": [r.label for r in members]}
+    return go.Scatter(**place, mode="markers", marker=look, error_x=bars, hovertext=said, hoverinfo="text")
 
 
 def _marks(cost: Cost) -> dict[str, Mark]:

@@ -15,6 +15,7 @@ from codesign.plots import (
     kernel_rows,
 )
 from codesign.plots._breakdown import Slice
+from hw_models.cost.estimate import compare as compare_chips
 
 if TYPE_CHECKING:
     from hw_models.cost.base import Cost
@@ -72,3 +73,12 @@ def test_a_cap_is_a_hollow_mark_and_a_limit_is_a_line(costs: list[Cost]) -> None
         "Energy per inference [mJ]",
         "Power [W]",
     ]
+
+
+def test_what_compare_gives_can_be_drawn_and_names_who_is_missing(costs: list[Cost]) -> None:
+    comparison = compare_chips(
+        costs[0].detail.workload, ["jetson_agx_orin_64@15W", "hailo_8"], precision="int8"
+    )
+    info = compare_info(comparison)
+    assert [r.chip for r in info.rows] == ["jetson_agx_orin_64@15W"]
+    assert info.caption.endswith("Not costable: hailo_8.")
