@@ -26,7 +26,8 @@ class Score:
     Attributes:
         truth: "silicon", "closed_form" or "model".
         quantity: what was measured, as the file calls it; fidelity: the lowest among the predictions.
-        fitted_on: what the constants behind the predictions were fitted on; split: whether it has these.
+        fitted_on: what the constants behind the predictions were fitted on; split: whether these rows are
+            among those that ship and so may have been fitted on: "fitted", "held_out" or "mixed".
         n: rows compared; n_skipped: rows that were not (`Validation.skipped` says why).
         mape: mean absolute error without any free scale; ci_low, ci_high: its bootstrap range.
         mape_scaled: after one scale, see `metrics.one_scale`.

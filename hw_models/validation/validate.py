@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from typing_extensions import override
 
 from hw_models.errors import UnknownNameError
-from hw_models.measured.loaders import DATASETS, load
+from hw_models.measured.loaders import DATASETS, Measured, load
 from hw_models.validation.join import Group, Name, Progress, count_reasons, group_names, join
 from hw_models.validation.naive import naive_throughput, published_counts
 from hw_models.validation.predict import Prediction, predict
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
     from hw_models.measured.records import Records
     from hw_models.validation.networks import Resolver
+
+
+MEASUREMENT: Final = ["device", "mode", "network", "img_size", "batch"]
+"""What tells one measurement from another."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +96,7 @@ def validate(
         joined = join(records, measured.devices, resolver, max_rows=max_rows, progress=progress)
         predicted = _predict_all(joined.groups, progress)
         left = count_reasons(joined.skipped, *(p.not_predicted for p in predicted.values()))
-        scores += _scores(records, predicted, left)
+        scores += _scores(records, predicted, left, measured if data is None else load())
         points += [p.points for p in predicted.values()]
         skipped.append(left)
     return Validation(
@@ -129,7 +133,9 @@ def _predict_all(groups: Sequence[Group], progress: Progress | None) -> dict[Nam
     return predicted
 
 
-def _scores(records: Records, predicted: Mapping[Name, Prediction], skipped: pd.DataFrame) -> Iterator[Score]:
+def _scores(
+    records: Records, predicted: Mapping[Name, Prediction], skipped: pd.DataFrame, shipped: Measured
+) -> Iterator[Score]:
     """One score for every data set, device and mode that has a row, compared or not."""
     counts = published_counts(records.frame)
     left = skipped.groupby(["dataset", "device", "mode"], sort=False)["n"].sum()
@@ -152,6 +158,15 @@ def _scores(records: Records, predicted: Mapping[Name, Prediction], skipped: pd.
                 n=len(prediction.points),
                 fidelity=prediction.fidelity,
                 fitted_on=prediction.fitted_on,
+                split=_split(prediction.points, shipped.records[dataset.name].frame),
                 **errors_of(prediction.points, naive),
             )
         yield score
+
+
+def _split(points: pd.DataFrame, shipped: pd.DataFrame) -> str:
+    """Whether the rows ship, so that constants may be fitted on them: "fitted", "held_out" or "mixed"."""
+    import pandas as pd
+
+    seen = pd.MultiIndex.from_frame(points[MEASUREMENT]).isin(pd.MultiIndex.from_frame(shipped[MEASUREMENT]))
+    return "fitted" if seen.all() else "mixed" if seen.any() else "held_out"

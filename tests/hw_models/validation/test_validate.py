@@ -153,6 +153,7 @@ def test_a_device_known_by_its_figures_alone(tmp_path: Path) -> None:
     assert (score.device, score.mode, score.n, score.n_skipped) == ("zeta9", MODE, 4, 0)
     assert (score.dataset, score.truth, score.quantity) == ("timm_throughput", "silicon", "samples_per_s")
     assert score.naive_mape_scaled is None, "no published counts to predict from"
+    assert score.split == "held_out"
     chip = read_devices(data).accelerator("zeta9")
     for point in result.points.itertuples():
         network = plain_cnn(int(str(point.network)[3:]))
