@@ -42,7 +42,8 @@ class ClassConstants:
         bandwidth: of the outer memory's bandwidth, by "contraction" and "other".
         vector: of the vector rate; vector_per_mac: the rate itself over the best MAC peak, where the chip
             states none.
-        issue: s, fixed time of one kernel where the chip states none.
+        sram_capacity: byte of on-chip memory, where the chip states none.
+        issue: s, fixed time of one kernel where the chip states none, with its range.
         low, high: the 90 % interval of latency, as factors of the value.
         source, obtained: where the figures are from and how they were got.
     """
@@ -52,7 +53,10 @@ class ClassConstants:
     bandwidth: Mapping[str, float]
     vector: float
     vector_per_mac: float
+    sram_capacity: float
     issue: float
+    issue_low: float
+    issue_high: float
     low: float
     high: float
     source: str
@@ -83,20 +87,24 @@ class ClassPriors:
         """From the structure of `class_priors.yaml`."""
         entries: dict[tuple[str, str], ClassConstants] = {}
         for row in data["classes"]:
-            own = {
-                k: row[k]
-                for k in (
-                    "kind",
-                    "compute",
-                    "bandwidth",
-                    "vector",
-                    "vector_per_mac",
-                    "issue",
-                    "source",
-                    "obtained",
-                )
-            }
-            constants = ClassConstants(**own, low=row["latency"]["low"], high=row["latency"]["high"])
+            alike = (
+                "kind",
+                "compute",
+                "bandwidth",
+                "vector",
+                "vector_per_mac",
+                "sram_capacity",
+                "source",
+                "obtained",
+            )
+            constants = ClassConstants(
+                **{name: row[name] for name in alike},
+                issue=row["issue"]["value"],
+                issue_low=row["issue"]["low"],
+                issue_high=row["issue"]["high"],
+                low=row["latency"]["low"],
+                high=row["latency"]["high"],
+            )
             entries |= {(row["kind"], lowering): constants for lowering in row["lowering"]}
         return cls(overlap=float(data["overlap"]), entries=entries)
 
@@ -134,7 +142,7 @@ class Adjustment:
 
     Attributes:
         factors: (3, KernelClass, C) on MAC, vector and DRAM seconds; at least 1 each.
-        issue: (C,) s of starting a kernel.
+        issue: (3, C) s of starting a kernel: value, low, high.
         low, high: (C,) interval factors of latency.
     """
 
@@ -149,10 +157,10 @@ class Adjustment:
         factors = np.array([c.by_class() for c in constants]).reshape(len(chips), len(KernelClass), 3)
         factors = np.ascontiguousarray(np.moveaxis(factors, 0, -1).swapaxes(0, 1))
         factors[:2] /= power_capped_clock(chips)
-        own = np.array([c.issue for c in constants])
+        of_class = np.array([(c.issue, c.issue_low, c.issue_high) for c in constants]).reshape(-1, 3).T
         return cls(
             factors=factors,
-            issue=np.where(np.isnan(chips.issue), own, chips.issue),
+            issue=np.where(np.isnan(chips.issue), of_class, chips.issue),
             low=np.array([c.low for c in constants]),
             high=np.array([c.high for c in constants]),
         )
@@ -162,7 +170,7 @@ class Adjustment:
         out = seconds.copy()
         for resource, factor in zip((MAC, VECTOR, DRAM), self.factors, strict=True):
             out[..., resource] *= factor[kernels.cls]
-        out[..., ISSUE] = self.issue
+        out[..., ISSUE] = self.issue[0]
         return out
 
 

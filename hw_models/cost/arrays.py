@@ -229,7 +229,7 @@ class CostGrid:
 
     Attributes:
         networks, chips: names along the axes (a chip's name carries its power mode: "orin@30W").
-        precision: (C,) what each chip was costed at; lowering, batch, model: likewise, batch (W,).
+        precision, lowering: (C,) what each chip was costed with; batch: (W,); model: of all.
         quantities: "latency" [s], "energy" [J per inference of one batch], "power" [W], "peak_memory" [byte],
             "area" [m2], "price" [USD]; each a `GridQuantity` of shape (W, C).
         feasibility: (W, C) worst `Feasibility` code of the network's kernels.
@@ -241,7 +241,7 @@ class CostGrid:
     networks: tuple[str, ...]
     chips: tuple[str, ...]
     precision: tuple[str, ...]
-    lowering: str
+    lowering: tuple[str, ...]
     batch: IntArray
     model: str
     quantities: Mapping[str, GridQuantity]
@@ -254,7 +254,7 @@ class CostGrid:
         known = int(np.isfinite(self.quantities["latency"].value).sum())
         return (
             f"CostGrid({len(self.networks)} networks x {len(self.chips)} chips, {known} with a latency, "
-            f"model {self.model}, lowering {self.lowering})"
+            f"model {self.model}, lowering {', '.join(dict.fromkeys(self.lowering))})"
         )
 
     def to_frame(self) -> pd.DataFrame:
@@ -266,7 +266,7 @@ class CostGrid:
             "network": np.repeat(np.array(self.networks, object), n_chips),
             "chip": np.tile(np.array(self.chips, object), n_networks),
             "precision": np.tile(np.array(self.precision, object), n_networks),
-            "lowering": self.lowering,
+            "lowering": np.tile(np.array(self.lowering, object), n_networks),
             "batch": np.repeat(self.batch, n_chips),
             "model": self.model,
         }

@@ -49,11 +49,12 @@ class Chips:
         names: (C,) names with the power mode in force.
         kind: (C,) code of the main engine in `ENGINE_KINDS`.
         mac_peak: (C, P) dense op/s of the MAC units of the main engine (1 MAC = 2 ops).
-        vector_peak: (C, P) op/s of its vector unit; `vector_is_prior` (C,): a class figure stands in for it.
+        vector_peak: (C, P) op/s of its vector unit.
         dram_bandwidth: (C,) byte/s of the outermost memory; `dram_capacity` (C,) bytes.
         outer_kind: (C,) code of that memory in `OUTER_KINDS`, -1: none. What a network makes goes to DRAM
             alone: flash cannot take it, and a host's memory behind a link is not spilt to.
         sram_capacity, sram_bandwidth: (C,) bytes and byte/s of the outermost on-chip level.
+        vector_is_prior, sram_is_prior: (C,) a class figure stands in for vector rate, on-chip capacity.
         units, clock, tdp, idle, cap, issue: (C,) cores; Hz; W; W; W of the power mode; s of starting one
             kernel.
         mac_energy: (C, P) J/op; dram_energy, sram_energy: (C,) J/byte; process_nm: (C,); area (C,) m2; price
@@ -66,12 +67,13 @@ class Chips:
     kind: NDArray[np.int8]
     mac_peak: FloatArray
     vector_peak: FloatArray
-    vector_is_prior: NDArray[np.bool_]
     dram_bandwidth: FloatArray
     dram_capacity: FloatArray
     outer_kind: NDArray[np.int8]
     sram_capacity: FloatArray
     sram_bandwidth: FloatArray
+    vector_is_prior: NDArray[np.bool_]
+    sram_is_prior: NDArray[np.bool_]
     units: FloatArray
     clock: FloatArray
     tdp: FloatArray
@@ -113,12 +115,13 @@ class Chips:
             kind=np.array([ENGINE_KINDS.index(c.main_engine.kind) for c in chips], np.int8),
             mac_peak=_storage_only(table(lambda c: c.main_engine.peak)),
             vector_peak=_narrower_at_wide_rate(table(lambda c: vector_peak(c.main_engine))),
-            vector_is_prior=np.zeros(len(chips), np.bool_),
             dram_bandwidth=outer("bandwidth"),
             dram_capacity=outer("capacity"),
             outer_kind=np.array([OUTER_KINDS.index(c.dram.kind) if c.dram else -1 for c in chips], np.int8),
             sram_capacity=on_chip("capacity"),
             sram_bandwidth=on_chip("bandwidth"),
+            vector_is_prior=np.zeros(len(chips), np.bool_),
+            sram_is_prior=np.zeros(len(chips), np.bool_),
             units=column(lambda c: c.main_engine.units),
             clock=column(lambda c: c.main_engine.clock),
             tdp=column(lambda c: c.tdp),
@@ -153,12 +156,21 @@ class Chips:
             joined[field.name] = sum(parts, ()) if isinstance(parts[0], tuple) else np.concatenate(parts)
         return Chips(**joined)
 
-    def with_vector_prior(self, per_mac: FloatArray) -> Chips:
-        """Where no vector rate is known, `per_mac` (C,) times the best MAC peak stands in, and is marked."""
+    def with_priors(self, vector_per_mac: FloatArray, sram_capacity: FloatArray) -> Chips:
+        """With class figures (C,) where the chip states none, marked as such.
+
+        The vector rate is `vector_per_mac` times the best MAC peak.
+        """
         best = np.fmax.reduce(self.mac_peak, axis=1, initial=np.nan) if len(self) else np.zeros(0)
-        missing = np.array([not row.any() for row in np.isfinite(self.vector_peak)], np.bool_)
-        filled = np.where(missing[:, None], (per_mac * best)[:, None], self.vector_peak)
-        return replace(self, vector_peak=filled, vector_is_prior=missing)
+        no_vector = np.array([not row.any() for row in np.isfinite(self.vector_peak)], np.bool_)
+        no_sram = ~np.isfinite(self.sram_capacity)
+        return replace(
+            self,
+            vector_peak=np.where(no_vector[:, None], (vector_per_mac * best)[:, None], self.vector_peak),
+            vector_is_prior=no_vector,
+            sram_capacity=np.where(no_sram, sram_capacity, self.sram_capacity),
+            sram_is_prior=no_sram,
+        )
 
     @property
     def costable(self) -> NDArray[np.bool_]:
@@ -181,6 +193,14 @@ def default_precision(accelerator: Accelerator) -> str:
         f"{accelerator.label}: no default precision, it has no peak at {', '.join(DEFAULT_PRECISIONS)}; "
         f"peaks known: {has}; name one with precision="
     )
+
+
+def default_lowering(accelerator: Accelerator) -> str:
+    """How networks come to such a chip: a compiling framework to GPUs and CPUs, else the vendor's compiler.
+
+    The vendor's compiler of an NPU, DSP or microcontroller folds norms and merges what it can: "ideal".
+    """
+    return "compiled" if accelerator.main_engine.kind in {"gpu", "cpu"} else "ideal"
 
 
 def vector_peak(engine: Engine) -> Mapping[str, Sourced]:

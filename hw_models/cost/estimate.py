@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -10,12 +11,11 @@ from hw_models.cost.arrays import (
     GRID_UNITS,
     CostGrid,
     Feasibility,
-    FloatArray,
     GridQuantity,
     Kernels,
 )
 from hw_models.cost.base import Cost, Detail, Estimate, show
-from hw_models.cost.chips import Chips, default_precision
+from hw_models.cost.chips import Chips, default_lowering, default_precision
 from hw_models.cost.combine import shares
 from hw_models.cost.energy import Counts, Energies
 from hw_models.cost.grid import DRAM_BYTE, Prepared, evaluate
@@ -25,13 +25,14 @@ from hw_models.errors import InputError, NotCostableError, UnknownNameError
 from hw_models.workload.op import Precision
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+
+    from numpy.typing import NDArray
 
     from hw_models.cost.frame import Comparison
     from hw_models.spec.accelerator import Accelerator
     from hw_models.workload.graph import Workload
 
-DEFAULT_LOWERING: Final = "compiled"
 UNITS: Final = {
     "latency": "s",
     "energy": "J",
@@ -61,7 +62,7 @@ def estimate(
             and the result says which.
         batch: images of one inference; None: as the workload stands (1 for a trace).
         model: name of a cost model.
-        lowering: what really runs: "ideal", "eager" or "compiled"; None: compiled.
+        lowering: what really runs: "ideal", "eager" or "compiled"; None: compiled on GPU and CPU, else ideal.
         mode: power mode to put the chip in.
 
     Raises:
@@ -74,9 +75,9 @@ def estimate(
     named = precision or default_precision(accelerator)
     _check_precision(accelerator, named)
     assembly = cost_model(model)
-    kernels = _lower([workload], named, batch, lowering)
+    kernels = _lower([workload], named, batch, lowering or default_lowering(accelerator))
     chips = Chips.of([accelerator])
-    grid = _grid([workload], chips, kernels, assembly, (named,))
+    grid = _grid([workload], chips, kernels, assembly)
     return _cost(workload, accelerator, kernels, chips, grid, assembly)
 
 
@@ -100,17 +101,16 @@ def estimate_many(
         lowering: see `estimate`.
     """
     accelerators = [as_accelerator(c) for c in chips]
-    named = _precisions(accelerators, precision)
+    precisions = _precisions(accelerators, precision)
+    choices = [(p, lowering or default_lowering(a)) for p, a in zip(precisions, accelerators, strict=True)]
     assembly = cost_model(model)
     parts: list[tuple[list[int], CostGrid]] = []
-    for name in dict.fromkeys(named):
-        columns = [i for i, p in enumerate(named) if p == name]
-        kernels = _lower(workloads, name, batch, lowering)
+    for choice in dict.fromkeys(choices):
+        columns = [i for i, made in enumerate(choices) if made == choice]
+        kernels = _lower(workloads, choice[0], batch, choice[1])
         picked = Chips.of([accelerators[i] for i in columns])
-        parts.append((columns, _grid(workloads, picked, kernels, assembly, (name,) * len(columns))))
-    return (
-        parts[0][1] if len(parts) == 1 else _side_by_side(parts, tuple(a.label for a in accelerators), named)
-    )
+        parts.append((columns, _grid(workloads, picked, kernels, assembly)))
+    return parts[0][1] if len(parts) == 1 else _side_by_side(parts)
 
 
 def compare(
@@ -150,11 +150,11 @@ def as_accelerator(chip: Accelerator | str, mode: str | None = None) -> Accelera
 
 
 def _lower(
-    workloads: Sequence[Workload], precision: str, batch: int | Sequence[int] | None, lowering: str | None
+    workloads: Sequence[Workload], precision: str, batch: int | Sequence[int] | None, lowering: str
 ) -> Kernels:
     from hw_models.lowering import lower
 
-    return lower(workloads, lowering=lowering or DEFAULT_LOWERING, precision=precision, batch=batch)
+    return lower(workloads, lowering=lowering, precision=precision, batch=batch)
 
 
 def _check_costable(accelerator: Accelerator) -> None:
@@ -206,19 +206,14 @@ def _default_or_any(accelerator: Accelerator) -> str:
         return "fp16"
 
 
-def _grid(
-    workloads: Sequence[Workload],
-    chips: Chips,
-    kernels: Kernels,
-    model: CostModel,
-    precision: tuple[str, ...],
-) -> CostGrid:
+def _grid(workloads: Sequence[Workload], chips: Chips, kernels: Kernels, model: CostModel) -> CostGrid:
+    """All networks on chips that share a precision and a lowering."""
     quantities, feasibility, source = evaluate(kernels, chips, model)
     return CostGrid(
         networks=kernels.network,
         chips=chips.names,
-        precision=precision,
-        lowering=kernels.lowering[0] if kernels.lowering else DEFAULT_LOWERING,
+        precision=kernels.precision[:1] * len(chips),
+        lowering=kernels.lowering[:1] * len(chips),
         batch=kernels.batch,
         model=model.name,
         quantities=quantities,
@@ -228,37 +223,33 @@ def _grid(
     )
 
 
-def _side_by_side(
-    parts: Sequence[tuple[list[int], CostGrid]], names: tuple[str, ...], precision: tuple[str, ...]
-) -> CostGrid:
-    """Grids of the same networks joined along chips, in the order asked for."""
+def _side_by_side(parts: Sequence[tuple[list[int], CostGrid]]) -> CostGrid:
+    """Grids of the same networks joined along chips, in the order that the columns name."""
     first = parts[0][1]
     order = np.argsort([i for columns, _ in parts for i in columns])
 
-    def joined(pick: str, name: str | None = None) -> FloatArray:
-        arrays = [getattr(g if name is None else g.quantities[name], pick) for _, g in parts]
-        return np.concatenate(arrays, axis=1)[:, order]
+    def along_chips(pick: Callable[[CostGrid], NDArray[Any]]) -> NDArray[Any]:
+        return np.concatenate([pick(grid) for _, grid in parts], axis=1)[:, order]
 
-    quantities = {
-        name: GridQuantity(
-            joined("value", name),
-            joined("low", name),
-            joined("high", name),
-            joined("fidelity", name).astype(np.int8),
+    def names(field: str) -> tuple[str, ...]:
+        joined = [name for _, grid in parts for name in getattr(grid, field)]
+        return tuple(joined[i] for i in order)
+
+    def quantity(name: str) -> GridQuantity:
+        value, low, high, fidelity = (
+            along_chips(lambda grid, field=field: getattr(grid.quantities[name], field))  # type: ignore[misc]
+            for field in ("value", "low", "high", "fidelity")
         )
-        for name in first.quantities
-    }
-    return CostGrid(
-        networks=first.networks,
-        chips=names,
-        precision=precision,
-        lowering=first.lowering,
-        batch=first.batch,
-        model=first.model,
-        quantities=quantities,
-        feasibility=joined("feasibility").astype(np.int8),
-        unmodelled_bytes_share=first.unmodelled_bytes_share,
-        power_source=joined("power_source").astype(np.str_),
+        return GridQuantity(value, low, high, fidelity)
+
+    return replace(
+        first,
+        chips=names("chips"),
+        precision=names("precision"),
+        lowering=names("lowering"),
+        quantities={name: quantity(name) for name in first.quantities},
+        feasibility=along_chips(lambda g: g.feasibility),
+        power_source=along_chips(lambda g: g.power_source),
     )
 
 
@@ -271,7 +262,7 @@ def _cost(
     model: CostModel,
 ) -> Cost:
     """The one cell of a grid with everything that stands behind it."""
-    prepared = Prepared.of(chips, model, grid.lowering)
+    prepared = Prepared.of(chips, model, grid.lowering[0])
     terms = prepared.terms(kernels)
     traffic = kernels.counts @ terms.actions[..., DRAM_BYTE]
     detail = Detail(
@@ -282,7 +273,7 @@ def _cost(
         seconds=terms.seconds[:, 0],
         shares=shares(terms.seconds, model.overlap)[:, 0],
         actions=terms.actions[:, 0],
-        constants=model.priors.for_chips(chips, grid.lowering)[0] if model.priors else None,
+        constants=model.priors.for_chips(chips, grid.lowering[0])[0] if model.priors else None,
         counts=Counts.of(kernels, traffic),
         energies=Energies.of(chips),
     )
@@ -293,7 +284,7 @@ def _cost(
         network=grid.networks[0],
         chip=grid.chips[0],
         precision=grid.precision[0],
-        lowering=grid.lowering,
+        lowering=grid.lowering[0],
         batch=int(grid.batch[0]),
         model=grid.model,
         **estimates,

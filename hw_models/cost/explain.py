@@ -183,14 +183,18 @@ def _figures(cost: Cost) -> Iterator[tuple[str, str]]:
     if memory:
         yield f"bandwidth of {memory.technology or memory.name}", _cited(memory.bandwidth, chip.sources)
     level = last_on_chip(chip)
-    if level:
+    if level and level.capacity:
         yield f"capacity of {level.name}", _cited(level.capacity, chip.sources)
+    elif d.constants:
+        yield "on-chip capacity", f"{show(d.constants.sram_capacity, 'byte')}: prior of the class"
     if d.constants:
         c = d.constants
         yield "class efficiency, compute", ", ".join(f"{g} {v:g}" for g, v in c.compute.items())
         yield "class efficiency, bandwidth", ", ".join(f"{g} {v:g}" for g, v in c.bandwidth.items())
-        own = engine.issue
-        yield "start of a kernel", _cited(own, chip.sources) if own else f"{show(c.issue, 's')}: class figure"
+        of_class = (
+            f"{show(c.issue, 's')} [{show(c.issue_low, 's')} .. {show(c.issue_high, 's')}]: class figure"
+        )
+        yield "start of a kernel", _cited(engine.issue, chip.sources) if engine.issue else of_class
         yield "90 % interval of the class", f"x {c.low:g} .. x {c.high:g}"
         yield "class figures from", f"{c.source}; {c.obtained}"
 

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 CHUNK_CELLS: Final = 400_000
 """Kernels x chips worked on at once: about 100 MB of arrays."""
 
+DEFAULT_LOWERING: Final = "compiled"
+"""Whose class constants stand where no network says how it was lowered."""
+
 DRAM_BYTE: Final = ACTIONS.index("dram_byte")
 DISTINCT: Final = (
     "cls",
@@ -53,7 +56,10 @@ class Prepared:
         if model.priors is None:
             return cls(model, chips, None)
         constants = model.priors.for_chips(chips, lowering)
-        filled = chips.with_vector_prior(np.array([c.vector_per_mac for c in constants]))
+        per_mac, sram = (
+            np.array([getattr(c, f) for c in constants]) for f in ("vector_per_mac", "sram_capacity")
+        )
+        filled = chips.with_priors(per_mac, sram)
         return cls(model, filled, Adjustment.of(filled, constants))
 
     def terms(self, kernels: Kernels) -> Terms:
@@ -105,8 +111,7 @@ def evaluate(
 
     The chips' own ranges enter the interval by costing each chip that has one again at either end.
     """
-    lowering = kernels.lowering[0] if kernels.lowering else "compiled"
-    latency, traffic, worst = _latency(kernels, chips, model, lowering)
+    latency, traffic, worst = _latency(kernels, chips, model)
     worst = np.where(~fits(kernels, chips) & (worst == Feasibility.OK), Feasibility.CAPACITY, worst).astype(
         np.int8
     )
@@ -149,13 +154,14 @@ def fits(kernels: Kernels, chips: Chips) -> NDArray[np.bool_]:
 
 
 def _latency(
-    kernels: Kernels, chips: Chips, model: CostModel, lowering: str
+    kernels: Kernels, chips: Chips, model: CostModel
 ) -> tuple[GridQuantity, FloatArray, NDArray[np.int8]]:
     """Latency with its interval, outer traffic (W, C), worst feasibility code of the kernels (W, C)."""
     slow, fast = (Chips.of(chips.accelerators, edge=edge) for edge in ("low", "high"))
     ranged = np.flatnonzero(_differ(chips, slow) | _differ(chips, fast))
     n, r = len(chips), len(ranged)
-    prepared = Prepared.of(chips.followed_by(slow.take(ranged), fast.take(ranged)), model, lowering)
+    everything = chips.followed_by(slow.take(ranged), fast.take(ranged))
+    prepared = Prepared.of(everything, model, kernels.lowering[0] if kernels.lowering else DEFAULT_LOWERING)
     seconds, traffic, worst = latency_and_traffic(kernels, prepared)
     worst = worst[:, :n]
     value = np.where(np.isfinite(seconds[:, :n]) & (worst != Feasibility.UNKNOWN), seconds[:, :n], np.nan)
@@ -171,11 +177,24 @@ def _latency(
             traffic[:, :n],
             worst,
         )
-    low = value * np.exp(-np.hypot(down, np.log(prepared.adjustment.low[:n])))
-    high = value * np.exp(np.hypot(up, np.log(prepared.adjustment.high[:n])))
+    adjustment, first = prepared.adjustment, slice(0, n)
+    started = np.diff(kernels.network_ptr)[:, None]
+    issue, least, most = (started * seconds[first] for seconds in adjustment.issue)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        later, sooner = np.log1p((most - issue) / value), np.log1p((least - issue) / value)
+    low = value * np.exp(-_together(down, np.log(adjustment.low[first]), np.nan_to_num(sooner)))
+    high = value * np.exp(_together(up, np.log(adjustment.high[first]), np.nan_to_num(later)))
+    inside = (kernels.counts @ np.isfinite(kernels.reuse_bytes).astype(np.float64)) > 0
     uses_vector = (kernels.counts @ kernels.vector_ops) > 0
-    prior = uses_vector[:, None] & prepared.chips.vector_is_prior[None, :n]
+    prior = uses_vector[:, None] & prepared.chips.vector_is_prior[None, first]
+    prior |= inside[:, None] & prepared.chips.sram_is_prior[None, first]
     return GridQuantity(value, low, high, fidelity_codes(value, prior)), traffic[:, :n], worst
+
+
+def _together(*logs: FloatArray) -> FloatArray:
+    """Log half-width of independent causes taken together."""
+    total: FloatArray = np.sqrt(sum(np.square(x) for x in logs))
+    return total
 
 
 def _differ(chips: Chips, other: Chips) -> NDArray[np.bool_]:

@@ -61,10 +61,13 @@ def warnings_of(
             f"modelled power {show(joules / seconds, 'W')} is above the cap of {show(cap, 'W')}: the cap is "
             f"reported, and the slower clock that keeps it is not in the latency"
         )
-    if bool(detail.chips.vector_is_prior[0]) and estimates["latency"].is_known:
-        found.append(
-            "the rate of the vector unit is unknown; a class figure stands in for it, so latency is a prior"
-        )
+    stand_ins = {
+        "rate of the vector unit": detail.chips.vector_is_prior,
+        "on-chip capacity": detail.chips.sram_is_prior,
+    }
+    unknown = [name for name, is_prior in stand_ins.items() if is_prior[0]]
+    if unknown and estimates["latency"].is_known:
+        found.append(f"unknown {' and '.join(unknown)}: class figures stand in, so latency is a prior")
     return tuple(found)
 
 

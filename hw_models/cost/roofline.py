@@ -32,7 +32,7 @@ MAC, VECTOR, DRAM, SRAM, ISSUE = range(len(RESOURCES))
 
 
 def smooth_miss(reuse_bytes: FloatArray, capacity: FloatArray) -> FloatArray:
-    """(U, C) share of a kernel's activation bytes that goes to DRAM; 1 where either figure is unknown.
+    """(U, C) share of a kernel's activation bytes that goes to DRAM; 1 where a figure is unknown.
 
     1 - 0.8 x^2 / (1 + x^2) with x = 0.59 capacity / reuse distance. Source: fitted on timm throughput of RTX
     3090 and 4090 (L2 of 6 and 72 MB); it drops no more than 80 % of the bytes.
@@ -48,8 +48,8 @@ def least_miss(reuse_bytes: FloatArray, capacity: FloatArray) -> FloatArray:
     Source: a memory that holds S of the D bytes between two uses saves at most S / D of them (Belady, IBM
         Syst. J. 1966).
     """
-    miss = np.clip(1.0 - capacity[None, :] / np.maximum(reuse_bytes, 1.0)[:, None], 0.0, 1.0)
-    return np.where(np.isnan(miss), 1.0, miss)
+    ratio = np.nan_to_num(capacity, nan=np.inf)[None, :] / np.maximum(reuse_bytes, 1.0)[:, None]
+    return np.where(np.isnan(ratio), 1.0, np.clip(1.0 - ratio, 0.0, 1.0))
 
 
 @dataclass(frozen=True)

@@ -34,8 +34,8 @@ def test_values_of_a_cost(conv_net, toy):
 
 def test_defaults_are_shown(conv_net, toy):
     cost = estimate(conv_net, toy())
-    assert (cost.precision, cost.lowering, cost.batch, cost.model) == ("fp16", "compiled", 1, "roofline")
-    for said in ("fp16", "compiled", "batch 1", "roofline", "latency", "(roofline)", "modelled"):
+    assert (cost.precision, cost.lowering, cost.batch, cost.model) == ("fp16", "ideal", 1, "roofline")
+    for said in ("fp16", "ideal", "batch 1", "roofline", "latency", "(roofline)", "modelled"):
         assert said in repr(cost)
     assert "\n" not in repr(cost)
     assert "fp16, batch 1" in cost._repr_html_()
@@ -134,7 +134,7 @@ def test_activations_must_stay_on_a_chip_with_flash(conv_net, toy):
 def test_an_operator_nobody_runs(conv_net, toy):
     cost = estimate(conv_net, toy(engine={"operators": ("conv", "reduce")}))
     assert cost.feasibility == Feasibility.OPERATOR
-    assert "npu does not run elementwise, gemm and no fallback does" in cost.reason
+    assert "npu does not run gemm and no fallback does" in cost.reason
     assert cost.latency.value is None
     assert str(cost.latency) == "unknown"
 
@@ -142,10 +142,35 @@ def test_an_operator_nobody_runs(conv_net, toy):
 def test_a_vector_rate_from_the_class_makes_latency_a_prior(conv_net, toy):
     cost = estimate(conv_net, toy(engine={"vector_peak": {}}))
     assert cost.latency.fidelity == "prior"
-    assert any("class figure stands in" in w for w in cost.warnings)
+    assert "unknown rate of the vector unit: class figures stand in, so latency is a prior" in cost.warnings
+    assert "vector rate  " in str(cost.explain())
     bound = estimate(conv_net, toy(engine={"vector_peak": {}}), model="roofline_bound")
     assert bound.latency.fidelity == "roofline"
     assert "time of the vector unit: its rate is unknown" in bound.not_modelled
+
+
+def test_an_on_chip_capacity_from_the_class_makes_latency_a_prior(conv_net, toy):
+    chip = toy(sram={"capacity": None})
+    cost = estimate(conv_net, chip)
+    assert cost.latency.fidelity == "prior"
+    assert "unknown on-chip capacity: class figures stand in, so latency is a prior" in cost.warnings
+    assert "prior of the class" in str(cost.explain())
+    bound = estimate(conv_net, chip, model="roofline_bound")
+    assert bound.latency.fidelity == "roofline"
+    assert bound.latency.value <= cost.latency.value
+
+
+def test_lowering_goes_by_the_kind_of_engine(conv_net, toy):
+    kinds = ("gpu", "cpu", "npu", "dsp", "mcu")
+    chips = [toy(kind=kind, name=kind) for kind in kinds]
+    assert estimate_many([conv_net], chips).lowering == ("compiled", "compiled", "ideal", "ideal", "ideal")
+    assert estimate_many([conv_net], chips, lowering="eager").lowering == ("eager",) * 5
+
+
+def test_a_range_of_the_issue_time_shows_where_it_matters(conv_net, toy):
+    """One small image on a GPU is bound by starting kernels, known poorly; a big batch is not."""
+    small, big = (estimate(conv_net, toy(kind="gpu"), batch=n).latency for n in (1, 4096))
+    assert small.high / small.value > big.high / big.value
 
 
 def test_ranges_of_the_chip_widen_the_interval(conv_net, toy):

@@ -72,9 +72,10 @@ def test_vector_rate_of_a_gpu_is_its_fp32_peak(toy):
     assert set(chips.vector_peak[0]) == {1e12}
     npu = Chips.of([toy(engine={"vector_peak": {}})])
     assert np.isnan(npu.vector_peak).all()
-    filled = npu.with_vector_prior(np.array([0.25]))
+    filled = npu.with_priors(np.array([0.25]), np.array([1e6]))
     assert set(filled.vector_peak[0]) == {1e12}
     assert filled.vector_is_prior[0]
+    assert not filled.sram_is_prior[0]
 
 
 def test_edges_of_ranges(toy):
