@@ -1,4 +1,4 @@
-"""The demonstration: who is offered, what it prints, how it goes on where it stopped, that its front is right."""
+"""The demonstration: who is offered, what it prints, how it goes on, that its front is right."""
 
 from __future__ import annotations
 
