@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from codesign.config import CustomObjective, StudyConfig, chip_names, recorded, shown_path, told
 from codesign.objectives import Constraint, objective
-from hw_models.errors import CodesignError, FileError, Finding, UnknownNameError
+from hw_models.errors import CodesignError, FileError, Finding, UnknownNameError, nearest
 
 Place = tuple[str | int, ...]
 
@@ -26,12 +26,22 @@ def read_study(file: Path | str) -> StudyConfig:
     try:
         config = StudyConfig.model_validate(_plain(raw))
     except ValidationError as error:
-        findings = [Finding(str(path), _line(raw, e["loc"]), shown_path(e["loc"]), told(e)) for e in error.errors()]
+        findings = [
+            Finding(str(path), _line(raw, e["loc"]), shown_path(e["loc"]), told(e)) for e in _mistakes(error)
+        ]
         raise FileError(sorted(set(findings), key=lambda f: f.line or 0)) from None
     findings = [Finding(str(path), _line(raw, at), shown_path(at), said) for at, said in _misnamed(config, path.parent)]
     if findings:
         raise FileError(findings)
     return config.model_copy(update={"chips": chip_names(config.chips, path.parent)})
+
+
+def _mistakes(error: ValidationError) -> list[Any]:
+    """pydantic's errors, without a "missing" where the setting is there, misspelt."""
+    errors = error.errors()
+    misspelt = [str(e["loc"][-1]) for e in errors if e["type"] == "extra_forbidden"]
+    meant = {near for key in misspelt for near in nearest(key, StudyConfig.model_fields, n=1)}
+    return [e for e in errors if not (e["type"] == "missing" and e["loc"][-1] in meant)]
 
 
 def _parsed(path: Path) -> Mapping[str, Any]:
