@@ -11,13 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 from hw_models.errors import FileError, Finding, InputError, UnknownNameError
 from hw_models.measured.schema import Column
 from hw_models.measured.tables import dataset_name, find_tables, read_table, typed
-from hw_models.spec.accelerator import Accelerator, DeviceClass, Engine, EngineKind, Memory
-from hw_models.spec.quantities import Bytes, BytesPerSecond, Count, Hertz, OpsPerSecond, Sourced, Watts
+from hw_models.spec.accelerator import Accelerator, DeviceClass, EngineKind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,11 +67,11 @@ CLASSES: Final[Mapping[str, tuple[DeviceClass, EngineKind]]] = {
 TECHNOLOGY: Final = re.compile(r"(?:LP|G)?DDR\d\w?|HBM\d?e?|MCDRAM", re.IGNORECASE)
 CAPACITY: Final = re.compile(r"([\d.]+)\s*GB", re.IGNORECASE)
 BUS: Final = re.compile(r"(\d+)-bit", re.IGNORECASE)
+SOURCE: Final = "devices"
+"""Key of the table among a chip's sources."""
 MEGABYTE: Final = 2.0**20
 """On-chip memories are sold in binary megabytes."""
 PEAKS: Final = (("fp32", "fp32_tflops"), ("fp16", "fp16_tflops"), ("int8", "int8_tops"))
-
-Q = TypeVar("Q", bound=Sourced)
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,17 +231,19 @@ def accelerator_from_row(row: Mapping[str, Any]) -> Accelerator:
             f"device key '{cells['key']}' has no letter or digit; expected a name such as 'rtx3090'"
         )
     missing = [c.name for c in DEVICE_COLUMNS if c.numeric and cells.get(c.name) is None]
-    return Accelerator(
-        name=name,
-        title=str(cells["device"]),
-        vendor=str(cells["vendor"]),
-        device_class=device_class,
-        sources={"devices": _source(cells)},
-        engines=(_engine(cells, engine_kind),),
-        memory=_memories(cells),
-        tdp=_sourced(Watts, cells.get("tdp_w"), 1.0),
-        process_nm=_sourced(Count, cells.get("process_nm"), 1.0),
-        left_out=(f"not given in devices.csv: {', '.join(missing)}",) if missing else (),
+    return Accelerator.model_validate(
+        {
+            "name": name,
+            "title": cells["device"],
+            "vendor": cells["vendor"],
+            "device_class": device_class,
+            "sources": {SOURCE: _source(cells)},
+            "engines": [_engine(cells, engine_kind)],
+            "memory": _memories(cells),
+            "tdp": _figure(cells.get("tdp_w")),
+            "process_nm": _figure(cells.get("process_nm")),
+            "left_out": [f"not given in devices.csv: {', '.join(missing)}"] if missing else [],
+        }
     )
 
 
@@ -252,46 +253,43 @@ def _source(cells: Mapping[str, Any]) -> str:
     return f"devices.csv, confidence {grade}: {note}"
 
 
-def _sourced(quantity: type[Q], value: float | None, scale: float) -> Q | None:
-    """The cell in SI, or None where it is empty."""
-    return None if value is None else quantity(value=float(value) * scale, source="devices")
+def _figure(value: float | str | None, scale: float = 1.0) -> dict[str, Any] | None:
+    """The cell in SI with its source, or None where it is empty."""
+    return None if value is None else {"value": float(value) * scale, "source": SOURCE}
 
 
-def _engine(cells: Mapping[str, Any], kind: EngineKind) -> Engine:
-    peak = {p: s for p, column in PEAKS if (s := _sourced(OpsPerSecond, cells.get(column), 1e12))}
+def _engine(cells: Mapping[str, Any], kind: EngineKind) -> dict[str, Any]:
+    peak = {p: figure for p, column in PEAKS if (figure := _figure(cells.get(column), 1e12))}
     has_vector_unit = kind in {"gpu", "cpu"} and "fp32" in peak
-    return Engine(
-        name=kind,
-        kind=kind,
-        peak=peak,
-        vector_peak={"fp32": peak["fp32"]} if has_vector_unit else {},
-        units=_sourced(Count, cells.get("units"), 1.0),
-        clock=_sourced(Hertz, cells.get("clock_mhz"), 1e6),
-    )
+    return {
+        "name": kind,
+        "kind": kind,
+        "peak": peak,
+        "vector_peak": {"fp32": peak["fp32"]} if has_vector_unit else {},
+        "units": _figure(cells.get("units")),
+        "clock": _figure(cells.get("clock_mhz"), 1e6),
+    }
 
 
-def _memories(cells: Mapping[str, Any]) -> tuple[Memory, ...]:
+def _memories(cells: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """On-chip level, then what lies outside: DRAM, or a host's memory behind a link of unknown speed."""
     levels = []
-    if on_chip := _sourced(Bytes, cells.get("l2_or_sram_mb"), MEGABYTE):
-        kind, name = ("sram", "sram") if "npu" in str(cells["kind"]) else ("cache", "cache")
-        levels.append(Memory(name=name, kind=kind, capacity=on_chip))  # type: ignore[arg-type]
-    levels.append(_host_link() if str(cells.get("external_dram") or "yes").lower() == "no" else _dram(cells))
-    return tuple(levels)
+    if on_chip := _figure(cells.get("l2_or_sram_mb"), MEGABYTE):
+        kind = "sram" if "npu" in str(cells["kind"]) else "cache"
+        levels.append({"name": kind, "kind": kind, "capacity": on_chip})
+    has_dram = str(cells.get("external_dram") or "yes").lower() != "no"
+    levels.append(_dram(cells) if has_dram else {"name": "host", "kind": "host"})
+    return levels
 
 
-def _host_link() -> Memory:
-    """What a chip without external memory reads its inputs from; the table does not say how fast that is."""
-    return Memory(name="host", kind="host")
-
-
-def _dram(cells: Mapping[str, Any]) -> Memory:
+def _dram(cells: Mapping[str, Any]) -> dict[str, Any]:
     text = str(cells.get("memory") or "")
     technology, capacity, bus = TECHNOLOGY.search(text), CAPACITY.search(text), BUS.search(text)
-    return Memory(
-        name="dram",
-        kind="dram",
-        technology=technology[0].upper().replace("HBM2E", "HBM2e") if technology else None,
-        capacity=_sourced(Bytes, float(capacity[1]) if capacity else None, 1e9),
-        bandwidth=_sourced(BytesPerSecond, cells.get("mem_bw_gb_s"), 1e9),
-        bus_bits=_sourced(Count, float(bus[1]) if bus else None, 1.0),
-    )
+    return {
+        "name": "dram",
+        "kind": "dram",
+        "technology": technology[0].upper().replace("HBM2E", "HBM2e") if technology else None,
+        "capacity": _figure(capacity[1] if capacity else None, 1e9),
+        "bandwidth": _figure(cells.get("mem_bw_gb_s"), 1e9),
+        "bus_bits": _figure(bus[1] if bus else None),
+    }
