@@ -56,7 +56,7 @@ CAUSES = {
     "ecaresnext50t_32x4d": "today's registry builds another network than was measured (25.1 M parameters, "
     "not 15.4 M)",
 }
-"""Why the published figure is another one, by pattern of architecture; each was looked up in the sources of both."""
+"""Why the published figure is another one, by pattern of architecture; looked up in the sources of both."""
 
 Key = tuple[str, int, bool]
 
@@ -80,6 +80,7 @@ def main() -> None:
                 print(f"{position}/{len(missing)}", flush=True)
     rows = [done[k] for k in keys]
     summary = summarise(rows, list(compare(rows, published)))
+    summary["not_registered"] = sorted({m for m, _, _ in published.index} - set(timm_architectures()))
     if options.match == "*":
         summary["time"] = timing(rows)
         options.out.parent.mkdir(parents=True, exist_ok=True)
@@ -251,7 +252,7 @@ def _by_cause(exceptions: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]
 
 
 def timing(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Time to build and trace one network of each of 40 families (the one of median size), best of three runs."""
+    """Time to build and trace the network of median size of each of 40 families, best of three runs."""
     families: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         if "failed" not in row and row["native"] and not row["reparameterized"]:
@@ -298,6 +299,9 @@ def as_markdown(summary: dict[str, Any]) -> str:
         t = summary["time"]
         lines += ["", f"Time ({t['what']}), {t['families']} families: median {t['wall_s_median']} s,"]
         lines += [f"90 % within {t['wall_s_p90']} s; median processor time {t['cpu_s_median']} s."]
+    if summary["not_registered"]:
+        names = ", ".join(summary["not_registered"])
+        lines += ["", f"Published under names that this timm does not register, and not compared: {names}."]
     lines += ["", f"Operators without a rule: {', '.join(summary['without_rule']) or 'none'}."]
     lines += [f"Operators with an assumed cost: {', '.join(summary['assumed_cost']) or 'none'}."]
     for cause, pairs in summary["exceptions"].items():

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hw_models.errors import InputError, UnknownNameError
 from hw_models.workload import cache as kept
@@ -23,14 +24,26 @@ Size = tuple[int, int, int]
 """(C, H, W) of an input image."""
 
 
+class Catalogue(NamedTuple):
+    """What the installed timm registers.
+
+    Attributes:
+        sizes: native input size by architecture.
+        former: today's architecture by names that earlier releases had for it.
+    """
+
+    sizes: dict[str, Size]
+    former: dict[str, str]
+
+
 def timm_architectures() -> tuple[str, ...]:
     """Names of every architecture that the installed timm registers, sorted."""
-    return tuple(_catalogue())
+    return tuple(_catalogue().sizes)
 
 
 def is_timm_model(name: str) -> bool:
-    """Whether the installed timm registers that architecture; a pretrained tag after '.' is ignored."""
-    return _architecture(name) in _catalogue()
+    """Whether timm registers that architecture, today or formerly; a pretrained tag after '.' is ignored."""
+    return _architecture(name) in _catalogue().sizes
 
 
 def native_input(arch: str) -> Size:
@@ -39,10 +52,10 @@ def native_input(arch: str) -> Size:
     Raises:
         UnknownNameError: where timm has no such architecture.
     """
-    catalogue, arch = _catalogue(), _architecture(arch)
-    if arch not in catalogue:
-        raise UnknownNameError("timm architecture", arch, catalogue, "see 'codesign networks list'")
-    return catalogue[arch]
+    sizes, arch = _catalogue().sizes, _architecture(arch)
+    if arch not in sizes:
+        raise UnknownNameError("timm architecture", arch, sizes, "see 'codesign networks list'")
+    return sizes[arch]
 
 
 def timm_workload(
@@ -55,7 +68,8 @@ def timm_workload(
     """The workload of a timm architecture at batch 1 in fp32.
 
     Args:
-        arch: registered name; a pretrained tag ("resnet50.a1_in1k") is ignored, as it changes weights only.
+        arch: registered name, or one of an earlier timm ("gluon_resnet50_v1b"); a pretrained tag
+            ("resnet50.a1_in1k") is ignored, as it changes weights only.
         img_size: side of the square input, or (height, width); the architecture's native size by default.
         reparameterize: the form it is deployed in, with parallel branches merged where timm knows how.
         cache: read and keep the trace on disk; a kept one needs neither timm nor torch.
@@ -72,8 +86,9 @@ def timm_workload(
 
 
 def _architecture(name: str) -> str:
-    """The architecture of a model name, without its pretrained tag."""
-    return name.partition(".")[0]
+    """Today's architecture of a model name, without its pretrained tag."""
+    arch = name.partition(".")[0]
+    return _catalogue().former.get(arch, arch)
 
 
 def _pixels(img_size: int | tuple[int, int] | None) -> tuple[int, int] | None:
@@ -105,25 +120,37 @@ def _remembered(key: str, arch: str, size: tuple[int, int] | None, reparameteriz
 
 
 @functools.cache
-def _catalogue() -> dict[str, Size]:
-    """Native input size of every registered architecture; kept, because importing timm takes seconds."""
-    key = kept.key_of(["timm catalogue", *_releases()])
+def _catalogue() -> Catalogue:
+    """What timm registers; kept on disk, because importing timm takes seconds."""
+    key = kept.key_of(["timm names and sizes", *_releases()])
     found = kept.load_json(key)
     if found is None:
         found = _read_catalogue()
         kept.store_json(key, found)
-    return {arch: (size[0], size[1], size[2]) for arch, size in found.items()}
+    sizes, former = found
+    return Catalogue({arch: (size[0], size[1], size[2]) for arch, size in sizes.items()}, former)
 
 
-def _read_catalogue() -> dict[str, Size]:
+def _read_catalogue() -> tuple[dict[str, Any], dict[str, str]]:
     import timm
-    from timm.models import get_pretrained_cfg
+    from timm.models import get_deprecated_models, get_pretrained_cfg
 
     sizes = {}
     for arch in timm.list_models():
         config = get_pretrained_cfg(arch)
         sizes[arch] = config.input_size if config is not None and config.input_size else (3, 224, 224)
-    return sizes
+    former = {}
+    for old, new in get_deprecated_models().items():
+        successor = (new or "").partition(".")[0]
+        if successor in sizes and _width(old) in {None, _width(successor)}:
+            former[old] = successor
+    return sizes, former
+
+
+def _width(arch: str) -> str | None:
+    """The width in the name of a ResNeXt ("32x16d"); timm gives some former names one of another width."""
+    found = re.search(r"\d+x\d+d", arch)
+    return found.group() if found else None
 
 
 def _traced(arch: str, size: tuple[int, int] | None, *, reparameterize: bool) -> Workload:
