@@ -44,7 +44,7 @@ def validate(
 
     with _progress() as progress:
         result = compare(
-            data, resolver=_timm, datasets=dataset, devices=device, max_rows=max_rows, progress=progress
+            data, resolver=timm, datasets=dataset, devices=device, max_rows=max_rows, progress=progress
         )
     if as_json:
         print_table(result.rows, as_json=True)
@@ -53,7 +53,7 @@ def validate(
     _tell_skipped(result)
 
 
-def _timm(model: str, img_size: int | None, reparameterize: bool) -> Workload:
+def timm(model: str, img_size: int | None, reparameterize: bool) -> Workload:
     """A network by its timm name."""
     from search_spaces.vision.timm_models import timm_workload
 

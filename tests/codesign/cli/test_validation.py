@@ -10,8 +10,11 @@ import pytest
 from typer.testing import CliRunner
 
 from codesign.cli import build_app
+from codesign.cli.validation import timm
 from hw_models.errors import CodesignError, FileError
+from hw_models.measured.devices import SHIPPED
 from hw_models.measured.loaders import load
+from hw_models.validation import validate
 
 SMALL = ("resnet18", "mobilenetv3_small_050", "vit_tiny_patch16_224")
 DEVICE = (
@@ -24,7 +27,7 @@ DEVICE = (
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     """A directory with the published rows of three small networks, on an invented device."""
-    rows = pd.read_csv(Path(load.__code__.co_filename).parent / "data" / "timm_throughput.csv.gz", dtype=str)
+    rows = pd.read_csv(SHIPPED / "timm_throughput.csv.gz", dtype=str)
     mine = rows[(rows["mode"] == "infer") & (rows["torch"] == "2.4.0") & (rows["device"] == "rtx4090")]
     mine = mine[
         mine["model"].isin(SMALL)
@@ -77,3 +80,36 @@ def test_a_broken_file_is_named(data: Path) -> None:
     (data / "timm_throughput.csv").write_text("device,mode\nzeta9,infer\n")
     with pytest.raises(FileError, match=r"timm_throughput\.csv:1: samples_per_s: column is missing"):
         CliRunner().invoke(build_app(), ["validate", "--data", str(data)], catch_exceptions=False)
+
+
+N_FAMILIES = 40
+MODES = {
+    "rtx4090": "infer|amp|nchw|torch2.9.1|compiled",
+    "rtx3090": "infer|amp|nchw|torch2.4.0|eager",
+    "i9_10940x": "infer|fp32|nchw|torch2.4.0|compiled",
+}
+
+
+@pytest.mark.slow
+def test_forty_families_are_predicted_better_than_by_any_naive_predictor(tmp_path: Path) -> None:
+    """The smallest network of each of forty families, one mode of each device; the benchmark takes all."""
+    rows = load().records["timm_throughput"].frame
+    rows = rows[rows["mode"] == rows["device"].map(MODES)].dropna(subset=["macs"])
+    pair = rows["network"] + "@" + rows["img_size"].astype(str)
+    everywhere = rows.assign(pair=pair)[rows.groupby(pair)["device"].transform("nunique") == len(MODES)]
+    smallest = everywhere.sort_values(["macs", "pair"]).drop_duplicates("family").sort_values("family")
+    chosen = smallest["pair"].iloc[:: len(smallest) // N_FAMILIES].iloc[:N_FAMILIES]
+    lines = everywhere.loc[everywhere["pair"].isin(chosen), "row"].astype(int) - 2
+    published = pd.read_csv(SHIPPED / "timm_throughput.csv.gz", dtype=str)
+    published.iloc[lines].to_csv(tmp_path / "timm_throughput.csv", index=False)
+    found = {score.device: score for score in validate(tmp_path, resolver=timm).scores}
+    assert set(found) == set(MODES)
+    for score in found.values():
+        assert score.n == N_FAMILIES
+        assert score.kendall_tau is not None
+        assert score.mape_scaled is not None
+        assert score.coverage_90 is not None
+        assert score.kendall_tau > (score.naive_kendall_tau or 0)
+        assert score.mape_scaled < (score.naive_mape_scaled or 1)
+        assert score.coverage_90 >= 0.75
+        assert score.split == "fitted"
