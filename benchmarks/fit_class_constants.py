@@ -1,11 +1,13 @@
-"""Fit the class constants of GPUs and CPUs on published timm throughput, and score them on families left out.
+"""Fit the class constants of GPUs and CPUs on published timm throughput; score them on families left out.
 
     python benchmarks/fit_class_constants.py --data ../shared/reference/measured
 
-Per class of engine and way of lowering seven constants at most: three compute efficiencies, two bandwidth efficiencies, the
-fixed time of a kernel. Loss: mean absolute log error (soft), each device and mode with equal weight, plus a weak pull to the
-start values. Prints the entries for `hw_models/cost/class_priors.yaml` and writes the scores to
-`benchmarks/results/fit_class_constants.json`. Scores are of img/s; `mape` without any free scale, families not fitted.
+Six constants at most for a kind of engine under one lowering: three compute efficiencies, two of bandwidth,
+on a CPU the time to start a kernel (batches of 256 and more hide that of a GPU). Loss: log error of img/s,
+softened, each device and mode with equal weight, and a weak pull to the values in force. Prints what
+belongs into `hw_models/cost/class_priors.yaml`; writes the scores to
+`benchmarks/results/fit_class_constants.json`. They are of families that were not fitted, and `mape` is
+without any free scale.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pandas as pd
@@ -23,7 +25,6 @@ from scipy.optimize import least_squares
 from scipy.stats import kendalltau
 
 from hw_models.cost.adjust import Adjustment, ClassConstants, class_priors
-from hw_models.cost.arrays import FloatArray, Kernels
 from hw_models.cost.chips import Chips
 from hw_models.cost.combine import kernel_seconds
 from hw_models.cost.roofline import Roofline
@@ -33,10 +34,22 @@ from hw_models.spec.load import load_chip
 from hw_models.workload.graph import Workload
 from search_spaces.vision.timm_models import timm_workload
 
+if TYPE_CHECKING:
+    from hw_models.cost.arrays import FloatArray, Kernels
+
 RESULT: Final = Path(__file__).parent / "results" / "fit_class_constants.json"
 N_FOLDS: Final = 5
 PULL: Final = 0.02
-"""Weight of the start values against the data, per constant, in units of one mean log error."""
+"""Weight of the values in force against the data, for each constant."""
+
+BEST_EFFICIENCY: Final = 0.97
+"""No class is taken to reach its peak: nothing may beat the roofline, and one board's boost clock is its
+own."""
+
+NEW_DEVICE: Final = {"gpu|compiled": 0.1, "gpu|eager": 0.25, "cpu|compiled": 0.45}
+"""Log half-width added for a device that was not fitted: constants of one GPU miss another by 5 % in eager
+code, of other architectures by 20 %, of an unseen CPU by 46 % (earlier study of the same rows). Compiled
+code carries over."""
 
 CLASSES: Final = {
     ("gpu", "compiled"): [("rtx4090", "amp", "nchw", "2.4.0", 1), ("rtx4090", "amp", "nchw", "2.9.1", 1)],
@@ -109,7 +122,9 @@ def fit(
 ) -> ClassConstants:
     """Constants that minimise the loss over the masked rows of every group."""
     origin = np.log([*start.compute.values(), *start.bandwidth.values(), start.issue])
-    upper = np.array([1e-9] * 5 + [np.log(1e-3)])
+    lower, upper = np.full(6, np.log(0.02)), np.full(6, np.log(BEST_EFFICIENCY))
+    is_known = start.kind != "cpu"
+    lower[5], upper[5] = (origin[5] - 1e-6, origin[5] + 1e-6) if is_known else np.log([1e-6, 1e-3])
 
     def residuals(theta: FloatArray) -> FloatArray:
         constants = constants_at(theta, start)
@@ -122,8 +137,8 @@ def fit(
     scale = 0.1 / np.sqrt(np.mean([mask.sum() for mask in masks]))
     found = least_squares(
         residuals,
-        np.minimum(origin, upper - 0.01),
-        bounds=(np.full(len(origin), np.log(1e-7)), upper),
+        np.clip(origin, lower + 1e-7, upper - 1e-7),
+        bounds=(lower, upper),
         loss="soft_l1",
         f_scale=scale,
         x_scale=0.1,
@@ -156,15 +171,16 @@ def score(predicted: FloatArray, measured: FloatArray) -> dict[str, float]:
     }
 
 
-def interval(log_error: FloatArray, family: pd.Series) -> tuple[float, float]:
-    """Factors on latency that hold 90 % of the rows of 90 % of the families: the choice that is safe on unseen devices.
+def interval(log_error: FloatArray, family: pd.Series, new_device: float) -> tuple[float, float]:
+    """Factors on latency for a device and a family that were not fitted.
 
+    They hold 90 % of the rows of 90 % of the families, then `new_device` is added in quadrature.
     `log_error` is ln(predicted / measured) of img/s, which is ln(measured / predicted) of latency.
     """
     by_family = pd.Series(log_error).groupby(family.to_numpy())
     low = by_family.quantile(0.05).quantile(0.10)
     high = by_family.quantile(0.95).quantile(0.90)
-    return float(np.exp(low)), float(np.exp(high))
+    return float(np.exp(-np.hypot(low, new_device))), float(np.exp(np.hypot(high, new_device)))
 
 
 def study(kind: str, lowering: str, groups: list[Group]) -> dict[str, object]:
@@ -180,7 +196,9 @@ def study(kind: str, lowering: str, groups: list[Group]) -> dict[str, object]:
             out[~mask] = group.predicted(constants, priors.overlap)[~mask]
     final = fit(groups, [np.ones(len(g.rows), bool) for g in groups], start, priors.overlap)
     errors = np.concatenate([np.log(p / g.images_per_s) for p, g in zip(held_out, groups, strict=True)])
-    low, high = interval(errors, pd.concat([g.rows["family"] for g in groups]))
+    low, high = interval(
+        errors, pd.concat([g.rows["family"] for g in groups]), NEW_DEVICE[f"{kind}|{lowering}"]
+    )
     scores = {g.name: score(p, g.images_per_s) for p, g in zip(held_out, groups, strict=True)}
     coverage = float(np.mean((errors > np.log(low)) & (errors < np.log(high))))
     print(f"\n{kind} {lowering}: coverage of [{low:.2f}, {high:.2f}] on families left out: {coverage:.1%}")

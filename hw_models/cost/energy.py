@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from hw_models.cost.arrays import UNKNOWN_FIDELITY, Fidelity, FloatArray, GridQuantity, Kernels
-from hw_models.cost.chips import N_PRECISIONS, Chips
+from hw_models.cost.chips import ENGINE_KINDS, N_PRECISIONS, Chips
 from hw_models.workload.op import Precision
 
 if TYPE_CHECKING:
@@ -95,13 +95,13 @@ class Energies:
 
 def _op_prior(chips: Chips) -> FloatArray:
     priors = energy_priors()
-    delivery = np.array([priors["delivery"][edge] for edge in EDGES])
+    by_kind = np.array([[priors["delivery"][kind][edge] for kind in ENGINE_KINDS] for edge in EDGES])
     table = np.full((3, len(chips), N_PRECISIONS), np.nan)
     rows = dict(priors["operations"])
     rows |= {scheme: rows[base] for scheme, base in priors["storage_only"].items()}
     for p in Precision:
         if p.label in rows:
-            table[:, :, p] = at_node(rows[p.label]["pj"], chips.process_nm) * delivery[:, None]
+            table[:, :, p] = at_node(rows[p.label]["pj"], chips.process_nm) * by_kind[:, chips.kind]
     return table
 
 

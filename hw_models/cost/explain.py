@@ -239,7 +239,7 @@ def _energies(cost: Cost) -> Iterator[tuple[str, str]]:
         label = Precision(int(p)).label
         row = priors["operations"].get(priors["storage_only"].get(label, label))
         own = chip.main_engine.energy_per_op.get(label)
-        delivery = f"x {priors['delivery']['value']:g} for operand delivery"
+        delivery = f"x {priors['delivery'][chip.main_engine.kind]['value']:g} for operand delivery"
         prior = f"prior at {d.chips.process_nm[0]:g} nm, {_from(row)}, {delivery}" if row else "no prior"
         yield (
             f"one {label} op",

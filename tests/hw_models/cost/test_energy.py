@@ -65,7 +65,8 @@ def test_memory_technology(technology, name):
 
 def test_every_prior_is_in_order_and_cites_a_source():
     priors = energy_priors()
-    for row in [*priors["dram"].values(), priors["delivery"]]:
+    delivery = priors["delivery"].values()
+    for row in [*priors["dram"].values(), *delivery]:
         assert 0 < row["low"] <= row["value"] <= row["high"]
     for row in [
         *priors["dram"].values(),
