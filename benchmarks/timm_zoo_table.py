@@ -1,8 +1,9 @@
-"""Derives `search_spaces/vision/data/timm_zoo.csv` from timm's published results and the registry of the installed timm.
+"""Derives `search_spaces/vision/data/timm_zoo.csv` from timm's published results and its registry.
 
-One row per (architecture, image size) with a published top-1. Where several weights are published for a pair, the one
-that timm loads by default is taken, else the first in timm's own order of preference. With `--trace` every pair is
-traced; what cannot be is listed in `timm_zoo_left_out.csv` with the reason and is no part of the space.
+One row per (architecture, image size) with a published top-1. Where several weights are published for a pair,
+the one that timm loads by default is taken, else the first in timm's own order of preference. With `--trace`
+every pair is traced; what cannot be is listed in `timm_zoo_left_out.csv` with the reason and is no part of
+the space.
 
     python benchmarks/timm_zoo_table.py --trace
 """
@@ -16,6 +17,7 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import search_spaces
 
@@ -40,7 +42,7 @@ def preference(arch: str) -> list[str]:
     """Tags of an architecture as timm prefers them, the default first; empty where timm does not know it."""
     from timm.models import _registry
 
-    known = _registry._model_default_cfgs.get(arch)  # noqa: SLF001 - timm has no public list in this order
+    known: Any = _registry._model_default_cfgs.get(arch)
     return list(known.tags) if known else []
 
 
@@ -62,7 +64,9 @@ def table(*, trace: bool) -> tuple[list[dict[str, object]], list[dict[str, objec
     for (arch, size), rows in sorted(published().items()):
         tags = preference(arch)
         row, is_default = choose(rows, tags)
-        reason = "the installed timm does not register it" if not tags else _why_not(arch, size) if trace else ""
+        reason = (
+            "the installed timm does not register it" if not tags else _why_not(arch, size) if trace else ""
+        )
         if reason:
             left_out.append({"arch": arch, "img_size": size, "reason": reason})
             continue
@@ -101,7 +105,9 @@ def write(file: Path, columns: tuple[str, ...], rows: list[dict[str, object]]) -
 
 def main() -> None:
     """Write both tables and say how many rows they have."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--trace", action="store_true", help="leave out what does not trace")
     start = time.perf_counter()
     kept, left_out = table(trace=parser.parse_args().trace)

@@ -1,4 +1,4 @@
-"""Which neural network should run, and on which chip? The names a notebook needs; each loads what it needs when first used.
+"""Which neural network should run, and on which chip? The names that a notebook needs, loaded on first use.
 
 import codesign as cd
 """

@@ -1,4 +1,4 @@
-"""A study as one YAML file: what is searched, what is wanted, how. A bad file is answered with file, line and fix.
+"""A study as one YAML file: what is searched, what is wanted, and how.
 
 space: timm_zoo
 chips: [jetson_agx_orin_64@30W, hailo_8, my_npu.yaml]     # names, patterns ("*npu*"), files
@@ -105,20 +105,19 @@ class StudyConfig(BaseModel):
         return tuple(objective(o) if isinstance(o, str) else recorded(o) for o in self.objectives)
 
     def differences(self, other: StudyConfig) -> list[str]:
-        """What another study is asked for differently, in words; where the results go and how many is no difference."""
+        """What another study is asked for differently; where and how many does not count."""
         mine, theirs = self.identity(), other.identity()
         said = [
             f"{key} is {theirs.get(key)!r} here and {mine.get(key)!r} there"
             for key in dict.fromkeys([*mine, *theirs])
             if mine.get(key) != theirs.get(key) and key != "fingerprint"
         ]
-        for part in dict.fromkeys([*self.fingerprint, *other.fingerprint]):
-            if self.fingerprint.get(part) != other.fingerprint.get(part):
-                said.append(_changed(part, there=part in self.fingerprint, here=part in other.fingerprint))
-        return said
+        there, here = self.fingerprint, other.fingerprint
+        parts = [p for p in dict.fromkeys([*there, *here]) if there.get(p) != here.get(p)]
+        return [*said, *(_changed(p, there=p in there, here=p in here) for p in parts)]
 
     def identity(self) -> dict[str, Any]:
-        """What makes two studies the same; chips and space count by what they hold, not by how they were named."""
+        """What makes two studies the same; chips and space count by their fingerprints."""
         return self.model_dump(
             mode="json", exclude={"question", "n_trials", "storage", "chips", "space", "fingerprint"}
         )
@@ -231,4 +230,7 @@ def told(error: Any) -> str:
             return f"is empty; expected {wanted}"
         case "literal_error" if key == "format":
             return f"format {given} given; this release reads format {RUN_FORMAT}"
-    return f"{given if len(given) < 60 else given[:57] + '...'} given; expected {wanted} ({error['msg'].lower()})"
+    return (
+        f"{given if len(given) < 60 else given[:57] + '...'} given; "
+        f"expected {wanted} ({error['msg'].lower()})"
+    )

@@ -1,4 +1,4 @@
-"""The spine of a search: candidate -> evaluation. Pure: the same candidate gives the same evaluation, whatever else is asked."""
+"""The spine of a search, candidate -> evaluation: pure, so what else is asked for never matters."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ UNKNOWN: Final = {unit: Estimate.unknown(unit) for unit in (*COST_UNITS.values()
 
 @dataclass(frozen=True, slots=True)
 class PointCost:
-    """The cost of one point without what stands behind it; the names are those of `hw_models.cost.base.Cost`."""
+    """The cost of one point; `hw_models.cost.base.Cost` without what stands behind it."""
 
     latency: Estimate = UNKNOWN["s"]
     energy: Estimate = UNKNOWN["J"]
@@ -60,12 +60,14 @@ class Evaluation:
         network, chip, precision: names for tables.
         cost: latency, energy, power, peak memory, area, price in SI units, each with interval and fidelity.
         error: top-1 error in per cent; one end of the interval is None where only the other can be told.
-        facts: counted or stated, not estimated: `params_m` (1e6), `macs_g` (1e9), `rated_power_w` where a rating is known.
+        facts: counted or stated, not estimated: `params_m` (1e6), `macs_g` (1e9), `rated_power_w` where a
+            rating is known.
         batch: images of one inference.
         rate_hz: images per second that the application asks for; None: as many as the chip can.
         bound: the resource that takes most of the latency.
         unmodelled_share: share of bytes in operators without a rule, 0..1.
-        state: "ok"; "cannot_run" (precision, operator or memory); "unknown" (the chip lacks a figure); "failed".
+        state: "ok"; "cannot_run" (precision, operator or memory); "unknown" (the chip lacks a figure);
+            "failed".
         problem: why it is not "ok".
         notes: what a reader must know before using the numbers.
     """
@@ -129,16 +131,16 @@ class Evaluator(Protocol):
     """What a study asks: evaluations of many candidates at once, in their order."""
 
     def __call__(self, candidates: Sequence[Candidate]) -> Iterable[Evaluation]:
-        """One evaluation for each candidate. A candidate that cannot be evaluated gives one with state "failed"."""
+        """One evaluation for each candidate; what cannot be evaluated gives one with state "failed"."""
         ...
 
 
 @dataclass
 class CostEvaluator:
-    """Cost model and quality of a joint space; a network is read once, whatever number of chips it is tried on.
+    """Cost model and quality of a joint space; a network is read once, however many chips it is tried on.
 
-    Every point is costed by itself: a sum over kernels must not depend on which other points were asked for with it, or
-    a resumed search would differ from an uninterrupted one in the last bits.
+    Every point is costed by itself: a sum over kernels must not depend on which other points were asked for
+    with it, or a resumed search would differ from an uninterrupted one in the last bits.
 
     Args:
         space: networks x chips x precision.
@@ -218,7 +220,7 @@ class CostEvaluator:
 
 
 def rated_power(chip: Accelerator) -> Sourced | None:
-    """What the chip is held to [W]: the cap of the power mode in force, without one the TDP; None: neither is known."""
+    """What the chip is held to [W]: the cap of its power mode, without one the TDP; None: both unknown."""
     cap = chip.power_mode.cap if chip.power_mode is not None else None
     return cap if cap is not None else chip.tdp
 
@@ -237,7 +239,7 @@ def _state(cost: Cost) -> State:
 
 
 def _point_cost(cost: Cost) -> PointCost:
-    """The estimates alone; a power that is the cap of the mode says so, and what cannot run has no time to tell."""
+    """The estimates alone; a power that is the cap says so, and what cannot run has no time to tell."""
     estimates = {name: _finite(getattr(cost, name)) for name in COST_UNITS}
     if cost.power_source == "cap":
         estimates["power"] = replace(estimates["power"], fidelity="cap")

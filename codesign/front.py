@@ -1,8 +1,9 @@
 """The front: the points that nothing beats, with tools to choose among them.
 
-Dominance and hypervolume are moocore's. Two rules are ours. A point that lacks an objective is on no front. A value that
-is only the good end of an open interval (the error of an int8 network whose accuracy drop nobody measured) is not used
-against a point whose value is known: the known point stays, and so does the other unless a known one beats even its best case.
+Dominance and hypervolume are moocore's. Two rules are ours. A point that lacks an objective is on no front. A
+value that is only the good end of an open interval (the error of an int8 network whose accuracy drop nobody
+measured) is not used against a point whose value is known: the known point stays, and so does the other
+unless a known one beats even its best case.
 """
 
 from __future__ import annotations
@@ -68,7 +69,10 @@ class Front:
     @override
     def __repr__(self) -> str:
         n = len(self.trials)
-        return f"Front({len(self)} of {n} trials, {', '.join(f'{o.goal} {o.name}' for o in self.demands.objectives)})"
+        return (
+            f"Front({len(self)} of {n} trials, "
+            f"{', '.join(f'{o.goal} {o.name}' for o in self.demands.objectives)})"
+        )
 
     def _repr_html_(self) -> str:
         shown = self.to_frame()[
@@ -83,7 +87,7 @@ class Front:
         return {o.name: o.goal for o in self.demands.objectives}
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per point of the front; `separable` is False where its intervals overlap another's in every objective."""
+        """One row per point; not `separable`: in every objective it overlaps another point."""
         clashes = self.not_separable
         extra: dict[str, list[Any]] = {
             "separable": [not clashes[t.number] for t in self.members],
@@ -101,7 +105,7 @@ class Front:
         return frame(self.trials, self.demands, {"role": roles, "separable": separable})
 
     def to_records(self) -> list[dict[str, Any]]:
-        """The points as JSON prints them: id, knobs, quantities by name, `feasible`, fidelity and interval of each."""
+        """The points for JSON: id, knobs, quantities by name, `feasible`, fidelity and interval of each."""
         records = []
         for row, trial in zip(self.to_frame().to_dict("records"), self.members, strict=True):
             plain = {str(k): None if v != v else v for k, v in row.items()}  # noqa: PLR0124 - NaN
@@ -119,8 +123,8 @@ class Front:
     def not_separable(self) -> Mapping[int, tuple[int, ...]]:
         """Point -> the other points of the front whose intervals overlap its own in every objective."""
         low, high = _intervals(self.members, self.demands.objectives)
-        overlap: BoolArray = np.asarray((low[:, None, :] <= high[None, :, :]) & (low[None, :, :] <= high[:, None, :]))
-        overlap = overlap.all(axis=2)
+        reaches: BoolArray = low[:, None, :] <= high[None, :, :]
+        overlap: BoolArray = np.logical_and(reaches, reaches.transpose(1, 0, 2)).min(axis=2, initial=True)
         np.fill_diagonal(overlap, val=False)
         numbers = [t.number for t in self.members]
         return {
@@ -129,7 +133,7 @@ class Front:
 
     @property
     def fidelities(self) -> Mapping[str, tuple[str, ...]]:
-        """Objective -> the fidelities that its values on the front have; more than one: the front mixes them."""
+        """Objective -> the fidelities of its values on the front; more than one: the front mixes them."""
         found = {o.name: {t.quantity(o).fidelity for t in self.members} for o in self.demands.objectives}
         return {name: tuple(sorted(f)) for name, f in found.items()}
 
@@ -141,7 +145,8 @@ class Front:
             open_ended = sum(o.at_best(t.quantity(o)) for t in self.members)
             if open_ended:
                 said.append(
-                    f"{o.name} of {open_ended} of {len(self)} points is a best case: what they lose is not modelled"
+                    f"{o.name} of {open_ended} of {len(self)} points is a best case: what they lose is not "
+                    "modelled"
                 )
         assumed = sum(bool(t.verdict.assumed) for t in self.members)
         if assumed:
@@ -149,12 +154,13 @@ class Front:
         blurred = sum(bool(c) for c in self.not_separable.values())
         if blurred:
             said.append(
-                f"{blurred} of {len(self)} points are not separable from another: their intervals overlap in every objective"
+                f"{blurred} of {len(self)} points are not separable from another: their intervals overlap "
+                "in every objective"
             )
         return tuple(said)
 
     def knee(self) -> Trial:
-        """The point nearest to the ideal one, each objective scaled to 0..1 over the front; ties go to the earlier trial.
+        """The point nearest to the ideal, objectives scaled to 0..1 over the front; ties: the earlier trial.
 
         Raises:
             InputError: where the front is empty.
@@ -190,7 +196,10 @@ class Front:
         known = [(wanted.sign * q.value, t) for t in left if (q := t.quantity(wanted)).value is not None]
         if not known:
             bounds = ", ".join(f"{n} {b}" for n, b in (constraints or {}).items()) or "no bound"
-            msg = f"none of the {len(self)} points of the front has a known {wanted.name} and meets {bounds}; relax a bound"
+            msg = (
+                f"none of the {len(self)} points of the front has a known {wanted.name} and meets "
+                f"{bounds}; relax a bound"
+            )
             raise InputError(msg)
         return min(known, key=lambda p: (p[0], p[1].number))[1]
 
@@ -207,7 +216,10 @@ class Front:
 
         missing = [n for n in self.demands.names() if n not in reference]
         if missing:
-            msg = f"reference point without '{missing[0]}', expected a value for {', '.join(self.demands.names())}"
+            msg = (
+                f"reference point without '{missing[0]}', expected a value for "
+                f"{', '.join(self.demands.names())}"
+            )
             raise InputError(msg)
         if not self.members:
             return 0.0
@@ -221,15 +233,19 @@ class Front:
 
     def _need_points(self) -> None:
         if not self.members:
-            msg = f"the front is empty: none of {len(self.trials)} trials is feasible; `status` says which constraint rejects most"
+            msg = (
+                f"the front is empty: none of {len(self.trials)} trials is feasible; "
+                "`status` says which constraint rejects most"
+            )
             raise InputError(msg)
 
 
 def non_dominated(values: FloatArray, at_best: BoolArray) -> BoolArray:
     """(N,) which of N points no other beats.
 
-    A point beats another if it is nowhere worse and somewhere better, and if every value of it that is only a best case is
-    one of the other's as well; against a point that has more best cases than itself, being nowhere worse is enough.
+    A point beats another if it is nowhere worse and somewhere better, and if every value of it that is only a
+    best case is one of the other's as well; against a point that has more best cases than itself, being
+    nowhere worse is enough.
 
     Args:
         values: (N, M) objectives, less is better.
@@ -267,7 +283,7 @@ def _arrays(trials: Sequence[Trial], objectives: Sequence[Objective]) -> tuple[F
 
 
 def _intervals(trials: Sequence[Trial], objectives: Sequence[Objective]) -> tuple[FloatArray, FloatArray]:
-    """(N, M) low and high ends in the objectives' units; an open end is infinite, no interval at all is the value."""
+    """(N, M) low and high ends in the objectives' units; an open end is infinite, no interval the value."""
     ends = np.zeros((2, len(trials), len(objectives)))
     for i, t in enumerate(trials):
         for j, o in enumerate(objectives):

@@ -1,6 +1,7 @@
-"""What is wanted, as data: objectives to minimise or maximise, constraints with a bound, and the verdict on one evaluation.
+"""What is wanted, as data: objectives, constraints with a bound, and the verdict on one evaluation.
 
-Unknown is never good: a constraint on an unknown quantity is not met, and a point that lacks an objective is on no front.
+Unknown is never good: a constraint on an unknown quantity is not met, and a point that lacks an objective is
+on no front.
 """
 
 from __future__ import annotations
@@ -55,12 +56,13 @@ class Quantity:
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """A quantity that a study cares about. Its name ends in its unit and flows unchanged to axes, columns and hover.
+    """A quantity that a study cares about; its name ends in its unit and flows unchanged to axes and columns.
 
     Attributes:
         name: "latency_ms".
         goal: whether less or more is better.
-        of: reads it from an evaluation: a number in the objective's own unit, an `Estimate` in SI units, or None if unknown.
+        of: reads it from an evaluation: a number in the objective's own unit, an `Estimate` in SI units, or
+            None if unknown.
         unit: as axes show it.
         scale: what an `Estimate` in SI units is multiplied by to give `unit`.
         title: in words.
@@ -110,7 +112,10 @@ class Objective:
             msg = f"objective '{self.name}' returned {raw!r}, expected a number, an Estimate or None"
             raise InputError(msg)
         if not math.isfinite(raw):
-            msg = f"objective '{self.name}' returned {raw}, expected a finite number, or None where it is unknown"
+            msg = (
+                f"objective '{self.name}' returned {raw}, expected a finite number, or None where it is "
+                "unknown"
+            )
             raise InputError(msg)
         return Quantity(float(raw), float(raw), float(raw), "given")
 
@@ -158,15 +163,21 @@ class Constraint:
         match = re.fullmatch(r"\s*(<=|>=|<|>)\s*([-+0-9.eE]+)\s*(\S*)\s*", str(text))
         bound = _number(match[2]) if match else None
         if match is None or bound is None:
-            msg = f"constraint on '{of.name}': {text!r} given, expected '<= 10' or '>= 10' with a number in {of.unit or 'its unit'}"
+            msg = (
+                f"constraint on '{of.name}': {text!r} given, expected '<= 10' or '>= 10' with a number in "
+                f"{of.unit or 'its unit'}"
+            )
             raise InputError(msg)
         if match[3] and match[3] != of.unit:
-            msg = f"constraint on '{of.name}': unit '{match[3]}' given, expected {of.unit or 'no unit'} as the name says"
+            msg = (
+                f"constraint on '{of.name}': unit '{match[3]}' given, expected {of.unit or 'no unit'} as "
+                "the name says"
+            )
             raise InputError(msg)
         return cls(of, "<=" if "<" in match[1] else ">=", bound, implied_by)
 
     def excess(self, value: float) -> float:
-        """How far a value is beyond the bound, as a share of the bound; at most 0 where the constraint is met."""
+        """How far a value is beyond the bound, as a share of the bound; at most 0 where the bound is met."""
         beyond = value - self.bound if self.op == "<=" else self.bound - value
         return beyond / (abs(self.bound) or 1.0)
 
@@ -189,7 +200,8 @@ class Verdict:
     """How one evaluation stands to the objectives and constraints of a study.
 
     Attributes:
-        status: "feasible", "unknown" (a constraint or objective that nothing is known about), "infeasible" or "failed".
+        status: "feasible", "unknown" (a constraint or objective that nothing is known about), "infeasible" or
+            "failed".
         quantities: everything that objectives and constraints read, objectives first.
         excess: constraint -> share by which it is exceeded (<= 0: met; None: unknown).
         assumed: constraints let through although nothing is known about them (`allow_unknown`).
@@ -213,7 +225,8 @@ class Demands:
         objectives: at least one.
         constraints: bounds that must hold.
         allow_unknown: let points in whose constraints cannot be told, marked.
-        allow_unmodelled: let points in of which more than 20 % of the bytes are in operators without a rule, marked.
+        allow_unmodelled: let points in of which more than 20 % of the bytes are in operators without a rule,
+            marked.
     """
 
     objectives: tuple[Objective, ...]
@@ -241,7 +254,7 @@ class Demands:
         allow_unknown: bool = False,
         allow_unmodelled: bool = False,
     ) -> Demands:
-        """Demands from names and texts; a required rate becomes the constraint that the chip keeps up with it."""
+        """Demands from names and texts; a required rate becomes the constraint that the chip keeps up."""
         wanted = tuple(objective(o) for o in objectives)
         own = {o.name: o for o in wanted}
         if isinstance(constraints, Mapping):
@@ -287,7 +300,8 @@ class Demands:
         share = evaluation.unmodelled_share
         if share > UNMODELLED_LIMIT and not self.allow_unmodelled:
             broken.append(
-                f"{share:.0%} of the bytes are not modelled, more than {UNMODELLED_LIMIT:.0%}; allow_unmodelled lets it in"
+                f"{share:.0%} of the bytes are not modelled, more than {UNMODELLED_LIMIT:.0%}; "
+                "allow_unmodelled lets it in"
             )
         blind = [n for n in self.names() if not quantities[n].known]
         unknown = [f"{n} is unknown" for n in dict.fromkeys([*open_, *blind])]
@@ -309,7 +323,7 @@ def _number(text: str) -> float | None:
 
 
 def _energy_power(e: Evaluation) -> Estimate:
-    """Energy per inference times the required rate; without a rate as the cost model has it (at full speed, or the cap).
+    """Energy per inference times the required rate; without a rate or an energy, as the cost model has it.
 
     Source: shared definition of the project, docs/architecture.md, "Unknown".
     """

@@ -36,7 +36,17 @@ RUN_FORMAT: Final = 1
 
 STUDY_NAME: Final = "codesign"
 LOCK_GRACE_S: Final = 2.0
-PACKAGES: Final = ("codesign", "numpy", "optuna", "moocore", "pandas", "pydantic", "timm", "torch", "torchvision")
+PACKAGES: Final = (
+    "codesign",
+    "numpy",
+    "optuna",
+    "moocore",
+    "pandas",
+    "pydantic",
+    "timm",
+    "torch",
+    "torchvision",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +98,10 @@ class RunFolder:
             raise StorageError(msg)
         others = [p.name for p in self.path.iterdir() if p.name != ".lock"] if self.path.is_dir() else []
         if others:
-            msg = f"{self.path} has no config.yaml but other files ({others[0]}); expected a run folder or a new name"
+            msg = (
+                f"{self.path} has no config.yaml but other files ({others[0]}); "
+                "expected a run folder or a new name"
+            )
             raise StorageError(msg)
         return False
 
@@ -99,8 +112,16 @@ class RunFolder:
             StorageError: where it was not.
         """
         if not self.path.is_dir() or not self.config.is_file():
-            beside = sorted(p.parent.name for p in self.path.parent.glob("*/config.yaml")) if self.path.parent.is_dir() else []
-            known = f"runs beside it: {', '.join(beside[:8])}" if beside else "`codesign search run STUDY.yaml` starts one"
+            beside = (
+                sorted(p.parent.name for p in self.path.parent.glob("*/config.yaml"))
+                if self.path.parent.is_dir()
+                else []
+            )
+            known = (
+                f"runs beside it: {', '.join(beside[:8])}"
+                if beside
+                else "`codesign search run STUDY.yaml` starts one"
+            )
             msg = f"{self.path} is no run folder (no config.yaml); {known}"
             raise StorageError(msg)
         return self
@@ -124,7 +145,10 @@ class RunFolder:
                 if error.errno not in (errno.EAGAIN, errno.EACCES):
                     msg = f"{self.path} cannot be locked ({error.strerror}); use a folder on a local disk"
                     raise StorageError(msg) from error
-                msg = f"{self.path} is being written by {_owner(lock)}; wait for it, stop it, or use another folder"
+                msg = (
+                    f"{self.path} is being written by {_owner(lock)}; "
+                    "wait for it, stop it, or use another folder"
+                )
                 raise StorageError(msg) from error
             lock.seek(0)
             lock.truncate()
@@ -134,7 +158,7 @@ class RunFolder:
             yield
 
     def _drop_stale_journal_lock(self) -> None:
-        """Remove the lock that a killed process left beside the journal; we hold the folder, so it is nobody's.
+        """Remove the lock that a killed process left beside the journal: we hold the folder.
 
         Only optuna-dashboard may hold it for a moment, hence the grace.
         """
@@ -157,7 +181,10 @@ class RunFolder:
             full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
             why = "no space left on the device" if full else (error.strerror or str(error))
             fix = "free some space" if full else "make the folder writable"
-            msg = f"{self.path}: {what} could not be written: {why}; every trial before it is safe, {fix} and resume"
+            msg = (
+                f"{self.path}: {what} could not be written: {why}; "
+                f"every trial before it is safe, {fix} and resume"
+            )
             raise StorageError(msg) from error
 
     def write_text(self, file: Path, text: str) -> None:
@@ -228,7 +255,7 @@ class RunFolder:
         )
 
     def read_trials(self) -> list[FrozenTrial]:
-        """The trials of the journal, none where there is no journal yet; a line that is being written is passed over."""
+        """The trials of the journal, if there is one yet; a line that is being written is passed over."""
         if not self.journal.exists() or not _whole_lines(self.journal, self.journal.read_bytes()):
             return []
         return self.open_journal().get_trials(deepcopy=False)
@@ -273,7 +300,10 @@ def check_format(file: Path, found: Any) -> None:
     """
     if found != RUN_FORMAT:
         said = "no format version" if found is None else f"format {found!r}"
-        msg = f"{file} has {said}, this release reads format {RUN_FORMAT}; open it with the release that wrote it"
+        msg = (
+            f"{file} has {said}, this release reads format {RUN_FORMAT}; "
+            "open it with the release that wrote it"
+        )
         raise StorageError(msg)
 
 
@@ -284,7 +314,10 @@ def _whole_lines(journal: Path, raw: bytes) -> int:
     for number, line in enumerate(lines, 1):
         if not (line.endswith(b"\n") and _is_json(line)):
             if number < len(lines):
-                msg = f"{journal}:{number}: the line is damaged though others follow it; restore the file from a copy"
+                msg = (
+                    f"{journal}:{number}: the line is damaged though others follow it; "
+                    "restore the file from a copy"
+                )
                 raise StorageError(msg)
             break
         good += len(line)

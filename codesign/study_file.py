@@ -1,4 +1,4 @@
-"""Reading a study file: every mistake at once, each with file, line, what was expected and the nearest name."""
+"""Reading a study file: every mistake at once, each with its line, what was expected, the nearest name."""
 
 from __future__ import annotations
 
@@ -30,14 +30,17 @@ def read_study(file: Path | str) -> StudyConfig:
             Finding(str(path), _line(raw, e["loc"]), shown_path(e["loc"]), told(e)) for e in _mistakes(error)
         ]
         raise FileError(sorted(set(findings), key=lambda f: f.line or 0)) from None
-    findings = [Finding(str(path), _line(raw, at), shown_path(at), said) for at, said in _misnamed(config, path.parent)]
+    findings = [
+        Finding(str(path), _line(raw, at), shown_path(at), said)
+        for at, said in _misnamed(config, path.parent)
+    ]
     if findings:
         raise FileError(findings)
     return config.model_copy(update={"chips": chip_names(config.chips, path.parent)})
 
 
 def _mistakes(error: ValidationError) -> list[Any]:
-    """pydantic's errors, without a "missing" where the setting is there, misspelt."""
+    """Pydantic's errors, without a "missing" where the setting is there, misspelt."""
     errors = error.errors()
     misspelt = [str(e["loc"][-1]) for e in errors if e["type"] == "extra_forbidden"]
     meant = {near for key in misspelt for near in nearest(key, StudyConfig.model_fields, n=1)}
@@ -57,9 +60,13 @@ def _parsed(path: Path) -> Mapping[str, Any]:
     except YAMLError as error:
         raise FileError.at(path, f"is not YAML: {' '.join(str(error).split())}") from None
     except UnicodeDecodeError as error:
-        raise FileError.at(path, f"is not UTF-8 text ({error.reason} at byte {error.start}); expected a YAML file") from None
+        raise FileError.at(
+            path, f"is not UTF-8 text ({error.reason} at byte {error.start}); expected a YAML file"
+        ) from None
     except OSError as error:
-        raise FileError.at(path, f"cannot be read: {error.strerror or error}; expected a study file") from None
+        raise FileError.at(
+            path, f"cannot be read: {error.strerror or error}; expected a study file"
+        ) from None
     if not isinstance(raw, Mapping):
         raise FileError.at(path, "holds no settings; expected `space:`, `chips:`, `objectives:`, ...", line=1)
     return raw

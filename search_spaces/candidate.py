@@ -16,8 +16,8 @@ from search_spaces.knobs import Scalar
 class Candidate(Mapping[str, Scalar]):
     """Knob -> value, hashable, without order.
 
-    Two candidates with the same values are equal, whatever the order they were written in. Whether they mean the same
-    network is for the space to say (`SearchSpace.canonical`).
+    Two candidates with the same values are equal, whatever the order they were written in. Whether they mean
+    the same network is for the space to say (`SearchSpace.canonical`).
 
     Args:
         values: the choice, as a mapping or as keywords.
@@ -72,7 +72,7 @@ class Candidate(Mapping[str, Scalar]):
 
     @property
     def key(self) -> str:
-        """One line of canonical JSON: equal candidates have equal keys, in every process and on every machine."""
+        """One line of canonical JSON: equal candidates have equal keys, in every process and everywhere."""
         return json.dumps(self._values, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
     @property
@@ -94,7 +94,10 @@ class Candidate(Mapping[str, Scalar]):
         try:
             values: Any = json.loads(text)
         except json.JSONDecodeError as error:
-            msg = f"{text[:60]!r} given, expected a candidate as a JSON object ({error.msg} at column {error.colno})"
+            msg = (
+                f"{text[:60]!r} given, expected a candidate as a JSON object ({error.msg} at column "
+                f"{error.colno})"
+            )
             raise InputError(msg) from error
         if not isinstance(values, dict):
             msg = f"{text[:60]!r} given, expected a candidate as a JSON object"

@@ -26,11 +26,20 @@ def load_space(name: str) -> SearchSpace:
         InputError: a reference that cannot be imported or is no space.
     """
     if ":" not in name and name not in SPACES:
-        raise UnknownNameError("space", name, SPACES, "`codesign spaces list` names them; or give package.module:object")
+        raise UnknownNameError(
+            "space", name, SPACES, "`codesign spaces list` names them; or give package.module:object"
+        )
     found = _imported(SPACES.get(name, name))
-    space = found() if callable(found) and not isinstance(found, SearchSpace) or isinstance(found, type) else found
+    space = (
+        found()
+        if (callable(found) and not isinstance(found, SearchSpace)) or isinstance(found, type)
+        else found
+    )
     if not isinstance(space, SearchSpace):
-        msg = f"'{name}' is a {type(space).__name__}, expected a search space (name, knobs, build; see search_spaces.space)"
+        msg = (
+            f"'{name}' is a {type(space).__name__}, expected a search space (name, knobs, build; "
+            "see search_spaces.space)"
+        )
         raise InputError(msg)
     return space
 

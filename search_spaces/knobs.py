@@ -1,4 +1,4 @@
-"""What may vary: knobs with a static domain. A knob knows its values, their order and which of them lie next to each other."""
+"""What may vary: knobs with a static domain, which know their values and which of them lie side by side."""
 
 from __future__ import annotations
 

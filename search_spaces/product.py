@@ -196,7 +196,7 @@ class Product(SearchSpace):
 
     @override
     def neighbours(self, candidate: Candidate) -> Sequence[Candidate]:
-        """Neighbours of the network on the same chip, then the same network on other chips and at other precisions."""
+        """The network's neighbours on the same chip, then the same network on other chips and precisions."""
         here = self.canonical(candidate)
         network = self.network(here)
         moved = [self.canonical(here.replace(**near)) for near in self.networks.neighbours(network)]

@@ -1,8 +1,9 @@
 """What a search space is: declared knobs and one `build`; everything else follows and may be made faster.
 
-A space holds no trial and no sampler: the same object is sampled, enumerated, mutated, counted and replayed from
-JSON. Knob domains are static. A knob that does not apply to a choice is ignored by `build`, and `canonical` removes it
-or sets it to the one value that counts, so that equal networks have equal canonical candidates.
+A space holds no trial and no sampler: the same object is sampled, enumerated, mutated, counted and replayed
+from JSON. Knob domains are static. A knob that does not apply to a choice is ignored by `build`, and
+`canonical` removes it or sets it to the one value that counts, so that equal networks have equal canonical
+candidates.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-import numpy as np
-
 from hw_models.errors import InputError, UnknownNameError
 from search_spaces.candidate import Candidate
 from search_spaces.knobs import Knob, expected
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from hw_models.spec.accelerator import Accelerator
     from hw_models.workload.graph import Workload
     from search_spaces.product import Product
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 class SearchSpace(Protocol):
     """Knobs and one `build`. Subclass it: only `name`, `knobs` and `build` must be written.
 
-    The `build` of a network space returns a network (a `torch.nn.Module`), that of a chip family an `Accelerator`.
+    The `build` of a network space returns a network (a `torch.nn.Module`), that of a chip family an
+    `Accelerator`.
     """
 
     @property
@@ -65,7 +67,7 @@ class SearchSpace(Protocol):
         return math.prod(len(k) for k in self.knobs.values())
 
     def canonical(self, candidate: Candidate) -> Candidate:
-        """The one candidate that stands for all that mean the same; here the candidate itself, once checked."""
+        """The one candidate that stands for all that mean the same; here itself, once checked."""
         return check(self, candidate)
 
     def neighbours(self, candidate: Candidate) -> Sequence[Candidate]:
@@ -121,7 +123,7 @@ def check(space: SearchSpace, candidate: Candidate) -> Candidate:
 
 
 def filled(space: SearchSpace, candidate: Candidate) -> Candidate:
-    """The candidate with every knob set: one that does not apply, and was removed, has the first value of its domain."""
+    """The candidate with every knob set: one that was removed has the first value of its domain."""
     first = {n: next(iter(k)) for n, k in space.knobs.items() if n not in candidate}
     return Candidate({**first, **candidate})
 

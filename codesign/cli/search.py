@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -19,7 +20,9 @@ MAX_VALUES: Final = 8
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")]
-Trials = Annotated[int | None, typer.Option("--n-trials", min=1, help="Trials in all; default: as the study says.")]
+Trials = Annotated[
+    int | None, typer.Option("--n-trials", min=1, help="Trials in all; default: as the study says.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -39,7 +42,9 @@ def register(app: typer.Typer) -> None:
 def run_command(
     study: Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="What is searched and what is wanted.")],
     n_trials: Trials = None,
-    storage: Annotated[Path | None, typer.Option("--storage", help="Run folder; default: as the study says.")] = None,
+    storage: Annotated[
+        Path | None, typer.Option("--storage", help="Run folder; default: as the study says.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Search as STUDY.yaml says. A run folder that holds the same study is continued."""
@@ -67,11 +72,12 @@ def status_command(run: RunPath, as_json: Json = False) -> None:
     results = Run(run)
     summary = results.summary()
     wanted = results.config.n_trials
-    rejections = [{"constraint": r.constraint, "rejected": r.rejected, "alone": r.alone, "unknown": r.unknown,
-                   "median": r.median, "nearest": r.nearest, "bound": r.bound, "unit": r.unit, "lever": r.lever}
-                  for r in summary.rejections]  # fmt: skip
+    rejections = [asdict(r) for r in summary.rejections]
     if as_json:
-        counts = {k: getattr(summary, k) for k in ("n_trials", "feasible", "unknown", "infeasible", "failed", "n_front")}
+        counts = {
+            k: getattr(summary, k)
+            for k in ("n_trials", "feasible", "unknown", "infeasible", "failed", "n_front")
+        }
         reasons = [{"reason": r, "trials": n} for r, n in summary.reasons]
         print_json({**counts, "n_wanted": wanted, "rejections": rejections, "reasons": reasons})
     else:
@@ -79,7 +85,10 @@ def status_command(run: RunPath, as_json: Json = False) -> None:
         if rejections:
             print_table(rejections, title="what the constraints reject")
         if summary.reasons:
-            print_table([{"trials": n, "reason": r} for r, n in summary.reasons[:10]], title="what else stands in the way")
+            print_table(
+                [{"trials": n, "reason": r} for r, n in summary.reasons[:10]],
+                title="what else stands in the way",
+            )
     _leave(results)
 
 
@@ -110,7 +119,8 @@ def list_command(as_json: Json = False) -> None:
 
 
 def show_command(
-    space: Annotated[str, typer.Argument(metavar="SPACE", help="Name, or package.module:object.")], as_json: Json = False
+    space: Annotated[str, typer.Argument(metavar="SPACE", help="Name, or package.module:object.")],
+    as_json: Json = False,
 ) -> None:
     """Knobs of a space, their values, and what the space leaves out."""
     from codesign.cli.output import print_json, print_table
@@ -151,9 +161,12 @@ def _search(study: Study, n_trials: int, *, as_json: bool) -> None:
         _print_front(study)
         if study.exhausted:
             typer.echo(f"every one of the {study.space.size} points of the space was evaluated")
-        assert study.folder is not None  # noqa: S101
+        assert study.folder is not None
         folder = study.folder.path
-        typer.echo(f"saved in {folder}; `codesign report {folder}` writes the page, `codesign search resume {folder}` goes on")
+        typer.echo(
+            f"saved in {folder}; `codesign report {folder}` writes the page, `codesign search resume "
+            f"{folder}` goes on"
+        )
     _leave(study)
 
 
@@ -162,7 +175,13 @@ def _bar(study: Study, total: int, *, quiet: bool) -> Iterator[Any]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("searching"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[found]}"))
+    columns = (
+        TextColumn("searching"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[found]}"),
+    )
     with Progress(*columns, console=Console(stderr=True, quiet=quiet), transient=True) as bar:
         task = bar.add_task("", total=total, completed=len(study.trials), found="")
         yield lambda p: bar.update(task, completed=p.done, total=p.total, found=f"{p.feasible} feasible")
@@ -176,7 +195,10 @@ def _print_front(results: Results) -> None:
     rows, goals = [], results.front.goals
     for record in results.front.to_records():
         best_case = {n for n in goals if (record["low"][n] is None) != (record["high"][n] is None)}
-        values = {n: f"{'>=' if goals[n] == 'min' else '<='} {record[n]:g}" if n in best_case else record[n] for n in shown}
+        values = {
+            n: f"{'>=' if goals[n] == 'min' else '<='} {record[n]:g}" if n in best_case else record[n]
+            for n in shown
+        }
         names = {k: record[k] for k in ("id", "network", "chip", "precision")}
         rows.append({**names, **values, "bound": record["bound"], "separable": record["separable"]})
     if rows:

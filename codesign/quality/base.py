@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from hw_models.cost.base import Estimate
-from search_spaces.candidate import Candidate
+
+if TYPE_CHECKING:
+    from search_spaces.candidate import Candidate
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """Accuracy as published with the weights, which were run at full precision.
 
-FP32, TF32, BF16 and FP16 are taken as published. A narrower format loses accuracy by an amount that depends on network
-and method and that nobody published for these weights. That drop is not modelled: the published error is then the low end of an interval without a high end, and a
-front never lets such a one-sided figure push out a point whose error is known (`codesign.front`).
+FP32, TF32, BF16 and FP16 are taken as published. A narrower format loses accuracy by an amount that depends
+on network and method and that nobody published for these weights. That drop is not modelled: the published
+error is then the low end of an interval without a high end, and a front never lets such a one-sided figure
+push out a point whose error is known (`codesign.front`).
 """
 
 from __future__ import annotations

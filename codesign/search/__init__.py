@@ -1,1 +1,1 @@
-"""The search above Optuna: studies that ask, evaluate and tell in batches, and that can be killed and resumed."""
+"""The search above Optuna: studies that ask, evaluate and tell in rounds, and survive being killed."""

@@ -1,13 +1,12 @@
-"""Ask and tell in rounds: a round of candidates is a function of the seed and of the trials told before it, and of nothing else.
+"""Ask and tell in rounds: a round is a function of the seed and of the trials told before it alone.
 
-That is what makes a killed search go on as if nothing had happened: whoever has the told trials can ask the same round again.
-Optuna's samplers look at an Optuna study in memory that holds exactly those trials, whether it grew or was filled anew.
+That is what makes a killed search go on as if nothing had happened: whoever has the told trials can ask the
+same round again. Optuna's samplers look at an Optuna study in memory that holds exactly those trials, whether
+it grew or was filled anew.
 """
 
 from __future__ import annotations
 
-import datetime
-import itertools
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,11 +18,11 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from codesign.search.samplers import BEST_CASE, Codec, SamplerChoice
-from search_spaces.candidate import Candidate
 
 if TYPE_CHECKING:
     from codesign.objectives import Demands
     from codesign.search.trial import Trial
+    from search_spaces.candidate import Candidate
     from search_spaces.space import SearchSpace
 
 UNKNOWN_EXCESS: Final = 1.0
@@ -45,7 +44,12 @@ class Asker:
     """
 
     def __init__(
-        self, space: SearchSpace, demands: Demands, sampler: SamplerChoice, seed: int, round_size: int | None = None
+        self,
+        space: SearchSpace,
+        demands: Demands,
+        sampler: SamplerChoice,
+        seed: int,
+        round_size: int | None = None,
     ) -> None:
         self.space, self.demands, self.sampler, self.seed = space, demands, sampler, seed
         self.round_size = round_size or sampler.round_size
@@ -66,7 +70,7 @@ class Asker:
             sampler = self.sampler.make(self._codec, 0)
         if isinstance(sampler, optuna.samplers.BaseGASampler):
             # parents of all generations in ascending order: asked for the last alone, Optuna would recurse
-            key = sampler._get_generation_key()  # noqa: SLF001 - documented for authors of samplers
+            key = sampler._get_generation_key()
             last = max((t.system_attrs.get(key, 0) for t in told), default=0)
             for generation in range(1, last + 1):
                 sampler.get_parent_population(self._shadow, generation)
@@ -91,12 +95,12 @@ class Asker:
         return candidates
 
     def tell(self, trial: Trial, candidate: Candidate) -> FrozenTrial:
-        """Tell the result of the candidate that was asked first among those not yet told; what a storage keeps of it."""
+        """Tell the result of the first candidate not yet told; what a storage keeps of it."""
         asked = self._asked.pop(0)
         state, values, excess = told_values(trial, self.demands)
-        storage = self._shadow._storage  # noqa: SLF001 - BaseStorage is Optuna's documented seam
+        storage = self._shadow._storage
         for name, beyond in excess.items():
-            storage.set_trial_system_attr(asked._trial_id, f"constraints:{name}", beyond)  # noqa: SLF001
+            storage.set_trial_system_attr(asked._trial_id, f"constraints:{name}", beyond)
         asked.set_user_attr(BEST_CASE, best_cases(trial, self.demands))
         with quiet():
             told = self._shadow.tell(asked, values, state=state)
@@ -111,14 +115,14 @@ class Asker:
         )
 
     def _set_params(self, asked: optuna.Trial, candidate: Candidate) -> None:
-        storage = self._shadow._storage  # noqa: SLF001 - BaseStorage is Optuna's documented seam
+        storage = self._shadow._storage
         for name, value in self._codec.encode(candidate).items():
             domain = self._distributions[name]
-            storage.set_trial_param(asked._trial_id, name, domain.to_internal_repr(value), domain)  # noqa: SLF001
+            storage.set_trial_param(asked._trial_id, name, domain.to_internal_repr(value), domain)
 
 
 class _Fresh:
-    """Replaces candidates that were seen: by an unseen neighbour, else by a random one, else by any that is left."""
+    """Replaces what was seen: by a new neighbour, else a random candidate, else any that is left."""
 
     DRAWS: Final = 64
 
@@ -146,18 +150,24 @@ class _Fresh:
 
 def directions(demands: Demands) -> list[StudyDirection]:
     """Optuna's words for the goals."""
-    return [StudyDirection.MINIMIZE if o.goal == "min" else StudyDirection.MAXIMIZE for o in demands.objectives]
+    return [
+        StudyDirection.MINIMIZE if o.goal == "min" else StudyDirection.MAXIMIZE for o in demands.objectives
+    ]
 
 
 def told_values(trial: Trial, demands: Demands) -> tuple[TrialState, list[float] | None, dict[str, float]]:
     """What Optuna is told: state, objective values, and by how much each constraint is exceeded.
 
-    A trial without a value for every objective is PRUNED (it has no place on a front), one that failed is FAIL.
+    A trial without a value for every objective is PRUNED (it has no place on a front), one that failed is
+    FAIL.
     """
     verdict = trial.verdict
     if verdict.status == "failed":
         return TrialState.FAIL, None, {}
-    excess = {n: UNKNOWN_EXCESS if x is None and n not in verdict.assumed else x or 0.0 for n, x in verdict.excess.items()}
+    excess = {
+        n: UNKNOWN_EXCESS if x is None and n not in verdict.assumed else x or 0.0
+        for n, x in verdict.excess.items()
+    }
     if verdict.status != "feasible":
         # a point that is refused for another reason must not look feasible to a sampler
         worst = max(excess.values(), default=0.0)

@@ -102,7 +102,7 @@ class Run(Results):
     @cached_property
     def path(self) -> Path:
         """The folder."""
-        assert self.folder is not None  # noqa: S101
+        assert self.folder is not None
         return self.folder.path
 
 

@@ -1,7 +1,7 @@
 """Who proposes: Optuna's samplers with the options their authors recommend, and a Pareto local search.
 
-Each is a function from a seed to an `optuna.samplers.BaseSampler`, made anew for every round, so that nothing depends on
-the state of a random generator that a killed process would have lost.
+Each is a function from a seed to an `optuna.samplers.BaseSampler`, made anew for every round, so that nothing
+depends on the state of a random generator that a killed process would have lost.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from search_spaces.knobs import Bool, IntRange, Knob
 from search_spaces.space import SearchSpace, filled
 
 MOST_CATEGORIES: Final = 32
-"""Choices with more values than this are positions for Optuna, since it writes the whole domain beside every trial."""
+"""Choices with more values are positions for Optuna, which writes the domain beside every trial."""
 
 BEST_CASE: Final = "best_case"
 """User attribute of a trial: objectives whose value is only a best case."""
@@ -136,7 +136,9 @@ class ParetoLocalSearch(optuna.samplers.BaseSampler):
         self._near: tuple[int, list[list[list[Candidate]]]] | None = None
 
     @override
-    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
         return self._codec.distributions()
 
     @override
@@ -146,7 +148,7 @@ class ParetoLocalSearch(optuna.samplers.BaseSampler):
         best = self._neighbourhoods(study)
         if not best or self._rng.random() < self._explore:
             return self._codec.encode(self._codec.space.sample(self._rng))
-        # a point, then which knobs to change, then how: else the knob with most values would take all the trials
+        # a point, then which knobs to change, then how: else the knob with most values takes all the trials
         edits = best[int(self._rng.integers(len(best)))]
         near = edits[int(self._rng.integers(len(edits)))]
         return self._codec.encode(near[int(self._rng.integers(len(near)))])
@@ -190,13 +192,17 @@ _FINISHED: Final = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 def _best(told: Sequence[FrozenTrial], directions: Sequence[optuna.study.StudyDirection]) -> Sequence[int]:
     """Positions of the non-dominated feasible trials; of the least infeasible ones where none is feasible."""
-    beyond = np.array([sum(max(v, 0.0) for k, v in t.system_attrs.items() if k.startswith("constraints:")) for t in told])
+    beyond = np.array(
+        [sum(max(v, 0.0) for k, v in t.system_attrs.items() if k.startswith("constraints:")) for t in told]
+    )
     if beyond.min() > 0:
         return [int(i) for i in np.argsort(beyond, kind="stable")[:5]]
     rows = [int(i) for i in np.flatnonzero(beyond == 0)]
     sign = np.array([1.0 if d == optuna.study.StudyDirection.MINIMIZE else -1.0 for d in directions])
     values = np.array([told[i].values for i in rows], np.float64) * sign
-    best_case = np.array([[str(m) in told[i].user_attrs.get(BEST_CASE, ()) for m in range(len(sign))] for i in rows])
+    best_case = np.array(
+        [[str(m) in told[i].user_attrs.get(BEST_CASE, ()) for m in range(len(sign))] for i in rows]
+    )
     return [rows[i] for i in np.flatnonzero(non_dominated(values, best_case))]
 
 
@@ -227,8 +233,10 @@ def sampler_choice(wanted: str | SamplerChoice | MakeSampler) -> SamplerChoice:
         return SAMPLERS[wanted]
     if isinstance(wanted, optuna.samplers.BaseSampler) or not callable(wanted):
         msg = (
-            f"sampler {wanted!r} given, expected a name ({', '.join(SAMPLERS)}) or a function from a seed to an "
-            "Optuna sampler, such as `lambda seed: optuna.samplers.TPESampler(seed=seed)`: it is made anew each round"
+            f"sampler {wanted!r} given, expected a name ({', '.join(SAMPLERS)}) or a function from a seed "
+            "to an "
+            "Optuna sampler, such as `lambda seed: optuna.samplers.TPESampler(seed=seed)`: it is made "
+            "anew each round"
         )
         raise InputError(msg)
     make = wanted

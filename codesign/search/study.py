@@ -1,4 +1,4 @@
-"""A study: asks for candidates in rounds, evaluates them, tells what came out, and can be killed at any moment."""
+"""A study: asks for candidates, evaluates them, tells what came out, and can be killed at any moment."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from typing_extensions import override
 from codesign.config import IN_PYTHON, CustomObjective, StudyConfig, chip_names, fingerprint, joint_space
 from codesign.evaluate import CostEvaluator, Evaluation, Evaluator
 from codesign.objectives import CATALOGUE, Constraint, Demands, Objective
-from codesign.quality.base import Quality
 from codesign.runs import RUN_FORMAT, RunFolder
 from codesign.search.asker import EVALUATION, Asker, directions, quiet
 from codesign.search.results import Results, demands_of
 from codesign.search.samplers import MakeSampler, SamplerChoice, sampler_choice
 from codesign.search.trial import Trial
 from hw_models.errors import CodesignError, InputError, StorageError
-from search_spaces.candidate import Candidate
 from search_spaces.catalogue import reference
 from search_spaces.product import ChipList, Product
-from search_spaces.space import SearchSpace
 
 if TYPE_CHECKING:
     import pandas as pd
     from optuna.trial import FrozenTrial
 
+    from codesign.quality.base import Quality
     from hw_models.spec.accelerator import Accelerator
+    from search_spaces.candidate import Candidate
+    from search_spaces.space import SearchSpace
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,8 @@ class Stopped(KeyboardInterrupt):
 class Study(Results):
     """A search over networks, chips and precisions, on Optuna.
 
-    The same seed gives the same front, byte for byte, also after the process was killed and the study resumed. No point
-    is evaluated twice. When the whole space has been evaluated the study ends by itself.
+    The same seed gives the same front, byte for byte, also after the process was killed and the study
+    resumed. No point is evaluated twice. When the whole space has been evaluated the study ends by itself.
 
     Args:
         space: networks times chips (`space * chips`), or any space with an `evaluator` of its own.
@@ -64,7 +64,8 @@ class Study(Results):
         constraints: quantity -> bound, such as `{"latency_ms": "<= 10"}`.
         seed: of all random choices.
         storage: run folder; None: in memory. A folder that has trials of the same study is continued.
-        rate_hz: images per second that the application needs; power is told for it, and chips must keep up with it.
+        rate_hz: images per second that the application needs; power is told for it, and chips must keep up
+            with it.
         sampler: "nsga2", "local", "tpe", "random", or a function from a seed to an Optuna sampler.
         quality: how good a network is; None: the accuracy published for it.
         evaluator: what evaluates candidates; None: cost model and quality.
@@ -99,7 +100,11 @@ class Study(Results):
         named: StudyConfig | None = None,
     ) -> None:
         demands = Demands.of(
-            objectives, constraints, rate_hz=rate_hz, allow_unknown=allow_unknown, allow_unmodelled=allow_unmodelled
+            objectives,
+            constraints,
+            rate_hz=rate_hz,
+            allow_unknown=allow_unknown,
+            allow_unmodelled=allow_unmodelled,
         )
         self.space = space
         self.sampler = sampler_choice(sampler)
@@ -161,7 +166,10 @@ class Study(Results):
         config = StudyConfig.model_validate(RunFolder(Path(path)).need().read_config())
         own = [o.name for o in config.objectives if isinstance(o, CustomObjective)]
         if own or config.sampler.startswith("custom:"):
-            msg = f"{path}: '{(own or [config.sampler])[0]}' was given in Python; go on there with cd.Study(..., storage='{path}')"
+            msg = (
+                f"{path}: '{(own or [config.sampler])[0]}' was given in Python; "
+                f"go on there with cd.Study(..., storage='{path}')"
+            )
             raise InputError(msg)
         return cls.from_config(config, path)
 
@@ -220,7 +228,7 @@ class Study(Results):
         return self._memory
 
     def _evaluations(self, total: int) -> Iterator[Evaluation]:
-        """Evaluations of new candidates, one after the other, until there are `total` trials or no more candidates."""
+        """Evaluations of new candidates until there are `total` trials or no more candidates."""
         while len(self._trials) < total:
             if not self._waiting:
                 self._stop_if_all_failed()
@@ -232,13 +240,18 @@ class Study(Results):
             for candidate in wanted:
                 evaluation = next(answers, None)
                 if evaluation is None or evaluation.candidate != candidate:
-                    msg = f"the evaluator gave {evaluation!r} for {candidate!r}, expected one evaluation for each, in order"
+                    msg = (
+                        f"the evaluator gave {evaluation!r} for {candidate!r}, expected one evaluation for "
+                        "each, in order"
+                    )
                     raise InputError(msg)
                 yield evaluation
 
     def _tell(self, evaluation: Evaluation, keep: Callable[[FrozenTrial], None]) -> None:
         verdict = self.demands.judge(evaluation)
-        recorded = {n: q.value for n, q in verdict.quantities.items() if n not in CATALOGUE and q.value is not None}
+        recorded = {
+            n: q.value for n, q in verdict.quantities.items() if n not in CATALOGUE and q.value is not None
+        }
         if recorded:
             evaluation = replace(evaluation, facts={**evaluation.facts, **recorded})
         trial = Trial(len(self._trials), evaluation, verdict)
@@ -270,7 +283,7 @@ class Study(Results):
             yield keep
 
     def _prepare(self, stored: Sequence[FrozenTrial]) -> None:
-        """Be where the stored trials are: a round that was begun is asked again and goes on behind its told trials."""
+        """Be where the stored trials are: a round that was begun is asked again and goes on."""
         mine = [t for t in stored if EVALUATION in t.user_attrs]
         if self._asker is not None and len(mine) == len(self._trials):
             return
@@ -285,7 +298,8 @@ class Study(Results):
                 asker.tell(trial, waiting.pop(0))
         else:
             warnings.warn(
-                "the round that was begun cannot be asked again as it was (another release of Optuna or of the space?); "
+                "the round that was begun cannot be asked again as it was (another release of Optuna or "
+                "of the space?); "
                 "the trials count, but the front may differ from that of an uninterrupted run",
                 StudyWarning,
                 stacklevel=5,
@@ -298,7 +312,7 @@ class Study(Results):
         return Asker(self.space, self.demands, self.sampler, self.config.seed)
 
     def _need_asker(self) -> Asker:
-        assert self._asker is not None, "asked outside of a run"  # noqa: S101
+        assert self._asker is not None, "asked outside of a run"
         return self._asker
 
     def _forget(self) -> None:
@@ -312,7 +326,10 @@ class Study(Results):
     def _stop_if_all_failed(self) -> None:
         failed = [t for t in self._trials if t.verdict.status == "failed"]
         if failed and len(failed) == len(self._trials):
-            msg = f"all of the first {len(failed)} evaluations failed; the first: {failed[0].verdict.reasons[0]}"
+            msg = (
+                f"all of the first {len(failed)} evaluations failed; "
+                f"the first: {failed[0].verdict.reasons[0]}"
+            )
             raise CodesignError(msg)
 
     def _stopped(self, total: int) -> str:
@@ -330,13 +347,19 @@ class Study(Results):
             raise StorageError(msg) from error
         differences = stored.differences(self.config)
         if differences:
-            msg = f"{folder.path} holds another study: {'; '.join(differences)}; ask for the same, or use another folder"
+            msg = (
+                f"{folder.path} holds another study: {'; '.join(differences)}; "
+                "ask for the same, or use another folder"
+            )
             raise StorageError(msg)
         self.config = self.config.model_copy(update={"n_trials": stored.n_trials})
 
     def _cost_evaluator(self, quality: Quality | None) -> Evaluator:
         if not isinstance(self.space, Product):
-            msg = f"the space '{self.space.name}' has no chips; multiply it by some (`space * chips`), or pass an evaluator"
+            msg = (
+                f"the space '{self.space.name}' has no chips; "
+                "multiply it by some (`space * chips`), or pass an evaluator"
+            )
             raise InputError(msg)
         c = self.config
         made = CostEvaluator(self.space, quality, c.rate_hz, c.batch, c.model, c.lowering)
@@ -379,10 +402,12 @@ def _named(wanted: Objective) -> str | CustomObjective:
 
 def parquet(table: pd.DataFrame) -> bytes:
     """A table as a parquet file that carries the format version; columns of mixed kind become text."""
+    from pandas.api.types import is_object_dtype
+
     out = io.BytesIO()
     plain = table.copy()
-    for name in plain.columns[plain.dtypes == object]:
-        if plain[name].map(type).nunique() > 1:
+    for name in plain.columns:
+        if is_object_dtype(plain[name]) and plain[name].map(type).nunique() > 1:
             plain[name] = plain[name].map(str)
     plain.attrs = {"format": RUN_FORMAT}
     plain.to_parquet(out, index=False)
@@ -390,7 +415,7 @@ def parquet(table: pd.DataFrame) -> bytes:
 
 
 class StudyWarning(UserWarning):
-    """Something about a study that its owner should know; `warnings.simplefilter("ignore", StudyWarning)` silences it."""
+    """What the owner of a study should know; `warnings.simplefilter("ignore", StudyWarning)` silences it."""
 
 
 class Signals:

@@ -43,10 +43,14 @@ class Rejection:
     @override
     def __str__(self) -> str:
         if self.median is None or self.nearest is None:
-            return f"{self.constraint} cannot be told for {self.unknown} trials; allow_unknown lets them in, marked"
+            return (
+                f"{self.constraint} cannot be told for {self.unknown} trials; "
+                "allow_unknown lets them in, marked"
+            )
         return (
             f"{self.constraint} rejects {self.rejected} trials ({self.alone} of them alone): median demand "
-            f"{self.median:.4g} {self.unit}, bound {self.bound:g} {self.unit}, nearest {self.nearest:.4g} {self.unit}; "
+            f"{self.median:.4g} {self.unit}, bound {self.bound:g} {self.unit}, nearest {self.nearest:.4g} "
+            f"{self.unit}; "
             f"lever: {self.lever or 'relax the bound'}"
         )
 
@@ -99,7 +103,7 @@ def summarise(trials: Sequence[Trial], demands: Demands, n_front: int) -> Summar
     """Count the trials and what rejects them."""
     status = Counter(t.verdict.status for t in trials)
     rejections = [r for c in demands.constraints if (r := _rejection(trials, c)).rejected or r.unknown]
-    # the reasons that no constraint accounts for: cannot run, not modelled, failed, an objective that is unknown
+    # what no constraint accounts for: cannot run, not modelled, failed, an objective that is unknown
     own = tuple(f"{c.name} is " for c in demands.constraints)
     others = Counter(_kind(r) for t in trials for r in t.verdict.reasons if not r.startswith(own))
     return Summary(

@@ -62,7 +62,7 @@ def shown_quantities(demands: Demands) -> tuple[Objective, ...]:
 
 
 def row(trial: Trial, demands: Demands) -> dict[str, Any]:
-    """One trial as a flat row: names, knobs, quantities with interval and fidelity, status, what is not known."""
+    """One trial as a flat row: names, knobs, quantities with interval and fidelity, status and why."""
     e, v = trial.evaluation, trial.verdict
     names = {"id": trial.number, "network": e.network, "chip": e.chip, "precision": e.precision}
     quantities: dict[str, Any] = {}

@@ -1,16 +1,18 @@
-"""What every space must hold to, as sentences about what it does not: `problems(space) == []` is the test of an author."""
+"""What every space must hold to: `assert problems(space) == []` is the test of an author."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from hw_models.errors import CodesignError
 from search_spaces.candidate import Candidate
-from search_spaces.space import SearchSpace
+
+if TYPE_CHECKING:
+    from search_spaces.space import SearchSpace
 
 COUNTED: Final = 5_000
 """Spaces up to this size are enumerated to check their size."""

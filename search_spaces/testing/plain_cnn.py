@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from search_spaces.candidate import Candidate
 from search_spaces.knobs import Choice, IntRange, Knob
 from search_spaces.space import SearchSpace
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from search_spaces.candidate import Candidate
 
 
 @dataclass(frozen=True)

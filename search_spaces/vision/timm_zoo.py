@@ -1,7 +1,7 @@
-"""The ImageNet networks of timm as a space: every architecture with a published top-1, at the sizes it was published for.
+"""The ImageNet networks of timm as a space: every architecture with a published top-1, at its sizes.
 
-Source: Wightman, PyTorch Image Models, https://github.com/huggingface/pytorch-image-models (Apache-2.0); the tables beside
-this file are described in `data/README.md`.
+Source: Wightman, PyTorch Image Models, https://github.com/huggingface/pytorch-image-models (Apache-2.0); the
+tables beside this file are described in `data/README.md`.
 """
 
 from __future__ import annotations
@@ -58,10 +58,11 @@ class Entry:
 
 @dataclass(frozen=True)
 class TimmZoo(SearchSpace):
-    """timm's ImageNet-1k networks: knobs `arch`, from few to many parameters, and `img_size`, the sizes published for it.
+    """timm's ImageNet-1k networks: `arch`, from few to many parameters, and `img_size` in pixels.
 
-    A size that is not published for an architecture becomes the nearest one that is. Where several weights are published
-    for a pair, the accuracy is that of timm's default ones, else of the first in timm's order (`entry(...).is_default`).
+    A size that is not published for an architecture becomes the nearest one that is. Where several weights
+    are published for a pair, the accuracy is that of timm's default ones, else of the first in timm's order
+    (`entry(...).is_default`).
     """
 
     name: str = "timm_zoo"
@@ -92,7 +93,7 @@ class TimmZoo(SearchSpace):
 
     @override
     def neighbours(self, candidate: Candidate) -> Sequence[Candidate]:
-        """The adjacent sizes of the architecture; the next smaller and larger networks of its family, and of all."""
+        """Adjacent sizes; the next smaller and larger networks of the family, and of all."""
         here = self.canonical(candidate)
         mine = self.entry(here)
         near = [
@@ -111,7 +112,7 @@ class TimmZoo(SearchSpace):
 
     @override
     def build(self, candidate: Candidate) -> nn.Module:
-        """The network with random weights; `timm.create_model(entry(candidate).weights, pretrained=True)` has the published."""
+        """The network with random weights; `entry(candidate).weights` names the published ones."""
         import timm
 
         mine = self.entry(candidate)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,9 +15,11 @@ from hw_models.cost.estimate import estimate
 from hw_models.errors import InputError
 from hw_models.spec.load import load_chip
 from search_spaces.candidate import Candidate
-from search_spaces.product import Product
 from search_spaces.testing.plain_cnn import PlainCnn
 from search_spaces.vision.timm_zoo import TimmZoo
+
+if TYPE_CHECKING:
+    from search_spaces.product import Product
 
 CHIPS = ["jetson_agx_orin_64", "l4", "ethos_u85_2048"]
 
@@ -71,7 +74,7 @@ def test_published_accuracy_says_what_it_is() -> None:
 
 def test_ones_own_quality(product: Product) -> None:
     class Halves:
-        def rate(self, network: Candidate, precision: str) -> Rating:
+        def rate(self, network: Candidate, precision: str) -> Rating:  # noqa: ARG002 - the protocol
             err = 100 / int(network["depth"])
             return Rating(Estimate(err, None, None, "guess", "%"), ("a guess",))
 

@@ -20,13 +20,16 @@ from search_spaces.candidate import Candidate
 DEMANDS = Demands.of(["error_pct", "latency_ms"], {"latency_ms": "<= 50"})
 
 
-def trial(n: int, error: float, ms: float | None, *, spread: float = 0.0, int8: bool = False, **more) -> Trial:
+def trial(
+    n: int, error: float, ms: float | None, *, spread: float = 0.0, int8: bool = False, **more
+) -> Trial:
     """A trial with this error (one-sided where int8) and latency, whose interval is +- `spread` of it."""
     latency = Estimate.unknown("s")
     if ms is not None:
         latency = Estimate(ms / 1e3, ms / 1e3 * (1 - spread), ms / 1e3 * (1 + spread), "roofline", "s")
     err = Estimate(error, error, None if int8 else error, "published_fp32" if int8 else "published", "%")
-    e = Evaluation(Candidate(arch=f"net{n}", chip="c"), network=f"net{n}", chip="c", precision="int8" if int8 else "fp16",
+    e = Evaluation(Candidate(arch=f"net{n}", chip="c"), network=f"net{n}", chip="c", precision="int8" if int8
+    else "fp16",
                    cost=PointCost(latency=latency), error=err, **more)  # fmt: skip
     return Trial(n, e, DEMANDS.judge(e))
 
@@ -36,7 +39,9 @@ def numbers(front: Front) -> list[int]:
 
 
 def test_dominance_by_hand() -> None:
-    front = Front.of([trial(0, 30, 5), trial(1, 20, 10), trial(2, 25, 11), trial(3, 10, 40), trial(4, 5, 60)], DEMANDS)
+    front = Front.of(
+        [trial(0, 30, 5), trial(1, 20, 10), trial(2, 25, 11), trial(3, 10, 40), trial(4, 5, 60)], DEMANDS
+    )
     assert numbers(front) == [3, 1, 0]  # 2 is beaten by 1; 4 is over the limit of 50 ms
     assert list(front.points["role"]) == ["front", "front", "dominated", "front", "rejected"]
 
@@ -85,7 +90,9 @@ def test_separable() -> None:
     front = Front.of([same, other, near, far], DEMANDS)
     # 0 and 1 overlap in both; 2 overlaps in latency only: its error is told apart
     assert front.not_separable == {2: (), 0: (1,), 1: (0,), }  # fmt: skip
-    blurred = Front.of([trial(0, 20, 10, spread=0.3, int8=True), trial(1, 18, 12, spread=0.3, int8=True)], DEMANDS)
+    blurred = Front.of(
+        [trial(0, 20, 10, spread=0.3, int8=True), trial(1, 18, 12, spread=0.3, int8=True)], DEMANDS
+    )
     assert blurred.not_separable == {0: (1,), 1: (0,)}
     assert list(blurred.to_frame()["separable"]) == [False, False]
 
@@ -115,7 +122,9 @@ def test_filter_and_choose() -> None:
     assert numbers(front.filter({"price_usd": "<= 10"})) == []
     assert front.choose("error_pct", {"latency_ms": "<= 20"}).number == 1
     assert front.choose("throughput_ips").number == 0
-    with pytest.raises(InputError, match="none of the 3 points of the front has a known error_pct and meets latency_ms <= 1;"):
+    with pytest.raises(
+        InputError, match="none of the 3 points of the front has a known error_pct and meets latency_ms <= 1;"
+    ):
         front.choose("error_pct", {"latency_ms": "<= 1"})
 
 

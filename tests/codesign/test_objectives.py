@@ -18,9 +18,14 @@ from search_spaces.candidate import Candidate
 def evaluation(**changes: object) -> Evaluation:
     """Ten milliseconds, forty millijoules, 21.5 % error; the rest unknown."""
     cost = PointCost(
-        latency=Estimate(0.010, 0.008, 0.013, "roofline", "s"), energy=Estimate(0.040, 0.020, 0.080, "prior", "J")
+        latency=Estimate(0.010, 0.008, 0.013, "roofline", "s"),
+        energy=Estimate(0.040, 0.020, 0.080, "prior", "J"),
     )
-    known = {"cost": cost, "error": Estimate(21.5, 21.5, 21.5, "published", "%"), "facts": {"params_m": 25.6, "macs_g": 4.1}}
+    known = {
+        "cost": cost,
+        "error": Estimate(21.5, 21.5, 21.5, "published", "%"),
+        "facts": {"params_m": 25.6, "macs_g": 4.1},
+    }
     return Evaluation(Candidate(a=1), **{**known, **changes})
 
 
@@ -151,7 +156,9 @@ def test_what_cannot_run_is_not_modelled_or_failed() -> None:
     failed = verdict(evaluation(state="failed", problem="no such layer"))
     assert (failed.status, failed.reasons, failed.quantities) == ("failed", ("no such layer",), {})
     half = evaluation(unmodelled_share=0.25)
-    assert verdict(half).reasons == ("25% of the bytes are not modelled, more than 20%; allow_unmodelled lets it in",)
+    assert verdict(half).reasons == (
+        "25% of the bytes are not modelled, more than 20%; allow_unmodelled lets it in",
+    )
     assert verdict(half, allow_unmodelled=True).status == "feasible"
     assert verdict(evaluation(unmodelled_share=0.2)).status == "feasible"
 
@@ -159,17 +166,19 @@ def test_what_cannot_run_is_not_modelled_or_failed() -> None:
 def test_own_objectives() -> None:
     own = Objective("ms_per_gmac", "min", lambda e: e.cost.latency.value * 1e3 / e.facts["macs_g"])
     assert own.read(evaluation()).value == pytest.approx(10 / 4.1)
-    assert Objective("none", "min", lambda e: None).read(evaluation()) == Quantity(None)
+    assert Objective("none", "min", lambda _: None).read(evaluation()) == Quantity(None)
     for bad in (math.nan, math.inf, "fast", True):
         with pytest.raises(InputError, match="objective 'bad' returned"):
-            Objective("bad", "min", lambda e, bad=bad: bad).read(evaluation())
+            Objective("bad", "min", lambda _, bad=bad: bad).read(evaluation())
     with pytest.raises(InputError, match=r"objective 'bad' raised KeyError: 'nothing'"):
         Objective("bad", "min", lambda e: e.facts["nothing"]).read(evaluation())
     with pytest.raises(InputError, match="goal 'less' of the objective 'bad' given, expected 'min' or 'max'"):
-        Objective("bad", "less", lambda e: 0.0)
+        Objective("bad", "less", lambda _: 0.0)
 
 
 def test_names_that_do_not_exist() -> None:
     with pytest.raises(UnknownNameError) as error:
         objective("latency")
-    assert str(error.value).startswith("unknown objective 'latency'; did you mean 'latency_ms'?; known: error_pct, top1_pct")
+    assert str(error.value).startswith(
+        "unknown objective 'latency'; did you mean 'latency_ms'?; known: error_pct, top1_pct"
+    )

@@ -13,7 +13,10 @@ from hw_models.errors import InputError
 from search_spaces.candidate import Candidate
 
 VALUES = st.one_of(
-    st.booleans(), st.integers(-(2**53), 2**53), st.text(max_size=8), st.floats(allow_nan=False, allow_infinity=False)
+    st.booleans(),
+    st.integers(-(2**53), 2**53),
+    st.text(max_size=8),
+    st.floats(allow_nan=False, allow_infinity=False),
 )
 
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pytest
 
 from hw_models.errors import InputError, UnknownNameError
-from hw_models.spec.accelerator import Accelerator
 from search_spaces.candidate import Candidate
 from search_spaces.knobs import Choice, IntRange, Knob
 from search_spaces.product import ChipList, Product
 from search_spaces.space import SearchSpace
 from search_spaces.testing.conformance import problems
 from search_spaces.testing.plain_cnn import PlainCnn
+
+if TYPE_CHECKING:
+    from hw_models.spec.accelerator import Accelerator
 
 
 @pytest.fixture
@@ -54,7 +57,11 @@ def test_parts(both: Product) -> None:
 
 
 def test_chips_that_cannot_be_costed_are_listed(make_chip) -> None:
-    chips = [make_chip("good", {"int8": 1e12}), make_chip("blind", {"int8": 1e12}, bandwidth=None), make_chip("odd", {"fp8": 1})]
+    chips = [
+        make_chip("good", {"int8": 1e12}),
+        make_chip("blind", {"int8": 1e12}, bandwidth=None),
+        make_chip("odd", {"fp8": 1}),
+    ]
     product = PlainCnn() * chips
     assert list(product.knobs["chip"]) == ["good"]
     assert "bandwidth of the off-chip memory is unknown" in product.left_out["blind"]

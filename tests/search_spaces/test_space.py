@@ -39,7 +39,7 @@ class Gated(SearchSpace):
             raise InputError(unknown[0])
         return Candidate(wide=False)
 
-    def build(self, candidate: Candidate) -> None:
+    def build(self, candidate: Candidate) -> None:  # noqa: ARG002 - the protocol
         return None
 
 
@@ -50,7 +50,10 @@ def test_spaces_conform(space: SearchSpace) -> None:
 
 def test_a_knob_that_does_not_apply_is_removed() -> None:
     space = Gated()
-    assert list(space.candidates()) == [Candidate(wide=False), *(Candidate(wide=True, width=w) for w in range(1, 5))]
+    assert list(space.candidates()) == [
+        Candidate(wide=False),
+        *(Candidate(wide=True, width=w) for w in range(1, 5)),
+    ]
     assert space.neighbours(Candidate(wide=True, width=2)) == (
         Candidate(wide=False),
         Candidate(wide=True, width=1),
@@ -84,9 +87,18 @@ def test_plain_cnn_builds_and_traces() -> None:
 @pytest.mark.parametrize(
     ("candidate", "said"),
     [
-        (Candidate(depth=2, widht=16), "unknown knob of the space 'plain_cnn' 'widht'; did you mean 'width'?"),
-        (Candidate(depth=9, width=16), "knob 'depth' of the space 'plain_cnn': 9 given, expected an integer from 2 to 6"),
-        (Candidate(width=16), "knob 'depth' of the space 'plain_cnn' is not set, expected an integer from 2 to 6"),
+        (
+            Candidate(depth=2, widht=16),
+            "unknown knob of the space 'plain_cnn' 'widht'; did you mean 'width'?",
+        ),
+        (
+            Candidate(depth=9, width=16),
+            "knob 'depth' of the space 'plain_cnn': 9 given, expected an integer from 2 to 6",
+        ),
+        (
+            Candidate(width=16),
+            "knob 'depth' of the space 'plain_cnn' is not set, expected an integer from 2 to 6",
+        ),
     ],
     ids=["unknown", "outside", "unset"],
 )
@@ -131,7 +143,7 @@ def test_choice_of_one_is_a_space() -> None:
         def knobs(self) -> Mapping[str, Knob]:
             return {"only": Choice(("this",))}
 
-        def build(self, candidate: Candidate) -> None:
+        def build(self, candidate: Candidate) -> None:  # noqa: ARG002 - the protocol
             return None
 
     assert problems(One()) == []

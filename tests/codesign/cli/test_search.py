@@ -54,7 +54,9 @@ def test_run_status_front_resume(codesign, tmp_path: Path) -> None:
     assert code == 0
     assert front
     for point in front:
-        assert {"id", "depth", "width", "chip", "precision", "latency_ms", "energy_mj", "params_m"} <= set(point)
+        assert {"id", "depth", "width", "chip", "precision", "latency_ms", "energy_mj", "params_m"} <= set(
+            point
+        )
         assert point["feasible"] is True
         assert point["fidelity"]["latency_ms"] in {"prior", "roofline"}
     code, out, _ = codesign("search", "resume", "runs/study", "--n-trials", "20", "--json")
@@ -65,7 +67,12 @@ def test_run_status_front_resume(codesign, tmp_path: Path) -> None:
 
 def test_nothing_feasible_is_exit_code_3(codesign, tmp_path: Path) -> None:
     (tmp_path / "study.yaml").write_text(STUDY.replace("<= 20", "<= 0.0001"))
-    for args in (("search", "run", "study.yaml"), ("search", "status", "runs/study"), ("front", "runs/study"), ("front", "runs/study", "--json")):
+    for args in (
+        ("search", "run", "study.yaml"),
+        ("search", "status", "runs/study"),
+        ("front", "runs/study"),
+        ("front", "runs/study", "--json"),
+    ):
         code, out, err = codesign(*args)
         assert code == 3, args
         assert "nothing is feasible among 12 trials" in err
@@ -80,7 +87,9 @@ def test_wrong_input_is_exit_code_2(codesign, tmp_path: Path) -> None:
     (tmp_path / "study.yaml").write_text(STUDY.replace("params_m]", "parms_m]"))
     code, out, err = codesign("search", "run", "study.yaml")
     assert (code, out) == (2, "")
-    assert err.startswith("error: study.yaml:3: objectives.2: unknown objective 'parms_m'; did you mean 'params_m'?")
+    assert err.startswith(
+        "error: study.yaml:3: objectives.2: unknown objective 'parms_m'; did you mean 'params_m'?"
+    )
     assert not (tmp_path / "runs").exists()
     for args, said in [
         (("front", "nowhere"), "nowhere is no run folder (no config.yaml)"),
@@ -113,7 +122,9 @@ def test_spaces(codesign) -> None:
     code, out, _ = codesign("spaces", "show", "timm_zoo", "--json")
     shown = json.loads(out)
     assert "resnet50" in shown["knobs"]["arch"]
-    assert shown["size"] == len(shown["knobs"]["arch"]) + 293 - len(shown["left_out"])  # 1,193 pairs of 900 architectures
+    assert shown["size"] == len(shown["knobs"]["arch"]) + 293 - len(
+        shown["left_out"]
+    )  # 1,193 pairs of 900 architectures
     code, out, _ = codesign("spaces", "show", "search_spaces.testing.plain_cnn:PlainCnn")
     assert "2, 3, 4, 5, 6" in out
 
@@ -121,12 +132,17 @@ def test_spaces(codesign) -> None:
 def test_ctrl_c_says_what_is_saved(tmp_path: Path) -> None:
     (tmp_path / "slow.py").write_text(
         "import time\nfrom search_spaces.testing.plain_cnn import PlainCnn\n"
-        "class Slow(PlainCnn):\n    def workload(self, c):\n        time.sleep(0.15)\n        return super().workload(c)\n"
+        "class Slow(PlainCnn):\n    def workload(self, c):\n        time.sleep(0.15)\n        return "
+        "super().workload(c)\n"
     )
-    (tmp_path / "study.yaml").write_text(STUDY.replace("search_spaces.testing.plain_cnn:PlainCnn", "slow:Slow").replace("12", "70"))
+    (tmp_path / "study.yaml").write_text(
+        STUDY.replace("search_spaces.testing.plain_cnn:PlainCnn", "slow:Slow").replace("12", "70")
+    )
     env = {**os.environ, "PYTHONPATH": str(tmp_path)}
     command = [sys.executable, "-m", "codesign", "search", "run", "study.yaml"]
-    process = subprocess.Popen(command, cwd=tmp_path, env=env, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, cwd=tmp_path, env=env, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     journal = tmp_path / "runs" / "study" / "journal.log"
     until = time.monotonic() + 60
     while time.monotonic() < until and (not journal.exists() or journal.read_bytes().count(b"\n") < 4):

@@ -9,18 +9,21 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import optuna
 import pytest
 
 from codesign.evaluate import Evaluation
-from codesign.front import Front
 from codesign.objectives import Objective
 from codesign.search.results import Run
 from codesign.search.samplers import SAMPLERS
 from codesign.search.study import Stopped, Study, StudyWarning
 from hw_models.errors import CodesignError, InputError, StorageError, UnknownNameError
 from search_spaces.testing.plain_cnn import PlainCnn
+
+if TYPE_CHECKING:
+    from codesign.front import Front
 
 
 def as_text(front: Front) -> str:
@@ -53,20 +56,31 @@ def test_in_pieces_as_in_one_go(toy, tmp_path: Path, sampler: str) -> None:
 
 def test_a_guided_search_beats_random(toy) -> None:
     reference = {"error_pct": 60.0, "latency_ms": 12.0, "energy_mj": 12.0}
-    found = {s: toy.toy_study(sampler=s, seed=2).run(300).front.hypervolume(reference) for s in ("random", "nsga2", "local")}
+    found = {
+        s: toy.toy_study(sampler=s, seed=2).run(300).front.hypervolume(reference)
+        for s in ("random", "nsga2", "local")
+    }
     assert min(found["nsga2"], found["local"]) > found["random"]
 
 
 def test_the_run_folder(toy, tmp_path: Path) -> None:
     folder = tmp_path / "runs" / "one"
     study = toy.toy_study(folder, question="Which?").run(20)
-    assert sorted(p.name for p in folder.iterdir()) == [".lock", "config.yaml", "env.json", "journal.log", "trials.parquet"]
+    assert sorted(p.name for p in folder.iterdir()) == [
+        ".lock",
+        "config.yaml",
+        "env.json",
+        "journal.log",
+        "trials.parquet",
+    ]
     pd = pytest.importorskip("pandas")
     table = pd.read_parquet(folder / "trials.parquet")
     assert table.attrs == {"format": 1}
     pd.testing.assert_frame_equal(table, study.trials_frame(), check_dtype=False)
     assert json.loads((folder / "env.json").read_text())["packages"]["optuna"] == optuna.__version__
-    assert len((folder / "journal.log").read_text().splitlines()) == 2 + 20  # study, its format, a line a trial
+    assert (
+        len((folder / "journal.log").read_text().splitlines()) == 2 + 20
+    )  # study, its format, a line a trial
 
 
 def test_the_real_optuna_study_is_reachable(toy, tmp_path: Path) -> None:
@@ -81,9 +95,13 @@ def test_the_real_optuna_study_is_reachable(toy, tmp_path: Path) -> None:
         assert first.params["depth"] == study.trials[0].candidate["depth"]
         assert first.user_attrs["network"] == study.trials[0].evaluation.network
         infeasible = [t for t in real.trials if t.system_attrs.get("constraints:latency_ms", 0) > 0]
-        assert {t.number for t in infeasible} == {t.number for t in study.trials if t.value("latency_ms") > 12}
+        assert {t.number for t in infeasible} == {
+            t.number for t in study.trials if t.value("latency_ms") > 12
+        }
     # what optuna-dashboard does with the file
-    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(tmp_path / "run/journal.log")))
+    storage = optuna.storages.JournalStorage(
+        optuna.storages.journal.JournalFileBackend(str(tmp_path / "run/journal.log"))
+    )
     assert [s.study_name for s in storage.get_all_studies()] == ["codesign"]
 
 
@@ -109,7 +127,8 @@ def test_another_study_in_the_same_folder_is_refused(toy, tmp_path: Path) -> Non
     with pytest.raises(StorageError) as error:
         toy.toy_study(tmp_path / "run", seed=1, constraints={"latency_ms": "<= 9"})
     assert str(error.value) == (
-        f"{tmp_path}/run holds another study: constraints is {{'latency_ms': '<= 9.0'}} here and {{'latency_ms': '<= 12.0'}} "
+        f"{tmp_path}/run holds another study: constraints is {{'latency_ms': '<= 9.0'}} here and "
+        f"{{'latency_ms': '<= 12.0'}} "
         "there; seed is 1 here and 0 there; ask for the same, or use another folder"
     )
     with pytest.raises(StorageError, match="space plain_cnn is only here"):
@@ -139,7 +158,7 @@ def test_folders_that_hold_something_else_are_refused(toy, tmp_path: Path) -> No
     config = tmp_path / "run" / "config.yaml"
     config.write_text(config.read_text().replace("format: 1", "format: 7"))
     for opened in (lambda: Run(tmp_path / "run"), lambda: toy.toy_study(tmp_path / "run")):
-        with pytest.raises(StorageError, match="config.yaml has format 7, this release reads format 1"):
+        with pytest.raises(StorageError, match=r"config\.yaml has format 7, this release reads format 1"):
             opened()
 
 
@@ -147,7 +166,10 @@ def test_two_writers_are_kept_apart(toy, tmp_path: Path) -> None:
     first = toy.toy_study(tmp_path / "run").run(3)
     second = toy.toy_study(tmp_path / "run")
     assert first.folder is not None
-    with first.folder.writing(), pytest.raises(StorageError, match=f"is being written by process {os.getpid()} on"):
+    with (
+        first.folder.writing(),
+        pytest.raises(StorageError, match=f"is being written by process {os.getpid()} on"),
+    ):
         second.run(6)
     second.run(6)
     # the first object catches up with what the second has stored meanwhile
@@ -169,10 +191,14 @@ def test_a_full_disk_loses_nothing(toy, tmp_path: Path, monkeypatch) -> None:
         patch.setattr(os, "fsync", full)
         with pytest.raises(StorageError) as error:
             study.run(60)
-    assert "no space left on the device; every trial before it is safe, free some space and resume" in str(error.value)
+    assert "no space left on the device; every trial before it is safe, free some space and resume" in str(
+        error.value
+    )
     assert 0 < len(study.trials) < 60
     study.run(60)
-    assert as_text(study.front) == as_text(toy.toy_study().run(60).front) == as_text(Run(tmp_path / "run").front)
+    assert (
+        as_text(study.front) == as_text(toy.toy_study().run(60).front) == as_text(Run(tmp_path / "run").front)
+    )
 
 
 @pytest.mark.parametrize("ending", [b'{"op_code":4,"worker_id":"a","st', b"\x00\x00\x00", b"\n"])
@@ -183,7 +209,9 @@ def test_a_torn_last_line_is_repaired(toy, tmp_path: Path, ending: bytes) -> Non
     journal.write_bytes(whole + ending)
     assert len(Run(tmp_path / "run").trials) == 7
     study = toy.toy_study(tmp_path / "run")
-    with pytest.warns(StudyWarning, match="the last line was cut off in the middle of a write and was removed"):
+    with pytest.warns(
+        StudyWarning, match="the last line was cut off in the middle of a write and was removed"
+    ):
         study.run(9)
     assert as_text(study.front) == as_text(toy.toy_study().run(9).front)
 
@@ -209,7 +237,7 @@ def test_damage_in_the_middle_is_not_repaired(toy, tmp_path: Path) -> None:
     lines = journal.read_bytes().splitlines(keepends=True)
     lines[3] = b"garbage\n"
     journal.write_bytes(b"".join(lines))
-    with pytest.raises(StorageError, match="journal.log:4: the line is damaged though others follow it"):
+    with pytest.raises(StorageError, match=r"journal\.log:4: the line is damaged though others follow it"):
         Run(tmp_path / "run")
 
 
@@ -257,9 +285,15 @@ def test_a_signal_stops_cleanly(toy, tmp_path: Path, number: signal.Signals) -> 
 def test_objectives_that_raise_or_are_nan_fail_the_trial_not_the_search(toy) -> None:
     def picky(e: Evaluation) -> float:
         depth = int(e.candidate["depth"])
-        return {1: float("nan"), 2: 1 / 0 if depth == 2 else 0.0}.get(depth, float(depth)) if depth < 3 else float(depth)
+        return (
+            {1: float("nan"), 2: 1 / 0 if depth == 2 else 0.0}.get(depth, float(depth))
+            if depth < 3
+            else float(depth)
+        )
 
-    study = toy.toy_study(objectives=[Objective("layers", "max", picky), "latency_ms"], constraints={}).run(100)
+    study = toy.toy_study(objectives=[Objective("layers", "max", picky), "latency_ms"], constraints={}).run(
+        100
+    )
     failed = [t for t in study.trials if t.verdict.status == "failed"]
     assert {t.candidate["depth"] for t in failed} == {1, 2}
     summary = study.summary()
@@ -281,15 +315,17 @@ def test_custom_objectives_are_remembered(toy, tmp_path: Path) -> None:
 
 def test_all_failing_is_an_error(toy) -> None:
     def broken(candidates):
-        return [Evaluation(c, state="failed", problem="no such file: weights.pt") for c in candidates]
+        return [Evaluation(c, state="failed", problem="no such file") for c in candidates]
 
-    with pytest.raises(CodesignError, match="all of the first 50 evaluations failed; the first: no such file: weights.pt"):
+    with pytest.raises(
+        CodesignError, match="all of the first 50 evaluations failed; the first: no such file"
+    ):
         toy.toy_study(evaluator=broken).run(200)
 
 
 def test_an_evaluator_that_answers_wrongly(toy) -> None:
     with pytest.raises(InputError, match="expected one evaluation for each, in order"):
-        toy.toy_study(evaluator=lambda candidates: []).run(5)
+        toy.toy_study(evaluator=lambda _: []).run(5)
 
 
 def test_nothing_feasible_says_why(toy) -> None:
@@ -302,7 +338,9 @@ def test_nothing_feasible_says_why(toy) -> None:
     assert worst.median == pytest.approx((values[24] + values[25]) / 2)
     assert worst.nearest == values[0]
     said = summary.why_nothing
-    assert said.startswith("nothing is feasible among 50 trials\nwhat rejects most: latency_ms <= 0.01 rejects 50 trials")
+    assert said.startswith(
+        "nothing is feasible among 50 trials\nwhat rejects most: latency_ms <= 0.01 rejects 50 trials"
+    )
     assert "bound 0.01 ms" in said
     assert "lever: a smaller network or input" in said
 
@@ -312,7 +350,10 @@ def test_wrong_arguments(toy) -> None:
         ({"objectives": ["eror_pct"]}, "unknown objective 'eror_pct'; did you mean 'error_pct'"),
         ({"objectives": []}, "no objective given, expected at least one of error_pct"),
         ({"objectives": ["latency_ms", "latency_ms"]}, "objective 'latency_ms' given twice"),
-        ({"constraints": {"latency_ms": "10"}}, "constraint on 'latency_ms': '10' given, expected '<= 10' or '>= 10'"),
+        (
+            {"constraints": {"latency_ms": "10"}},
+            "constraint on 'latency_ms': '10' given, expected '<= 10' or '>= 10'",
+        ),
         ({"sampler": "nsga"}, "unknown sampler 'nsga'; did you mean 'nsga2'"),
         ({"sampler": optuna.samplers.RandomSampler(seed=0)}, "it is made anew each round"),
         ({"seed": -1}, "seed: -1 given; expected same seed, same front"),

@@ -1,6 +1,6 @@
 """A joint space with a cost in closed form, as a module and as a program that a test can kill.
 
-    python toy_study.py FOLDER N_TRIALS SEED SAMPLER SECONDS_EACH
+python toy_study.py FOLDER N_TRIALS SEED SAMPLER SECONDS_EACH
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ KNOBS: Mapping[str, Knob] = {
 
 @dataclass(frozen=True)
 class Toy(SearchSpace):
-    """Depth and width against time; `gain` counts only where `boost` is set. 10 x 8 x 3 x 40 = 9,600 points."""
+    """Depth and width against time; `gain` counts only if `boost` is set. 10 x 8 x 3 x 40 = 9,600 points."""
 
     name: str = "toy"
 
@@ -46,12 +46,12 @@ class Toy(SearchSpace):
         whole = super().canonical(Candidate({"gain": 1, **candidate}))
         return whole if whole["boost"] else whole.only(["depth", "width", "boost", "chip"])
 
-    def build(self, candidate: Candidate) -> None:
+    def build(self, candidate: Candidate) -> None:  # noqa: ARG002 - the protocol
         return None
 
 
 def measure(c: Candidate) -> Evaluation:
-    """Error falls with depth and width, time rises; chip i is i times slower and 1/i as hungry. Every 13th has no energy."""
+    """Error falls with depth and width, time rises; chip i is slower and less hungry, every 13th unknown."""
     depth, width, chip = int(c["depth"]), int(c["width"]), CHIPS.index(str(c["chip"]))
     gain = int(c.get("gain", 0))
     error = 60 - 2.1 * depth - 0.13 * width - 1.7 * gain

@@ -47,9 +47,14 @@ def test_of_several_weights_the_default_ones_count() -> None:
     resnet = Candidate(arch="resnet50", img_size=288)
     assert ZOO.entry(resnet).weights == "resnet50.a1_in1k"  # timm 1.0: the first of resnet50's tags
     assert ZOO.published_top1(resnet) == 81.24
-    assert ZOO.published_note(resnet) == "top-1 as published for resnet50.a1_in1k (timm's default, of 10 weights)"
+    assert (
+        ZOO.published_note(resnet)
+        == "top-1 as published for resnet50.a1_in1k (timm's default, of 10 weights)"
+    )
     # vit_base_patch16_224's default tag is augreg2_in21k_ft_in1k
-    assert ZOO.entry(Candidate(arch="vit_base_patch16_224", img_size=224)).weights.endswith(".augreg2_in21k_ft_in1k")
+    assert ZOO.entry(Candidate(arch="vit_base_patch16_224", img_size=224)).weights.endswith(
+        ".augreg2_in21k_ft_in1k"
+    )
 
 
 def test_a_size_that_is_not_published_becomes_the_nearest() -> None:
