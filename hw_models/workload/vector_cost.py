@@ -103,6 +103,13 @@ ELEMENTWISE: Final[dict[str, float]] = {
 }
 """Vector operations per output element by function name."""
 
+COMPLEX: Final[dict[str, float]] = {"mul": 6, "multiply": 6}
+"""Real operations of one on complex numbers, where it is not two: a product is four products and two sums."""
+
+FFT_REAL: Final = 2.5
+FFT_COMPLEX: Final = 5.0
+"""Operations per element and log2 of the length. Source: Frigo and Johnson, FFTW benchmark: 5 N log2(N)."""
+
 GELU_TANH: Final = TANH + 8
 """0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))). Source: Hendrycks and Gimpel, 2016, section 2."""
 

@@ -13,6 +13,7 @@ import enum
 import functools
 import hashlib
 import importlib.metadata
+import logging
 import sys
 import types
 from collections.abc import Mapping, Sequence, Set
@@ -78,6 +79,9 @@ class _Digest:
         if isinstance(value, _PLAIN + _BY_NAME):
             self._text(f"{type(value).__name__} {value!r}")
             return
+        if isinstance(value, tuple):  # equal constants may be one object or two
+            self._many("tuple", value)
+            return
         place = self._places.get(id(value))
         if place is not None:
             self._text(f"again {place}")
@@ -121,7 +125,9 @@ class _Digest:
             )
 
     def _object(self, value: Any) -> None:
-        if isinstance(value, types.ModuleType | types.BuiltinFunctionType | types.MethodDescriptorType):
+        if isinstance(value, logging.Logger):
+            self._text(f"logger {value.name}")
+        elif isinstance(value, types.ModuleType | types.BuiltinFunctionType | types.MethodDescriptorType):
             self._text(f"{type(value).__name__} {getattr(value, '__qualname__', value.__name__)}")
         elif isinstance(value, np.ndarray):
             self._text(f"array {value.shape} {value.dtype}")

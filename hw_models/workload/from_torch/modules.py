@@ -6,6 +6,7 @@ import copy
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -133,13 +134,15 @@ def module_paths(module: nn.Module, ledger: Ledger) -> Iterator[None]:
     """While this lasts, `ledger.path` is the path of the innermost child of `module` that runs."""
     names = {id(child): name for name, child in module.named_modules()}
     stack: list[tuple[nn.Module, str]] = []
+    thread = get_ident()  # the hooks see the modules of every thread
 
     def enter(child: nn.Module, _args: Any) -> None:
-        stack.append((child, ledger.path))
-        ledger.path = names.get(id(child), ledger.path)
+        if get_ident() == thread:
+            stack.append((child, ledger.path))
+            ledger.path = names.get(id(child), ledger.path)
 
     def leave(child: nn.Module, _args: Any, _result: Any) -> None:
-        while stack:
+        while stack and get_ident() == thread:
             left, ledger.path = stack.pop()
             if left is child:
                 return

@@ -110,7 +110,7 @@ class Recorder(TorchDispatchMode):
                 return self._constants(self.ledger.values.run(func, args, kwargs, reads))
             selected = self._selections(args)
             if selected is None:
-                raise DataDependentError(str(error).splitlines()[0]) from error
+                raise DataDependentError("the shape of its result") from error
             return func(*selected, **kwargs)
 
     def _constants(self, result: Any) -> Any:
@@ -137,8 +137,7 @@ class Recorder(TorchDispatchMode):
         reads = [self.ledger.read(t) for t in _tensors(args, kwargs)]
         if self.ledger.values.knows(reads):
             return self.ledger.values.run(func, args, kwargs, reads)
-        msg = "the value of a tensor decides what the forward pass does"
-        raise DataDependentError(msg)
+        raise DataDependentError("what the forward pass does next")
 
     # -- recording
     # -------------------------------------------------------------------------------------------------
@@ -154,6 +153,8 @@ class Recorder(TorchDispatchMode):
             return
         tensors = _tensors(args, kwargs, plan.written_names)
         written = _written(plan, args, kwargs)
+        if plan.fn in _SAME and written:
+            return  # `x.detach_()` changes nothing that a graph shows
         if written and (not outs or any(o is w for o in outs for w in written)):
             self._record_write(plan, func, Call(plan.fn, args, kwargs, tensors, written))
         elif plan.may_alias and _shares_memory(tensors[0], outs):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import log2
+from math import log2, prod
 from typing import TYPE_CHECKING, Any, Final
 
 from hw_models.workload import vector_cost
@@ -156,6 +156,16 @@ def sort(call: Call) -> Row:
     return Row(OpKind.REDUCE, (rows, width), 0, depth * (depth + 1) / 2, attrs)
 
 
+def fft(call: Call) -> Row:
+    """A Fourier transform over the axes that are its second argument."""
+    larger = max((call.ins[0], call.outs[0]), key=lambda t: t.numel())
+    axes = sorted(int(a) % larger.dim() for a in call.args[1])
+    length = max(prod(larger.shape[a] for a in axes), 2)
+    factor = vector_cost.FFT_COMPLEX if call.fn == "_fft_c2c" else vector_cost.FFT_REAL
+    attrs = {"fn": "fft", "axes": axes, "rank": larger.dim()}
+    return Row(OpKind.ELEMENTWISE, (larger.numel(),), 0, factor * log2(length), attrs)
+
+
 def _names(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
@@ -180,5 +190,6 @@ RULES: Final[dict[str, Rule]] = {
     ),
     **dict.fromkeys(("grid_sampler", "grid_sampler_2d", "grid_sampler_3d"), grid_sample),
     **dict.fromkeys(("cumsum", "cumprod", "logcumsumexp", "cummax", "cummin"), scan),
+    **dict.fromkeys(("_fft_r2c", "_fft_c2r", "_fft_c2c"), fft),
     **dict.fromkeys(("sort", "argsort", "topk", "median", "kthvalue", "mode", "msort"), sort),
 }

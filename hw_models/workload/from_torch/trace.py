@@ -174,8 +174,9 @@ def _explained(error: Exception, ledger: Ledger, name: str) -> TraceError:
     where = f"{name}: cannot be traced: {ledger.target or 'before its first operator'} {place}"
     text = f"{type(error).__name__}: {error}".splitlines()[0]
     if isinstance(error, DataDependentError) or "meta tensor" in text or "meta device" in text:
-        reason = "depends on the values of tensors, which only a run with data knows"
-        return TraceError(sentence(f"{where} {reason}", text, _WITHOUT))
+        what = error if isinstance(error, DataDependentError) else "what the forward pass does next"
+        reason = f"{what} depends on the values of tensors, which only a run with data knows"
+        return TraceError(sentence(where, reason, _WITHOUT))
     hint = "check input_shape" if isinstance(error, RuntimeError | ValueError | AssertionError) else ""
     if isinstance(error, TypeError) and ("argument" in text or "positional" in text):
         hint = "name the arguments: inputs={'x': (1, 3, 224, 224), ...}"

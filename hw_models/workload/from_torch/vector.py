@@ -23,7 +23,7 @@ _CANONICAL: Final = {
 def elementwise(call: Call) -> Row:
     """One result per output element; the cost of the function from `vector_cost`."""
     out = call.outs[0]
-    cost = vector_cost.ELEMENTWISE[call.fn]
+    cost = vector_cost.ELEMENTWISE[call.fn] * (vector_cost.COMPLEX.get(call.fn, 2) if out.is_complex() else 1)
     return Row(
         OpKind.ELEMENTWISE,
         (out.numel(),),

@@ -165,6 +165,35 @@ def test_device_moves_inside_the_forward_pass() -> None:
     assert w.shape(w.outputs[0]) == (1, 4)
 
 
+def test_vmap_and_custom_functions() -> None:
+    class Double(torch.autograd.Function):
+        @staticmethod
+        def forward(_: Any, x: Tensor) -> Tensor:
+            return x * 2
+
+        @staticmethod
+        def backward(_: Any, grad: Tensor) -> Tensor:
+            return grad * 2
+
+    w = trace(Call(lambda x: torch.vmap(torch.outer)(Double.apply(x), x)), (3, 4), cache=False)
+    assert w.shape(w.outputs[0]) == (3, 4, 4)
+    assert all(w.op_modelled)
+
+
+def test_modules_that_other_threads_run_do_not_appear() -> None:
+    other = nn.Linear(2, 2)
+
+    class Waits(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            thread = threading.Thread(target=lambda: other(torch.zeros(1, 2)))
+            thread.start()
+            thread.join()
+            return x + 1
+
+    w = trace(nn.Sequential(Waits()), (1, 4), cache=False)
+    assert [(op.attrs["fn"], op.module) for op in w.ops] == [("add", "0")]
+
+
 def test_compiled_modules_are_traced_as_they_are() -> None:
     net = torch.compile(nn.Linear(4, 3), backend="eager")
     w = trace(net, (1, 4), cache=False)
@@ -203,7 +232,8 @@ def test_control_by_data_is_refused_with_what_to_do(function: Any) -> None:
         trace(Net(), (1, 4), cache=False)
     text = str(caught.value)
     assert text.startswith("Net: cannot be traced: aten.")
-    assert "in module 'stage' depends on the values of tensors" in text
+    assert "in module 'stage'; " in text
+    assert "depends on the values of tensors, which only a run with data knows" in text
     assert "give a module whose forward leaves it out" in text
 
 

@@ -243,6 +243,16 @@ def test_lstm_with_projection_and_cells() -> None:
     assert trace(Cell(), (1, 5), cache=False).macs == 2 * 24 * (5 + 6)
 
 
+def test_fourier_transform() -> None:
+    w = trace(Call(lambda x: torch.fft.irfft2(torch.fft.rfft2(x) * 2)), (1, 8, 16), cache=False)
+    assert all(w.op_modelled)
+    transforms = [op for op in w.ops if op.attrs["fn"] == "fft"]
+    # two and a half operations per real element and halving (Frigo and Johnson)
+    assert transforms[0].vector_ops == 2.5 * 128 * 7
+    (mul,) = (op for op in w.ops if op.attrs["fn"] == "mul")
+    assert mul.vector_ops == 6 * 8 * 9
+
+
 def test_operator_without_a_rule_is_a_row_and_is_not_counted() -> None:
     library = torch.library.Library("codesign_test", "DEF")
     library.define("mystery(Tensor x) -> Tensor")
