@@ -64,6 +64,7 @@ def main() -> None:
     }
     print(_score_table(result))
     if data is None:
+        RESULT.parent.mkdir(exist_ok=True)
         RESULT.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
         DOCUMENT.write_text(_document(result, found), encoding="utf-8")
 

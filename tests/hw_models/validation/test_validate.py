@@ -239,6 +239,12 @@ def test_a_network_that_has_one_form_only_is_still_found() -> None:
     assert isinstance(found, Workload)
 
 
+def test_two_forms_that_are_one_network_share_an_object() -> None:
+    networks = Networks(resolver)
+    assert networks.as_run("cnn4", 224, np.nan, "2.4.0") is networks.as_run("cnn4", 224, np.nan, "2.9.1")
+    assert networks.as_run("rep4", 224, np.nan, "2.4.0") is not networks.as_run("rep4", 224, np.nan, "2.9.1")
+
+
 def test_each_network_is_asked_for_once(tmp_path: Path) -> None:
     asked = []
 
