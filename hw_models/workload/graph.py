@@ -89,15 +89,21 @@ class Workload:
             operations.
         op_target: operator as the source names it ("aten.convolution", "Conv").
         op_module: module path ("stages.0.blocks.1.conv1"), "" at the top.
-        op_attrs: what lowering must know beyond dims, JSON-able: `fn` ("relu", "add", "layer_norm"), `stride`
-            [y, x], `transposed`, `causal`, `mask`, `rank`, `weights` (position of the weight operand of a
-            contraction), ...
+        op_attrs: what lowering must know beyond dims, JSON-able. Every row has `fn`, the function ("conv",
+            "linear", "matmul", "attention", "batch_norm", "softmax", "relu", "add", "mean", "cat", "copy",
+            "cast", ...). Where it applies: `rank` of the main operand; `weights`, the positions of inputs
+            that do not depend on the network's input; `inplace`, the position of the input that was
+            overwritten; `stride`, `dilation` [y, x], `transposed`, `bias`; `mask`, `causal`, `kv_heads`;
+            `axes`, `spatial_mean`; `statistics` of a norm ("running", "input"); `sequential` (a recurrence).
         in_ptr, in_tensor: CSR lists of input tensors, in the operator's own order; out_ptr, out_tensor: of
             outputs.
         tensor_ptr, tensor_dims: CSR lists of tensor shapes.
         tensor_precision, tensor_kind: (T,) codes.
-        tensor_batched: (T,) True where the first or a merged leading dimension grows with the batch.
+        tensor_batched: (T,) True where it depends on the network's input; one of its dimensions, the first or
+            a merged one, then grows with the batch.
         tensor_storage: (T,) the tensor whose memory this one is a view of (itself where it owns its memory).
+            The graph is functional: what an in-place operator leaves is a tensor of its own, except where it
+            overwrites a part of a memory.
         outputs: tensors the network returns.
         meta: facts about the reading (source, versions, hash); JSON-able.
     """

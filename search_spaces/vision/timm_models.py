@@ -157,7 +157,7 @@ def _traced(arch: str, size: tuple[int, int] | None, *, reparameterize: bool) ->
     import torch
 
     from hw_models.errors import TraceError
-    from hw_models.workload.from_torch.trace import Inputs, record
+    from hw_models.workload.from_torch.tracing import Inputs, record
 
     channels, *native = native_input(arch)
     height, width = size or native
