@@ -94,11 +94,11 @@ def test_a_wrong_row_is_named_and_set_aside(change: dict[str, object], column: s
 
 
 def test_unknown_and_missing_columns_are_refused_with_the_nearest_name() -> None:
-    table = frame({}).rename(columns={"precision": "precison"})
+    table = frame({}).rename(columns={"precision": "precisio"})
     with pytest.raises(FileError) as refused:
         Records.from_frame(table, file="own.csv")
     assert str(refused.value).splitlines() == [
-        "own.csv:1: precison: unknown column; did you mean 'precision'?",
+        "own.csv:1: precisio: unknown column; did you mean 'precision'?",
         "own.csv:1: precision: column is missing; Arithmetic precision, as specs name it.",
     ]
 
