@@ -61,24 +61,25 @@ def timm(model: str, img_size: int | None, reparameterize: bool) -> Workload:
 
 
 def _short(score: Score) -> dict[str, object]:
-    """The columns that fit on a screen, naive figures beside ours."""
+    """What fits on a screen: errors in per cent, the best naive predictor in brackets."""
     return {
         "device": score.device,
-        "mode": score.mode,
+        "mode": (score.mode or "").replace("|", " "),
         "n": score.n,
-        "skipped": score.n_skipped,
-        "tau": score.kendall_tau,
-        "naive tau": score.naive_kendall_tau,
-        "mape 1 scale": score.mape_scaled,
-        "naive mape 1 scale": score.naive_mape_scaled,
-        "mape": score.mape,
-        "median": score.median_ape,
-        "p90": score.p90_ape,
-        "bias": score.bias,
-        "in 90 %": score.coverage_90,
-        "width": score.width_90,
-        "fidelity": score.fidelity,
+        "tau (naive)": _beside(score.kendall_tau, score.naive_kendall_tau, "{:.3f}"),
+        "% off, 1 scale (naive)": _beside(score.mape_scaled, score.naive_mape_scaled, "{:.1%}"),
+        "% off": _text(score.mape, "{:.1%}"),
+        "bias": _text(score.bias, "{:+.1%}"),
+        "in 90 %": _text(score.coverage_90, "{:.0%}"),
     }
+
+
+def _beside(ours: float | None, naive: float | None, form: str) -> str:
+    return "-" if ours is None else f"{_text(ours, form)} ({_text(naive, form)})"
+
+
+def _text(value: float | None, form: str) -> str:
+    return "-" if value is None else form.format(value)
 
 
 def _tell_skipped(result: Validation) -> None:

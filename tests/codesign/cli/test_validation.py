@@ -57,7 +57,7 @@ def test_the_table_has_the_naive_predictor_beside_ours(data: Path) -> None:
     args = ["validate", "--data", str(data), "--max-rows", "2"]
     result = CliRunner(env={"COLUMNS": "220"}).invoke(build_app(), args, catch_exceptions=False)
     assert result.exit_code == 0
-    assert "naive tau" in result.stdout
+    assert "tau (naive)" in result.stdout
     assert "zeta9" in result.stdout
     assert "1  left out: at most 2 rows of a device and mode were asked for" in result.stderr
 
