@@ -12,7 +12,7 @@ from typing import Final
 
 N_DIMS: Final = 8
 
-TRACER_VERSION: Final = 1
+TRACER_VERSION: Final = 2
 """Raised whenever the torch reader gives a module other rows; traces kept by another one are not used."""
 
 

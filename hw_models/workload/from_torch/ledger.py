@@ -79,20 +79,19 @@ class Ledger:
         self._writes: dict[int, list[_Write]] = {}
         self._seen: dict[int, int] = {}
 
-    # -- what exists before the forward pass
-    # -----------------------------------------------------------------------
+    # -- what exists before the forward pass -----------------------------------------------------------
 
     def store(self, tensor: Tensor, kind: TensorKind, data: Tensor | None = None) -> None:
-        """Tell of a parameter or buffer; it becomes a tensor of the graph when it is first read."""
-        self._stored[id(tensor)] = Stored(kind, data)
+        """Tell of a parameter or buffer, or of its value; it joins the graph when it is first read."""
+        told = self._stored.get(id(tensor))
+        self._stored[id(tensor)] = Stored(kind, told.data if told is not None and data is None else data)
         self._alive.append(tensor)
 
     def add_input(self, tensor: Tensor) -> int:
         """Register an input of the network."""
         return self.bind(tensor, self._new(tensor.shape, tensor.dtype, TensorKind.INPUT, batched=True))
 
-    # -- tensors
-    # ---------------------------------------------------------------------------------------------------
+    # -- tensors ---------------------------------------------------------------------------------------
 
     def _new(
         self,
@@ -154,8 +153,7 @@ class Ledger:
             self.values.give(index, stored.data)
         return self.bind(tensor, index)
 
-    # -- views and writes
-    # ------------------------------------------------------------------------------------------
+    # -- views and writes ------------------------------------------------------------------------------
 
     def _view(self, tensor: Tensor, sources: Sequence[int], fn: str, target: str) -> int:
         """A VIEW row of one result, in the memory of the first source."""
@@ -213,8 +211,7 @@ class Ledger:
         self._seen[id(tensor)] = len(writes)
         return new
 
-    # -- rows
-    # ------------------------------------------------------------------------------------------------------
+    # -- rows ------------------------------------------------------------------------------------------
 
     def emit(
         self,

@@ -36,19 +36,19 @@ class _WithoutData(TorchFunctionMode):
     """Turns the copy of a tensor, wherever a module keeps one, into a meta tensor.
 
     Attributes:
-        data: values of the tensors that are known by value, by id of their meta tensor.
+        known: meta tensors of those that are known by value, with the values.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.data: dict[int, Tensor] = {}
+        self.known: list[tuple[Tensor, Tensor]] = []
 
     def twin(self, tensor: Tensor) -> Tensor:
         """The meta tensor that stands for a tensor."""
         made = tensor.detach().to("meta", copy=True)
         made = nn.Parameter(made, requires_grad=False) if isinstance(tensor, nn.Parameter) else made
         if known_by_value(tensor):
-            self.data[id(made)] = tensor.detach()
+            self.known.append((made, tensor.detach()))
         return made
 
     @override
@@ -63,8 +63,8 @@ class _WithoutData(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def meta_copy(module: nn.Module) -> tuple[nn.Module, dict[int, Tensor]]:
-    """A copy of a module whose tensors have shapes only, and the values of those that are known by value.
+def meta_copy(module: nn.Module) -> tuple[nn.Module, list[tuple[Tensor, Tensor]]]:
+    """A copy of a module whose tensors have shapes only; those that are known by value, with their values.
 
     Shared weights stay shared. What cannot be copied (locks, open files) is shared with the original.
 
@@ -86,7 +86,7 @@ def meta_copy(module: nn.Module) -> tuple[nn.Module, dict[int, Tensor]]:
         for child in children:
             vars(memo[id(child)]).update({k: _copied(v, memo) for k, v in vars(child).items()})
     copied: nn.Module = memo[id(module)]
-    return copied, without_data.data
+    return copied, without_data.known
 
 
 def _copied(value: Any, memo: dict[int, Any]) -> Any:

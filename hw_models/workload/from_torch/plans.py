@@ -53,7 +53,8 @@ class Plan:
         written: positions of the arguments it overwrites; `written_names`: of the keyword arguments.
         overwrites: does not read what it overwrites.
         may_alias: its result may be a view of an argument.
-        decompose: has no rule, and torch defines it by other operators.
+        decompose: composite, and without a rule of its own.
+        composite: torch defines it by other operators.
         device: takes a keyword `device`.
     """
 
@@ -69,6 +70,7 @@ class Plan:
     overwrites: bool
     may_alias: bool
     decompose: bool
+    composite: bool
     device: bool
 
 
@@ -91,6 +93,7 @@ def plan_of(func: OpOverload[..., Any]) -> Plan:
         rule = vector.assumed_elementwise
     expand = recurrent.EXPANSIONS.get(packet) if aten and schema.overload_name == "input" else None
     may_alias = any(a.alias_info is not None and not a.alias_info.is_write for a in arguments)
+    composite = _is_composite(func)
     reads_value = aten and packet in _VALUE_READS
     has_rule = rule is not None or expand is not None or reads_value
     return Plan(
@@ -105,7 +108,8 @@ def plan_of(func: OpOverload[..., Any]) -> Plan:
         written_names=names,
         overwrites=packet in _OVERWRITING or bool(names),
         may_alias=may_alias,
-        decompose=not has_rule and not may_alias and _is_composite(func),
+        decompose=not has_rule and not may_alias and composite,
+        composite=composite,
         device=any(a.name == "device" for a in arguments),
     )
 

@@ -63,19 +63,28 @@ class Recorder(TorchDispatchMode):
         if plan.decompose:
             with self:
                 return func.decompose(*args, **kwargs)
+        if plan.device and not plan.factory:
+            brought = self._brought_to_cpu(args, kwargs)
+            if brought is not None:
+                return brought
         args, kwargs = self._on_meta(plan, args, kwargs)
         if plan.reads_value:
             return self._value(func, args, kwargs)
         result = plan.shortcut(args) if plan.shortcut is not None else None
         if result is None:
-            result = self._run(func, args, kwargs)
+            try:
+                result = self._run(func, args, kwargs)
+            except DataDependentError:
+                if not plan.composite:
+                    raise
+                with self:
+                    return func.decompose(*args, **kwargs)
         outs = _tensors([result], {})
         if outs or plan.written or plan.written_names:
             self._record(plan, func, args, kwargs, outs)
         return result
 
-    # -- running
-    # ---------------------------------------------------------------------------------------------------
+    # -- running ---------------------------------------------------------------------------------------
 
     def _on_meta(self, plan: Plan, args: Args, kwargs: Kwargs) -> tuple[Args, Kwargs]:
         """The same arguments with every tensor and every new result on the meta device."""
@@ -87,6 +96,18 @@ class Recorder(TorchDispatchMode):
             args = [self._twin(a) for a in args]
             kwargs = {k: self._twin(v) for k, v in kwargs.items()}
         return args, kwargs
+
+    def _brought_to_cpu(self, args: Args, kwargs: Kwargs) -> Tensor | None:
+        """A constant that the forward pass asks for on the CPU, to look at it; None where it is none."""
+        asked = next((a for a in (*args, *kwargs.values()) if isinstance(a, torch.device)), None)
+        if asked is None or asked.type != "cpu" or not args[0].is_meta:
+            return None
+        index = self.ledger.read(args[0])
+        if not self.ledger.values.knows([index]):
+            return None
+        value = self.ledger.values.of(index)
+        self._twins.setdefault(id(value), args[0])
+        return value
 
     def _twin(self, value: Any) -> Any:
         """The meta tensor that stands for a tensor with data."""
@@ -104,7 +125,9 @@ class Recorder(TorchDispatchMode):
         """The operator on the meta device; where that needs values, with those of constants."""
         try:
             return func(*args, **kwargs)
-        except NotImplementedError as error:
+        except RuntimeError as error:  # also NotImplementedError, its child
+            if not isinstance(error, NotImplementedError) and "meta tensor" not in str(error):
+                raise
             reads = [self.ledger.read(t) for t in _tensors(args, kwargs)]
             if self.ledger.values.knows(reads):
                 return self._constants(self.ledger.values.run(func, args, kwargs, reads))
@@ -139,8 +162,7 @@ class Recorder(TorchDispatchMode):
             return self.ledger.values.run(func, args, kwargs, reads)
         raise DataDependentError("what the forward pass does next")
 
-    # -- recording
-    # -------------------------------------------------------------------------------------------------
+    # -- recording -------------------------------------------------------------------------------------
 
     def _record(self, plan: Plan, func: Any, args: Args, kwargs: Kwargs, outs: Sequence[Tensor]) -> None:
         ledger = self.ledger

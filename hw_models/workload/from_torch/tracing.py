@@ -18,7 +18,7 @@ from hw_models.workload.from_torch.modules import meta_copy, module_paths, plain
 from hw_models.workload.from_torch.recorder import DataDependentError, Recorder
 from hw_models.workload.from_torch.shapes import META
 from hw_models.workload.graph import Workload, WorkloadBuilder, renamed
-from hw_models.workload.op import TRACER_VERSION
+from hw_models.workload.op import TRACER_VERSION, TensorKind
 
 IMAGE: Final = (1, 3, 224, 224)
 
@@ -70,8 +70,8 @@ def trace(
     given = inputs_of(module, input_shape, inputs)
 
     def fresh() -> Workload:
-        copied, data = meta_copy(module)
-        return record(copied, given, name, data)
+        copied, known = meta_copy(module)
+        return record(copied, given, name, known)
 
     mark = fingerprint(module) if cache else None
     if mark is None:
@@ -91,7 +91,7 @@ def _described(inputs: Inputs) -> str:
 
 
 def record(
-    module: nn.Module, inputs: Inputs, name: str, data: Mapping[int, Tensor] | None = None
+    module: nn.Module, inputs: Inputs, name: str, known: Sequence[tuple[Tensor, Tensor]] = ()
 ) -> Workload:
     """Trace a module that is on the meta device and ours to change.
 
@@ -99,15 +99,17 @@ def record(
         module: on the meta device; it is set to evaluation mode.
         inputs: what to call it with.
         name: name of the workload.
-        data: the values of its tensors where there are any, by id of the meta tensor.
+        known: tensors of the module whose values the forward pass may ask for, with the values.
 
     Raises:
         TraceError: where the forward pass cannot run without data.
     """
     batch = next((t.shape[0] for t in inputs.tensors if t.dim()), 1)
     ledger = Ledger(WorkloadBuilder(name, batch=batch))
+    for tensor, value in known:
+        ledger.store(tensor, TensorKind.CONSTANT, value)
     for tensor, kind in stored_tensors(module):
-        ledger.store(tensor, kind, data.get(id(tensor)) if data else None)
+        ledger.store(tensor, kind)
     for tensor in inputs.tensors:
         ledger.add_input(tensor)
     module.eval()
@@ -162,6 +164,8 @@ def _tensors_in(result: Any) -> Iterator[Tensor]:
 
 
 _INTEGERS: Final = "give whole-number inputs as tensors: inputs=[torch.zeros((1, 128), dtype=torch.long)]"
+_WITHOUT_DATA: Final = ("meta tensor", "meta device", "unallocated storage")
+"""What torch says where a value is asked for that a meta tensor does not have."""
 _WITHOUT: Final = (
     "give a module whose forward leaves it out (of a detector: the network without selecting boxes), or read"
     " an ONNX file of it"
@@ -173,7 +177,7 @@ def _explained(error: Exception, ledger: Ledger, name: str) -> TraceError:
     place = f"in module '{ledger.path}'" if ledger.path else "at the top of the forward pass"
     where = f"{name}: cannot be traced: {ledger.target or 'before its first operator'} {place}"
     text = f"{type(error).__name__}: {error}".splitlines()[0]
-    if isinstance(error, DataDependentError) or "meta tensor" in text or "meta device" in text:
+    if isinstance(error, DataDependentError) or any(sign in text for sign in _WITHOUT_DATA):
         what = error if isinstance(error, DataDependentError) else "what the forward pass does next"
         reason = f"{what} depends on the values of tensors, which only a run with data knows"
         return TraceError(sentence(where, reason, _WITHOUT))

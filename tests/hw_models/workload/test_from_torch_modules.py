@@ -156,6 +156,40 @@ def test_values_of_constants_are_known() -> None:
     assert w.shape(w.outputs[0]) == (1, 4)
 
 
+@pytest.mark.parametrize(
+    ("function", "shape"),
+    [
+        (lambda x: x[:, torch.arange(3).tolist()], (1, 3)),
+        (lambda x: x * float(torch.linspace(0, 1, 4).cpu().numpy()[1]), (1, 4)),
+        (lambda x: x.view(*torch.tensor(x.shape).tolist()), (1, 4)),
+        (lambda x: x[:, torch.where(torch.arange(4) > 1)[0]], (1, 2)),
+        (lambda x: x[:, torch.unique(torch.tensor([1, 1, 2]))], (1, 2)),
+        (lambda x: torch.repeat_interleave(x, torch.tensor([1, 2, 1, 0]), dim=1), (1, 4)),
+        (lambda x: x.masked_fill(torch.ones(4, dtype=torch.bool), 0.0), (1, 4)),
+        (lambda x: (f"{x.mean()}", x)[1], (1, 4)),
+    ],
+    ids=["tolist", "numpy", "shape", "where", "unique", "repeat", "mask", "text"],
+)
+def test_constants_may_be_looked_at(function: Any, shape: tuple[int, ...]) -> None:
+    w = trace(Call(function), (1, 4), cache=False)
+    assert w.shape(w.outputs[0]) == shape
+
+
+def test_values_of_plain_attributes_are_known() -> None:
+    class Window(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.limits = torch.tensor([1, 3])
+            self.step = torch.tensor(2.0)
+
+        def forward(self, x: Tensor) -> Tensor:
+            low, high = self.limits.tolist()
+            return x[:, low : high : int(self.step)]
+
+    w = trace(Window(), (1, 4), cache=False)
+    assert w.shape(w.outputs[0]) == (1, 1)
+
+
 def test_device_moves_inside_the_forward_pass() -> None:
     def moves(x: Tensor) -> Tensor:
         y = torch.zeros(4)
@@ -216,8 +250,10 @@ def test_module_paths_follow_the_tree() -> None:
         lambda x: x * x.max().item(),
         torch.nonzero,
         lambda x: x[: int(x[0, 0])],
+        lambda x: x * x.tolist()[0][0],
+        lambda x: x * x.cpu().numpy().sum(),
     ],
-    ids=["branch", "mask", "item", "nonzero", "length"],
+    ids=["branch", "mask", "item", "nonzero", "length", "list", "numpy"],
 )
 def test_control_by_data_is_refused_with_what_to_do(function: Any) -> None:
     class Net(nn.Module):
