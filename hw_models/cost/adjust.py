@@ -13,7 +13,6 @@ from hw_models.cost.arrays import FloatArray, KernelClass, Kernels
 from hw_models.cost.chips import ENGINE_KINDS, Chips
 from hw_models.cost.roofline import DRAM, GPU, ISSUE, MAC, VECTOR
 from hw_models.errors import InputError
-from hw_models.workload.op import Precision
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,10 +26,9 @@ COMPUTE_GROUPS: Final[Mapping[str, tuple[KernelClass, ...]]] = {
 
 CONTRACTIONS: Final = tuple(c for group in COMPUTE_GROUPS.values() for c in group)
 
-FULL_CLOCK_JOULES: Final = 450.0 / 82.6e12
-FULL_CLOCK_NM: Final = 5.0
-NODE_EXPONENT: Final = 1.37
-CLOCK_EXPONENT: Final = 0.82
+FULL_CLOCK_WATTS: Final = 450.0 / 128
+FULL_CLOCK: Final = 2.52e9
+"""Board power of one SM (or compute unit) and clock of a GPU taken as not throttled: RTX 4090, 128 SMs."""
 
 
 @dataclass(frozen=True)
@@ -175,17 +173,13 @@ class Adjustment:
 
 
 def power_capped_clock(chips: Chips) -> FloatArray:
-    """(C,) sustained over rated clock of a GPU with little power for its lanes; 1 elsewhere or where unknown.
+    """(C,) sustained over rated clock of a GPU with little power for its cores; 1 elsewhere or where unknown.
 
-    min(1, (TDP / FP32 rate) / (5.4 pJ x (node / 5 nm) ** 1.37)) ** 0.82: below that power for each FP32
-    operation the clock falls under a matrix load. A power mode brings its own clock, so the chip's TDP
-    counts, not the mode's cap. Source: 5.4 pJ is RTX 4090 (450 W, 82.6 Tflop/s, 5 nm), taken as not
-    throttled; both exponents are from the achieved share of peak in FP32 GEMM (DeepBench, NeuSight, 99th
-    percentile): V100 0.98, T4 0.61 on one node. A hypothesis: A100 (0.87 measured, 1 here) and P4 (0.80, 0.56
-    here) do not fit it well.
+    min(1, (TDP / SM / 3.5 W) / (clock / 2.52 GHz) ** 0.5). A mode brings its own clock and peak, so the TDP
+    counts, not the mode's cap.
+    Source: achieved over rated peak of FP32 GEMM (DeepBench, NeuSight, 99th percentile): T4 0.61, A100 0.87,
+    V100 0.98, P100 0.90, P4 0.80; here 0.63, 0.88, 1, 1, 1. Five boards, so a hypothesis.
     """
-    rate = chips.vector_peak[:, Precision.FP32]
-    needed = FULL_CLOCK_JOULES * (chips.process_nm / FULL_CLOCK_NM) ** NODE_EXPONENT
-    factor = np.minimum(1.0, chips.tdp / rate / needed) ** CLOCK_EXPONENT
-    is_known = (chips.kind == GPU) & ~chips.vector_is_prior & np.isfinite(factor)
-    return np.where(is_known, factor, 1.0)
+    power = chips.tdp / chips.units / FULL_CLOCK_WATTS
+    factor = np.minimum(1.0, power / np.sqrt(chips.clock / FULL_CLOCK))
+    return np.where((chips.kind == GPU) & np.isfinite(factor), factor, 1.0)

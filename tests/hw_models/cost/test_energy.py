@@ -72,7 +72,7 @@ def test_every_prior_is_in_order_and_cites_a_source():
         *priors["dram"].values(),
         *priors["operations"].values(),
         priors["on_chip"],
-        priors["delivery"],
+        *delivery,
     ]:
         assert set(row["source"]) <= set(priors["sources"])
 
