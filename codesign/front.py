@@ -115,6 +115,11 @@ class Front:
             record["fidelity"] = {n: plain[f"{n}_fidelity"] or None for n in names}
             record["low"] = {n: plain[f"{n}_low"] for n in names}
             record["high"] = {n: plain[f"{n}_high"] for n in names}
+            record["not_separable_from"] = list(self.not_separable[trial.number])
+            record["assumed"], record["uncertain"] = (
+                list(trial.verdict.assumed),
+                list(trial.verdict.uncertain),
+            )
             record["notes"] = list(trial.evaluation.notes)
             records.append(record)
         return records

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -83,7 +84,11 @@ def status_command(run: RunPath, as_json: Json = False) -> None:
     else:
         typer.echo(f"{results.path}: {summary}; {wanted} wanted")
         if rejections:
-            print_table(rejections, title="what the constraints reject")
+            hidden = {"name", "lever", "unit"}
+            rows = [{k: v for k, v in r.items() if k not in hidden} for r in rejections]
+            print_table(rows, title="what the constraints reject")
+        for r in summary.rejections:
+            typer.echo(f"lever for {r.constraint} {r.unit}: {r.lever or 'relax the bound'}")
         if summary.reasons:
             print_table(
                 [{"trials": n, "reason": r} for r, n in summary.reasons[:10]],
@@ -147,14 +152,19 @@ def _domain(values: list[Any]) -> str:
 def _search(study: Study, n_trials: int, *, as_json: bool) -> None:
     """Run a study with a progress bar on stderr, then print its front."""
     from codesign.cli.output import print_json
-    from codesign.search.study import Stopped
+    from codesign.search.study import Stopped, StudyWarning
 
+    for chip, why in getattr(study.space, "left_out", {}).items():
+        typer.echo(f"note: {chip} cannot be costed and is left out: {why}", err=True)
     try:
-        with _bar(study, n_trials, quiet=as_json) as progress:
+        with warnings.catch_warnings(record=True) as said, _bar(study, n_trials, quiet=as_json) as progress:
+            warnings.simplefilter("always", StudyWarning)
             study.run(n_trials, progress=progress)
     except Stopped as stopped:
         typer.echo(str(stopped), err=True)
         raise typer.Exit(INTERRUPTED) from stopped
+    for warning in said:
+        typer.echo(f"note: {warning.message}", err=True)
     if as_json:
         print_json(study.front.to_records())
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -63,6 +64,9 @@ class Results:
     def trials_frame(self) -> pd.DataFrame:
         """One row per trial: names, knobs, quantities with interval and fidelity, status and why."""
         return frame(self._trials, self.demands)
+
+    def _repr_html_(self) -> str:
+        return f"<p>{html.escape(str(self.summary()))}</p>{self.front._repr_html_()}"
 
     def report(self, path: str | Path | None = None) -> Path:
         """Write the report as one HTML file; by default into the run folder."""

@@ -110,6 +110,18 @@ def test_another_study_in_the_folder(codesign, tmp_path: Path) -> None:
     assert "runs/study holds another study: seed is 4 here and 0 there" in err
 
 
+def test_what_is_left_out_and_what_was_repaired_is_said(codesign, tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text(STUDY.replace("[l4,", "[l4, hailo_8,"))
+    code, _, err = codesign("search", "run", "study.yaml")
+    assert code == 0
+    assert "note: hailo_8 cannot be costed and is left out: memory.host.bandwidth: " in err
+    with (tmp_path / "runs" / "study" / "journal.log").open("a") as journal:
+        journal.write('{"op_co')
+    code, out, err = codesign("search", "resume", "runs/study", "--json")
+    assert (code, bool(json.loads(out))) == (0, True)
+    assert "note: runs/study/journal.log: the last line was cut off in the middle of a write" in err
+
+
 def test_runs_beside_a_misspelt_one_are_named(codesign) -> None:
     assert codesign("search", "run", "study.yaml", "--n-trials", "3", "--storage", "runs/first")[0] == 0
     assert "runs beside it: first" in codesign("front", "runs/frist")[2]
