@@ -74,7 +74,7 @@ MODEL = "cost_test_net:net"
 def test_estimate_prints_every_quantity_with_its_choices():
     said = run("estimate", MODEL, "--chip", "toy.yaml", "--chip", "toy.yaml@5W")
     for part in (
-        "net on toy: int8, batch 1, lowering compiled",
+        "net on toy: int8, batch 1, lowering ideal",
         "toy@5W",
         "latency",
         "prior, modelled",
@@ -89,7 +89,7 @@ def test_estimate_as_json():
         run("estimate", MODEL, "--chip", "toy.yaml", "--batch", "8", "--mode", "5W", "--json")
     )
     assert record["chip"] == "toy@5W"
-    assert (record["batch"], record["precision"], record["lowering"]) == (8, "int8", "compiled")
+    assert (record["batch"], record["precision"], record["lowering"]) == (8, "int8", "ideal")
     assert record["latency_s_low"] < record["latency_s"] < record["latency_s_high"]
     assert record["latency_fidelity"] == "roofline"
     assert record["price_usd"] is None
