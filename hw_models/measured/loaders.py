@@ -57,6 +57,15 @@ DATASETS: Final[Mapping[str, Dataset]] = {
     )
 }
 
+BESIDE: Final = (
+    "devices",
+    "device_names",
+    "naive_baselines_timm",
+    "naive_baselines_other",
+    "timm_imagenet_top1",
+)
+"""Tables that stand beside the measurements and are none of cost."""
+
 
 @dataclass(frozen=True, eq=False)
 class Measured:
@@ -100,7 +109,7 @@ def load(data: str | Path | None = None, *, datasets: Sequence[str] | None = Non
     }
     if not records:
         raise _nothing_known(directory, files, wanted)
-    known = {*DATASETS, "devices", "device_names"}
+    known = {*DATASETS, *BESIDE}
     others = (
         tuple(str(p.relative_to(directory)) for p in files if dataset_name(p) not in known) if data else ()
     )
