@@ -29,6 +29,9 @@ BoolArray = NDArray[np.bool_]
 WORKLOAD_FORMAT = 1
 """Version of the fields below; a cached trace of another version is traced anew, never misread."""
 
+_BITS = np.array([BITS[precision] for precision in Precision], np.float64)
+"""Bits of one element by precision code."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
@@ -153,16 +156,17 @@ class Workload:
 
     @cached_property
     def tensor_elements(self) -> IntArray:
-        """(T,) elements."""
-        return np.array(
-            [int(np.prod(self.shape(t), dtype=np.int64)) for t in range(self.n_tensors)], np.int64
-        )
+        """(T,) elements; 1 for a tensor without dimensions."""
+        elements = np.ones(self.n_tensors, np.int64)
+        has_rank = self.tensor_ptr[1:] > self.tensor_ptr[:-1]
+        if has_rank.any():
+            elements[has_rank] = np.multiply.reduceat(self.tensor_dims, self.tensor_ptr[:-1][has_rank])
+        return elements
 
     @cached_property
     def tensor_bytes(self) -> FloatArray:
         """(T,) bytes at the precision the network was read in."""
-        bits = np.array([BITS[Precision(p)] for p in range(len(Precision))], np.float64)
-        return self.tensor_elements * bits[self.tensor_precision] / 8
+        return self.tensor_elements * _BITS[self.tensor_precision] / 8
 
     @property
     def n_tensors(self) -> int:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from torch import Tensor
 
 from hw_models.workload import vector_cost
-from hw_models.workload.from_torch.rules import Call, Row, Rule
+from hw_models.workload.from_torch.rules import Call, Row, Rule, planes
 from hw_models.workload.op import OpKind
 
 
@@ -18,11 +18,6 @@ def _spatial(value: Any, rank: int) -> list[int]:
     return values * rank if len(values) == 1 else values
 
 
-def _fold(sizes: list[int] | tuple[int, ...]) -> tuple[int, int]:
-    """Spatial sizes as (y, x): one axis becomes (1, x), three become (z * y, x)."""
-    return (1, sizes[0]) if len(sizes) == 1 else (prod(sizes[:-1]), sizes[-1])
-
-
 def _conv_row(call: Call, *, stride: Any, dilation: Any, padding: Any, groups: int, transposed: bool) -> Row:
     x, weight = call.ins[0], call.ins[1]
     rank = weight.dim() - 2
@@ -30,12 +25,12 @@ def _conv_row(call: Call, *, stride: Any, dilation: Any, padding: Any, groups: i
     taps = tuple(weight.shape[2:])
     swept = tuple((x if transposed else call.outs[0]).shape[-rank:])
     c_in, c_out = x.shape[-rank - 1], call.outs[0].shape[-rank - 1]
-    oy, ox = _fold(swept)
-    fy, fx = _fold(taps)
+    oy, ox = planes(swept)
+    fy, fx = planes(taps)
     attrs: dict[str, Any] = {
         "fn": "conv",
-        "stride": list(_fold(_spatial(stride, rank))),
-        "dilation": list(_fold(_spatial(dilation, rank))),
+        "stride": list(planes(_spatial(stride, rank))),
+        "dilation": list(planes(_spatial(dilation, rank))),
         "padding": padding if isinstance(padding, str) else _spatial(padding, rank),
         "transposed": transposed,
         "bias": len(call.ins) > 2,

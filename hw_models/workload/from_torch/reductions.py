@@ -6,7 +6,7 @@ from math import log2, prod
 from typing import TYPE_CHECKING, Any, Final
 
 from hw_models.workload import vector_cost
-from hw_models.workload.from_torch.rules import Call, Row, Rule
+from hw_models.workload.from_torch.rules import Call, Row, Rule, planes
 from hw_models.workload.op import OpKind
 
 if TYPE_CHECKING:
@@ -38,31 +38,19 @@ def _reduce_row(x: Tensor, fn: str, axes: list[int], cost: float, *, batch_reduc
 
 
 def reduce(call: Call) -> Row:
-    """A sum, mean, extremum or the like over some axes."""
+    """A sum, mean, extremum or the like over some axes; the extremum of two tensors is elementwise."""
     x = call.ins[0]
+    if len(call.ins) == 2:
+        out = call.outs[0]
+        return Row(OpKind.ELEMENTWISE, (out.numel(),), 0, 1.0, {"fn": f"{call.fn}imum", "rank": out.dim()})
     position = 2 if call.fn in {"norm", "linalg_vector_norm", "frobenius_norm"} else 1
     axes = _axes(call.arg(position, "dim"), x.dim())
-    row = _reduce_row(
-        x, call.fn, axes, vector_cost.REDUCE[call.fn], batch_reduced=bool(x.dim()) and axes[:1] == [0]
-    )
-    # two tensors: torch.max(a, b) is the elementwise maximum
-    if call.fn in {"max", "min"} and len(call.ins) == 2:
-        out = call.outs[0]
-        return Row(OpKind.ELEMENTWISE, (out.numel(),), 0, 1.0, {"fn": call.fn + "imum", "rank": out.dim()})
-    return row
+    return _reduce_row(x, call.fn, axes, vector_cost.REDUCE[call.fn], batch_reduced=axes[:1] == [0])
 
 
 def _windows(x: Tensor, rank: int) -> tuple[int, int]:
     """Images and channels of a pooled tensor."""
     return (x.shape[0] if x.dim() == rank + 2 else 1), x.shape[-rank - 1]
-
-
-def _fold(sizes: list[int]) -> tuple[int, int]:
-    """Spatial sizes as (y, x)."""
-    y = 1
-    for s in sizes[:-1]:
-        y *= s
-    return y, sizes[-1]
 
 
 def pool(call: Call) -> Row:
@@ -76,10 +64,10 @@ def pool(call: Call) -> Row:
     n, c = _windows(x, rank)
     attrs = {
         "fn": "max_pool" if "max" in call.fn else "avg_pool",
-        "stride": list(_fold(stride)),
+        "stride": list(planes(stride)),
         "rank": x.dim(),
     }
-    return Row(OpKind.POOL, (n, c, *_fold(list(out.shape[-rank:])), *_fold(kernel)), 0, 1.0, attrs)
+    return Row(OpKind.POOL, (n, c, *planes(out.shape[-rank:]), *planes(kernel)), 0, 1.0, attrs)
 
 
 def adaptive_pool(call: Call) -> Row:
@@ -94,8 +82,8 @@ def adaptive_pool(call: Call) -> Row:
         return row
     kernel = [-(-s // o) for s, o in zip(sizes, swept, strict=True)]
     n, c = _windows(x, rank)
-    attrs = {"fn": "max_pool" if maximum else "avg_pool", "stride": list(_fold(kernel)), "rank": x.dim()}
-    return Row(OpKind.POOL, (n, c, *_fold(swept), *_fold(kernel)), 0, 1.0, attrs)
+    attrs = {"fn": "max_pool" if maximum else "avg_pool", "stride": list(planes(kernel)), "rank": x.dim()}
+    return Row(OpKind.POOL, (n, c, *planes(swept), *planes(kernel)), 0, 1.0, attrs)
 
 
 _TAPS: Final = {"nearest": 1, "linear": 2, "bilinear": 4, "bicubic": 16, "trilinear": 8}
@@ -111,7 +99,7 @@ def resize(call: Call) -> Row:
         for s, o in zip(x.shape[2:], out.shape[2:], strict=True):
             taps *= max(1, round(s / o))
     attrs = {"fn": "resize", "mode": method, "rank": x.dim()}
-    dims = (x.shape[0], x.shape[1], *_fold(list(out.shape[-rank:])), taps)
+    dims = (x.shape[0], x.shape[1], *planes(out.shape[-rank:]), taps)
     return Row(OpKind.RESIZE, dims, 0, 0.0 if method == "nearest" else 2.0, attrs)
 
 
@@ -119,7 +107,7 @@ def grid_sample(call: Call) -> Row:
     """Sampling at computed positions, with four taps (bilinear) or one."""
     out = call.outs[0]
     taps = 1 if call.arg(2) == 1 else 4
-    dims = (out.shape[0], out.shape[1], *_fold(list(out.shape[2:])), taps)
+    dims = (out.shape[0], out.shape[1], *planes(out.shape[2:]), taps)
     return Row(OpKind.RESIZE, dims, 0, 2.0, {"fn": "grid_sample", "rank": out.dim()})
 
 
@@ -140,20 +128,12 @@ def scan(call: Call) -> Row:
 def sort(call: Call) -> Row:
     """A bitonic network compares log2(n) (log2(n) + 1) / 2 times per element. Source: Batcher, AFIPS 1968."""
     x = call.ins[0]
-    stable = call.fn == "sort" and "stable" in call.kwargs
-    axis = call.arg(0 if stable else 1, "dim", -1)
-    axis = (
-        axis
-        if isinstance(axis, int) and call.fn != "topk"
-        else call.arg(2, "dim", -1)
-        if call.fn == "topk"
-        else -1
-    ) % x.dim()
-    width = x.shape[axis]
+    axis = call.arg(2 if call.fn in {"topk", "kthvalue"} else 1, "dim", None if call.fn == "median" else -1)
+    axes = list(range(x.dim())) if axis is None else [axis % max(x.dim(), 1)]
+    width = prod(x.shape[a] for a in axes) if x.dim() else 1
     depth = log2(max(width, 2))
-    rows = x.numel() // max(width, 1)
-    attrs = {"fn": call.fn, "axes": [axis], "rank": x.dim()}
-    return Row(OpKind.REDUCE, (rows, width), 0, depth * (depth + 1) / 2, attrs)
+    attrs = {"fn": call.fn, "axes": axes, "rank": x.dim()}
+    return Row(OpKind.REDUCE, (x.numel() // max(width, 1), width), 0, depth * (depth + 1) / 2, attrs)
 
 
 def fft(call: Call) -> Row:

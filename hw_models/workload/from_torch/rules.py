@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -66,6 +67,11 @@ class Call:
 
 
 Rule = Callable[[Call], Row]
+
+
+def planes(sizes: Sequence[int]) -> tuple[int, int]:
+    """Spatial sizes as (y, x): one axis becomes (1, x), three become (z * y, x)."""
+    return prod(sizes[:-1]), sizes[-1]
 
 
 def rule_table() -> dict[str, Rule]:

@@ -182,7 +182,7 @@ def _explained(error: Exception, ledger: Ledger, name: str) -> TraceError:
         reason = f"{what} depends on the values of tensors, which only a run with data knows"
         return TraceError(sentence(where, reason, _WITHOUT))
     hint = "check input_shape" if isinstance(error, RuntimeError | ValueError | AssertionError) else ""
-    if isinstance(error, TypeError) and ("argument" in text or "positional" in text):
+    if isinstance(error, TypeError) and "forward()" in text:
         hint = "name the arguments: inputs={'x': (1, 3, 224, 224), ...}"
     if "Long" in text or "Int" in text or "integral" in text:
         hint = _INTEGERS
