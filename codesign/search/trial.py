@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from typing_extensions import override
+
 from codesign.objectives import CATALOGUE, Demands, Objective, Quantity, Verdict
 
 if TYPE_CHECKING:
@@ -31,6 +33,13 @@ class Trial:
     number: int
     evaluation: Evaluation
     verdict: Verdict
+
+    @override
+    def __repr__(self) -> str:
+        e = self.evaluation
+        who = f"{e.network} on {e.chip} ({e.precision})" if e.chip else repr(e.candidate)
+        told = [f"{n} {q.value:.4g}" for n, q in self.verdict.quantities.items() if q.value is not None]
+        return f"Trial({self.number}: {', '.join([who, *told, self.verdict.status])})"
 
     @property
     def candidate(self) -> Candidate:

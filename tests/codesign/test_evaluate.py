@@ -51,6 +51,7 @@ def test_it_is_the_cost_of_the_cost_model(product: Product) -> None:
     assert (e.network, e.chip, e.precision, e.state) == ("4-32", "l4", "fp16", "ok")
     assert e.facts["macs_g"] == product.workload(candidate).macs / 1e9
     assert e.bound
+    assert {e.cost.area.fidelity, e.cost.price.fidelity} <= {"stated", ""}
     assert e.error == Estimate.unknown("%")
 
 

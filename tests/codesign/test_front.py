@@ -163,6 +163,7 @@ def test_records_for_json() -> None:
 
 
 def test_it_shows_itself() -> None:
+    assert repr(trial(3, 20, 10)) == "Trial(3: net3 on c (fp16), error_pct 20, latency_ms 10, feasible)"
     front = Front.of([trial(i, 60 - i, i + 1) for i in range(30)], DEMANDS)
     assert repr(front) == "Front(30 of 30 trials, min error_pct, min latency_ms)"
     assert "<table" in front._repr_html_()
