@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import io
-import signal
-import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any, Self
 
 import optuna
@@ -20,17 +16,17 @@ from typing_extensions import override
 from codesign.config import IN_PYTHON, CustomObjective, StudyConfig, chip_names, fingerprint, joint_space
 from codesign.evaluate import CostEvaluator, Evaluation, Evaluator
 from codesign.objectives import CATALOGUE, Constraint, Demands, Objective
-from codesign.runs import RUN_FORMAT, RunFolder
+from codesign.runs import RunFolder
 from codesign.search.asker import EVALUATION, Asker, directions, quiet
 from codesign.search.results import Results, demands_of
 from codesign.search.samplers import MakeSampler, SamplerChoice, sampler_choice
-from codesign.search.trial import Trial
+from codesign.search.signals import Signals
+from codesign.search.trial import Trial, parquet
 from hw_models.errors import CodesignError, InputError, StorageError
 from search_spaces.catalogue import reference
 from search_spaces.product import ChipList, Product
 
 if TYPE_CHECKING:
-    import pandas as pd
     from optuna.trial import FrozenTrial
 
     from codesign.quality.base import Quality
@@ -400,61 +396,5 @@ def _named(wanted: Objective) -> str | CustomObjective:
     return CustomObjective(name=wanted.name, goal=wanted.goal, unit=wanted.unit)
 
 
-def parquet(table: pd.DataFrame) -> bytes:
-    """A table as a parquet file that carries the format version; columns of mixed kind become text."""
-    from pandas.api.types import is_object_dtype
-
-    out = io.BytesIO()
-    plain = table.copy()
-    for name in plain.columns:
-        if is_object_dtype(plain[name]) and plain[name].map(type).nunique() > 1:
-            plain[name] = plain[name].map(str)
-    plain.attrs = {"format": RUN_FORMAT}
-    plain.to_parquet(out, index=False)
-    return out.getvalue()
-
-
 class StudyWarning(UserWarning):
     """What the owner of a study should know; `warnings.simplefilter("ignore", StudyWarning)` silences it."""
-
-
-class Signals:
-    """Ctrl-C and SIGTERM both raise KeyboardInterrupt, but never while a result is being written.
-
-    Elsewhere than in the main thread, where Python delivers no signals, it does nothing.
-    """
-
-    def __init__(self) -> None:
-        self._old: dict[int, Any] = {}
-        self._holding = self._pending = self._ignoring = False
-
-    def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():
-            self._old = {s: signal.signal(s, self._got) for s in (signal.SIGINT, signal.SIGTERM)}
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._old.items():
-            signal.signal(number, handler or signal.SIG_DFL)
-
-    def _got(self, number: int, at: FrameType | None) -> None:  # noqa: ARG002 - the signature of a handler
-        if self._holding:
-            self._pending = True
-        elif not self._ignoring:
-            raise KeyboardInterrupt
-
-    def ignore(self) -> None:
-        """From now on nothing interrupts."""
-        self._ignoring = True
-
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Put off an interruption until the block is left."""
-        self._holding = True
-        try:
-            yield
-        finally:
-            self._holding = False
-        if self._pending and not self._ignoring:
-            self._pending = False
-            raise KeyboardInterrupt

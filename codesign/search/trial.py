@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from typing_extensions import override
 
 from codesign.objectives import CATALOGUE, Demands, Objective, Quantity, Verdict
+from codesign.runs import RUN_FORMAT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -118,3 +120,17 @@ def frame(
     for name, values in (extra or {}).items():
         table[name] = list(values)
     return table
+
+
+def parquet(table: pd.DataFrame) -> bytes:
+    """A table as a parquet file that carries the format version; columns of mixed kind become text."""
+    from pandas.api.types import is_object_dtype
+
+    out = io.BytesIO()
+    plain = table.copy()
+    for name in plain.columns:
+        if is_object_dtype(plain[name]) and plain[name].map(type).nunique() > 1:
+            plain[name] = plain[name].map(str)
+    plain.attrs = {"format": RUN_FORMAT}
+    plain.to_parquet(out, index=False)
+    return out.getvalue()
