@@ -114,6 +114,15 @@ def vector_matmul(call: Call) -> Row:
     return Row(OpKind.GEMM, (1, a.numel() // max(c, 1), 1, c), 1, 0.0, attrs)
 
 
+def trilinear(call: Call) -> Row:
+    """The product of nn.Bilinear: every pair of input features with every output feature."""
+    left, weight = call.ins[0], call.ins[1]
+    rows = left.numel() // left.shape[-1] if left.shape[-1] else 0
+    k, *pair = weight.shape
+    attrs = {"fn": "bilinear", "rank": left.dim(), "bias": False}
+    return Row(OpKind.GEMM, (1, rows, k, prod(pair)), 1, 0.0, attrs)
+
+
 def attention(call: Call) -> Row:
     """softmax(q k^T) v in one operator, whatever kernel runs it. Source: Vaswani et al., 2017, eq. 1."""
     q, k, v = call.ins[0], call.ins[1], call.ins[2]
@@ -149,6 +158,7 @@ RULES: Final[dict[str, Rule]] = {
     "linear": linear,
     **dict.fromkeys(("mm", "addmm", "bmm", "baddbmm", "matmul"), matmul),
     **dict.fromkeys(("mv", "addmv", "dot", "vdot", "outer", "ger"), vector_matmul),
+    "_trilinear": trilinear,
     "scaled_dot_product_attention": attention,
     **dict.fromkeys(
         (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 import torch
@@ -112,8 +113,8 @@ def record(
         ledger.store(tensor, kind)
     for tensor in inputs.tensors:
         ledger.add_input(tensor)
-    module.eval()
     try:
+        _evaluating(module)
         with plain_execution(), module_paths(module, ledger), Recorder(ledger):
             result = module(*inputs.positional, **inputs.named)
         outputs = [ledger.read(t) for t in _tensors_in(result)]
@@ -125,6 +126,12 @@ def record(
     parameters = sum(p.numel() for p in module.parameters())
     meta = {"source": "torch", "torch": torch.__version__, "tracer": TRACER_VERSION, "parameters": parameters}
     return ledger.builder.finish(outputs, meta)
+
+
+def _evaluating(module: nn.Module) -> None:
+    """Set evaluation mode; what torch.export makes is in the mode it was exported in, and refuses."""
+    with suppress(NotImplementedError):
+        module.eval()
 
 
 def inputs_of(module: nn.Module, shape: Any, inputs: Any = None) -> Inputs:

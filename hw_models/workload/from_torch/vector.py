@@ -122,6 +122,12 @@ def instance_norm(call: Call) -> Row:
     )
 
 
+def weight_norm(call: Call) -> Row:
+    """(v, g, dim): g v / |v|, a norm of the weight itself. Source: Salimans and Kingma, 2016."""
+    v, axis = call.ins[0], call.arg(2, "dim", 0)
+    return _norm_row(call, v.shape[axis], vector_cost.RMS_NORM, fn="weight_norm")
+
+
 def softmax(call: Call) -> Row:
     """Softmax along one dimension."""
     x = call.ins[0]
@@ -152,5 +158,6 @@ RULES: Final[dict[str, Rule]] = {
     **dict.fromkeys(("rms_norm", "_fused_rms_norm"), rms_norm),
     **dict.fromkeys(("group_norm", "native_group_norm"), group_norm),
     "instance_norm": instance_norm,
+    "_weight_norm_interface": weight_norm,
     **dict.fromkeys(("softmax", "_softmax", "_safe_softmax", "log_softmax", "_log_softmax"), softmax),
 }

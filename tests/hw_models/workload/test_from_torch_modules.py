@@ -228,6 +228,23 @@ def test_modules_that_other_threads_run_do_not_appear() -> None:
     assert [(op.attrs["fn"], op.module) for op in w.ops] == [("add", "0")]
 
 
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        torch.fx.symbolic_trace,
+        nn.DataParallel,
+        lambda net: torch.export.export(net, (torch.zeros(1, 3, 8, 8),)).module(),
+    ],
+    ids=["fx", "parallel", "exported"],
+)
+def test_modules_that_other_tools_made(wrap: Any) -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        wrapped = wrap(net)
+    assert trace(wrapped, (1, 3, 8, 8), cache=False).macs == trace(net, (1, 3, 8, 8), cache=False).macs
+
+
 def test_compiled_modules_are_traced_as_they_are() -> None:
     net = torch.compile(nn.Linear(4, 3), backend="eager")
     w = trace(net, (1, 4), cache=False)

@@ -264,6 +264,16 @@ def test_lstm_with_projection_and_cells() -> None:
     assert trace(Cell(), (1, 5), cache=False).macs == 2 * 24 * (5 + 6)
 
 
+def test_bilinear_layer_and_weight_norm() -> None:
+    w = trace(nn.Bilinear(4, 5, 6), [(3, 4), (3, 5)], cache=False)
+    assert w.macs == 3 * 4 * 5 * 6
+    assert all(w.op_modelled)
+    norm, linear = trace(nn.utils.parametrizations.weight_norm(nn.Linear(8, 4)), (1, 8), cache=False).ops
+    assert (norm.kind, norm.loop, norm.attrs["weights"]) == (OpKind.NORM, {"rows": 4, "width": 8}, [0, 1])
+    assert linear.attrs["weights"] == [1, 2]
+    assert linear.inputs[1] == norm.outputs[0]
+
+
 def test_fourier_transform() -> None:
     w = trace(Call(lambda x: torch.fft.irfft2(torch.fft.rfft2(x) * 2)), (1, 8, 16), cache=False)
     assert all(w.op_modelled)
