@@ -1,10 +1,11 @@
 """Peak of the live activations over the order in which kernels run.
 
-A value occupies memory from the kernel that writes it to the last one that reads it, both included; inputs of the network
-from the start, its outputs to the end. While a kernel runs, what it reads and what it writes exist side by side, except
-where it can write in place: a kernel that reads every element of an input only where it writes the same element of an output
-of the same size and format may take over that input's memory, if nobody reads the input afterwards. Weights, and scratch
-space inside kernels, are not counted; no fragmentation is assumed.
+A value occupies memory from the kernel that writes it to the last one that reads it, both included; inputs
+of the network from the start, its outputs to the end. While a kernel runs, what it reads and what it
+writes exist side by side, except where it can write in place: a kernel that reads every element of an
+input only where it writes the same element of an output of the same size and format may take over that
+input's memory, if nobody reads the input afterwards. Weights, and scratch space inside kernels, are not
+counted; no fragmentation is assumed.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ class Lifetimes:
     Attributes:
         value: (B,) which value.
         born: (B,) kernel that writes it first (0 for inputs of the network).
-        dies: (B,) last kernel during which its memory is its own; where another value takes its memory over, the kernel
-            before.
+        dies: (B,) last kernel during which its memory is its own; where another value takes its memory
+            over, the kernel before.
     """
 
     value: IntArray
@@ -51,18 +52,18 @@ class Lifetimes:
             value: distinct values.
             born: kernel that writes each first.
             last_use: last kernel that touches each.
-            in_place: pairs (input, output) of which the output may overwrite the input in the kernel that writes the
-                output. Each input is taken over at most once, each output takes over at most one input.
+            in_place: pairs (input, output) of which the output may overwrite the input in the kernel that
+                writes the output. Each input is taken over at most once, each output takes over at most
+                one input.
         """
         start = dict(zip(value, born, strict=True))
         end = dict(zip(value, last_use, strict=True))
-        taken: set[int] = set()
+        given, received = set(), set()
         for source, target in in_place:
-            if source in taken or target in taken or end.get(source) != start.get(target):
-                continue
-            taken.update((source, target))
-            end[source] -= 1
-        # a value that took memory over may itself be taken over later: only its own take-over is settled here
+            if source not in given and target not in received and end.get(source) == start.get(target):
+                given.add(source)
+                received.add(target)
+                end[source] -= 1
         return cls(
             np.array(value, np.int64), np.array(born, np.int64), np.array([end[v] for v in value], np.int64)
         )

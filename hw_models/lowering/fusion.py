@@ -1,8 +1,9 @@
 """Which nodes run as one kernel.
 
-`fuse` groups as inductor does: library calls stay alone, everything else joins the group of a producer when the iterations are
-equal and joining makes no cycle. Cycles are ruled out by levels: the level of a node is the longest chain of group borders
-before it, so an edge that leaves a group always goes to a higher level, and only nodes of one level may share a group.
+`fuse` groups as inductor does: library calls stay alone, everything else joins the group of a producer
+when the iterations are equal and joining makes no cycle. Cycles are ruled out by levels: the level of a
+node is the longest chain of group borders before it, so an edge that leaves a group always goes to a
+higher level, and only nodes of one level may share a group.
 """
 
 from __future__ import annotations
@@ -106,7 +107,7 @@ class _Fusion:
     def _fits(self, group: int, value: int, node: Node) -> bool:
         """Whether a node that reads `value` of that group can run inside the group's loop."""
         s = self.s
-        size = s.elements[value] * 2 + s.batched[value]
+        size = s.key(value)
         if size == node.step.size:
             return len(self.writers[value]) == 1
         return size == self.outer[group] and node.step.size == self.total[group]
@@ -124,7 +125,7 @@ class _Fusion:
                 self.outer[i], self.total[i] = self.outer[g], self.total[g]
 
     def _merge_siblings(self) -> None:
-        """Groups of one level that read the same value in the same iterations run as one: no path leads between them."""
+        """Groups of one level that read one value in the same iterations are one: no path joins them."""
         first: dict[tuple[int, int, int, bool], int] = {}
         for i, node in enumerate(self.nodes):
             if node.step.role not in (_POINTWISE, _REDUCTION):
@@ -144,7 +145,8 @@ class _Fusion:
     def _one_kernel_per_cat(self, groups: Groups) -> Groups:
         """The copies of a concatenation that found no producer to join run as one kernel.
 
-        Source: PyTorch 2.9, torch/_inductor/ir.py, `ConcatKernel.create` (registered for horizontal fusion on GPUs).
+        Source: PyTorch 2.9, torch/_inductor/ir.py, `ConcatKernel.create` (registered for horizontal fusion
+            on GPUs).
         """
         left: dict[int, list[int]] = {}
         kept: Groups = []
@@ -202,7 +204,8 @@ def execution_order(nodes: list[Node], groups: Groups) -> Groups:
 def merge_into_producers(schedule: Schedule, nodes: list[Node], groups: Groups) -> Groups:
     """Every group runs as the epilogue of the last kernel it reads from, where the iterations are equal.
 
-    The last one, because a kernel may then read everything else it needs, which was written before: no cycle can arise.
+    The last one, because a kernel may then read everything else it needs, which was written before: no
+        cycle can arise.
     """
     writers = writers_of(nodes)
     home: dict[int, int] = {}
@@ -233,7 +236,7 @@ def _can_follow(
         return False
     for i in group:
         for v, _, _ in nodes[i].reads:
-            same = schedule.elements[v] * 2 + schedule.batched[v] == nodes[i].step.size
+            same = schedule.key(v) == nodes[i].step.size
             if same and len(writers.get(v, ())) == 1 and writers[v][0] in kernel:
                 return True
     return False

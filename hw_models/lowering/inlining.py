@@ -1,11 +1,13 @@
 """Which steps get memory of their own, and which are computed as they are read.
 
-Inductor keeps pointwise work as an expression until something needs it in memory: a library call, a window, the caller, or
-an expression grown too long to repeat. What stays an expression runs inside every step that reads it.
+Inductor keeps pointwise work as an expression until something needs it in memory: a library call, a
+window, the caller, or an expression grown too long to repeat. What stays an expression runs inside every
+step that reads it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -13,6 +15,9 @@ from hw_models.lowering.steps import Role
 
 if TYPE_CHECKING:
     from hw_models.lowering.steps import Read, Schedule, Step
+
+
+_POINTWISE, _REDUCTION = int(Role.POINTWISE), int(Role.REDUCTION)
 
 
 class Part(NamedTuple):
@@ -37,7 +42,8 @@ class Node:
         step: the step itself.
         parts: that step and those computed as it reads.
         reads: activations in memory that all of them read together.
-        in_order: for each of `reads`, whether its elements are visited in the order in which they were written.
+        in_order: for each of `reads`, whether its elements are visited in the order in which they were
+            written.
         parameters: weights and constants that all of them read together, how many.
     """
 
@@ -48,26 +54,39 @@ class Node:
     parameters: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Thresholds:
-    """When an expression is put into memory.
+Policy = Callable[["Schedule", Node, int, Mapping[int, int]], bool]
+"""(schedule, expression, how many steps read it, node that wrote each value) -> whether it is stored."""
 
-    Attributes:
-        shared: reads of an expression that several steps share, above which it is stored.
-        total: reads of any expression, above which it is stored.
-        parameters: weights and constants count as reads.
+_SHARED_READS: Final = 4
+_READS: Final = 8
+"""Reads of an expression above which inductor stores it: if several steps share it, in any case.
+
+Source: PyTorch 2.9, torch/_inductor/config.py, `realize_reads_threshold`, `realize_acc_reads_threshold`.
+"""
+
+
+def as_inductor(schedule: Schedule, node: Node, users: int, written_by: Mapping[int, int]) -> bool:
+    """Expressions that read much are stored, parameters counted."""
+    del schedule, written_by
+    reads = len({v for v, _, _ in node.reads}) + node.parameters
+    return reads > _READS or (users > 1 and reads > _SHARED_READS)
+
+
+def for_least_traffic(schedule: Schedule, node: Node, users: int, written_by: Mapping[int, int]) -> bool:
+    """An expression that several steps share is stored where that moves less than repeating it.
+
+    Stored by the last kernel it reads from, it costs its other reads once; stored by a kernel of its own, all
+    its reads, and one write; both ways every user reads the result. Repeated, every user reads what it reads.
     """
-
-    shared: int
-    total: int
-    parameters: bool = True
-
-
-INDUCTOR: Final = Thresholds(shared=4, total=8)
-"""Source: PyTorch 2.9, torch/_inductor/config.py, `realize_reads_threshold` and `realize_acc_reads_threshold`."""
-
-LEAST_TRAFFIC: Final = Thresholds(shared=1, total=1_000_000, parameters=False)
-"""Repeating work on one input moves no more than storing its result; on two inputs it may."""
+    if users < 2:
+        return False
+    reads = {v: n for v, _, n in node.reads}
+    made = schedule.elements[node.step.writes[0][0]]
+    last = max((written_by[v] for v in reads if v in written_by), default=-1)
+    size = node.step.size
+    if any(written_by.get(v) == last and size == schedule.key(v) for v in reads):
+        return sum(reads.values()) > made
+    return users * sum(reads.values()) > sum(reads.values()) + (1 + users) * made
 
 
 def plain_nodes(schedule: Schedule) -> list[Node]:
@@ -78,22 +97,26 @@ def plain_nodes(schedule: Schedule) -> list[Node]:
     ]
 
 
-def inlined_nodes(schedule: Schedule, thresholds: Thresholds) -> list[Node]:
+def inlined_nodes(schedule: Schedule, is_stored: Policy) -> list[Node]:
     """The steps that are stored, with those that are not inside them; in execution order."""
     readers, computable = _readers(schedule)
     expressions: dict[int, Node] = {}
+    written_by: dict[int, int] = {}
     nodes: list[Node] = []
     for i, step in enumerate(schedule.steps):
         node = _with_expressions(schedule, i, step, expressions)
-        value = step.writes[0][0] if step.writes else -1
-        stored = step.role != Role.POINTWISE or len(step.writes) != 1 or not computable[value]
-        if not stored:
-            n = len({v for v, _, _ in node.reads}) + (node.parameters if thresholds.parameters else 0)
-            stored = n > thresholds.total or (readers[value] > 1 and n > thresholds.shared)
-        if stored or len(schedule.writers[value]) > 1:
-            nodes.append(node)
-        else:
-            expressions[value] = node
+        if step.role == _POINTWISE and len(step.writes) == 1:
+            value = step.writes[0][0]
+            if (
+                computable[value]
+                and len(schedule.writers[value]) == 1
+                and not is_stored(schedule, node, readers[value], written_by)
+            ):
+                expressions[value] = node
+                continue
+        for v, _ in step.writes:
+            written_by[v] = len(nodes)
+        nodes.append(node)
     return nodes
 
 
@@ -104,7 +127,7 @@ def _readers(schedule: Schedule) -> tuple[list[int], list[bool]]:
     for v in schedule.outputs:
         computable[v] = False
     for step in schedule.steps:
-        inlines = step.role in (Role.POINTWISE, Role.REDUCTION)
+        inlines = step.role in (_POINTWISE, _REDUCTION)
         for v in {v for v, _, _ in step.reads}:
             readers[v] += 1
             if not inlines:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from hw_models.cost.arrays import Kernels
 from hw_models.errors import InputError, UnknownNameError
 from hw_models.lowering.fusion import fuse, merge_into_producers, separate
-from hw_models.lowering.inlining import INDUCTOR, LEAST_TRAFFIC, inlined_nodes, plain_nodes
+from hw_models.lowering.inlining import as_inductor, for_least_traffic, inlined_nodes, plain_nodes
 from hw_models.lowering.network import Edges, LoweredNetwork, MemoryRules, lowered_network
 from hw_models.lowering.precision import Scheme, scheme_of
 from hw_models.lowering.schedule import Expansion, schedule
@@ -28,9 +28,10 @@ IntArray = NDArray[np.int64]
 LOWERINGS: Final = ("ideal", "eager", "compiled")
 """Choices of what runs a network.
 
-- `ideal`: everything that can merge merges into its producer, batch norm is folded into weights, concatenation is placement
-  in memory, one data type throughout. What a compiler for an accelerator aims at.
-- `eager`: one kernel per operator, views free, batch norm a kernel, every change of data type a kernel. PyTorch without a compiler.
+- `ideal`: everything that can merge merges into its producer, batch norm is folded into weights,
+  concatenation is placement in memory, one data type throughout. What a compiler for an accelerator aims at.
+- `eager`: one kernel per operator, views free, batch norm a kernel, every change of data type a kernel.
+  PyTorch without a compiler.
 - `compiled`: contractions and attention alone, everything else fused around them. PyTorch with inductor.
 """
 
@@ -82,7 +83,10 @@ def lower(
 
 
 def lowered(workload: Workload, *, lowering: str = "compiled", precision: str = "fp16") -> LoweredNetwork:
-    """One network under one choice, without a batch: kernels and traffic edges; memoised as long as the workload lives."""
+    """One network under one choice, before batch and precision: kernels and the edges of their traffic.
+
+    Memoised as long as the workload lives.
+    """
     mixed = scheme_of(precision).mixed and lowering != "ideal"
     memo = _structures.setdefault(workload, {})
     key = (lowering, mixed)
@@ -100,14 +104,20 @@ def _lowered(workload: Workload, lowering: str, mixed: bool) -> LoweredNetwork:
         )
     if lowering == "compiled":
         plan = schedule(workload, Expansion(mixed, split_cat=True, split_norm=True))
-        nodes = inlined_nodes(plan, INDUCTOR)
+        nodes = inlined_nodes(plan, as_inductor)
         return lowered_network(
             workload, plan, nodes, fuse(plan, nodes), MemoryRules(fold_norms=False, reuse_memory=True)
         )
-    plan = schedule(workload, Expansion(mixed, free_cat=True, math_attention=False))
-    nodes = inlined_nodes(plan, LEAST_TRAFFIC)
-    groups = merge_into_producers(plan, nodes, fuse(plan, nodes))
-    return lowered_network(workload, plan, nodes, groups, MemoryRules(fold_norms=True, reuse_memory=True))
+    plan = schedule(workload, Expansion(mixed, free_cat=True, math_attention=False, split_norm=True))
+    rules = MemoryRules(fold_norms=True, reuse_memory=True)
+    candidates = []
+    for policy in (for_least_traffic, as_inductor):
+        nodes = inlined_nodes(plan, policy)
+        groups = merge_into_producers(plan, nodes, fuse(plan, nodes))
+        candidates.append(lowered_network(workload, plan, nodes, groups, rules))
+    return min(
+        candidates, key=lambda net: sum(e.elements.sum() for e in (net.reads, net.weights, net.writes))
+    )
 
 
 def _batches(workloads: Sequence[Workload], batch: int | Sequence[int] | None) -> list[int]:
@@ -171,7 +181,7 @@ def _sum(edges: Edges, per_element: FloatArray, n: int) -> FloatArray:
 
 
 def _reuse(net: LoweredNetwork, byte: FloatArray, outer: FloatArray) -> FloatArray:
-    """(K,) bytes touched between the last touch of each kernel's inputs and the kernel, weighted by what it reads of them."""
+    """(K,) bytes touched since each kernel's inputs were, the inputs included; weighted by what it reads."""
     n = len(outer)
     before = np.concatenate([[0.0], np.cumsum(outer)])
     inside = net.touched >= 0
@@ -234,7 +244,8 @@ _MIX: Final = 0x9E3779B97F4A7C15
 def _distinct(rows: IntArray) -> tuple[IntArray, IntArray]:
     """Rows that differ, by position of their first appearance, and for every row which of them it is.
 
-    Rows are told apart by a 64-bit hash, which is much faster than sorting rows; a collision is found and answered by sorting.
+    Rows are told apart by a 64-bit hash, which is much faster than sorting rows; a collision is found and
+    answered by sorting.
     """
     key = np.zeros(len(rows), np.uint64)
     for column in rows.T:

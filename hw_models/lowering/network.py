@@ -1,7 +1,7 @@
 """One network lowered once: kernels, and the traffic edges between them and the values they touch.
 
-Which kernels there are depends on neither the batch nor the storage formats, so the graph work is done once per network
-and choice of lowering; every batch and precision after that is arithmetic on these arrays.
+Which kernels there are depends on neither the batch nor the storage formats, so the graph work is done
+once per network and choice of lowering; every batch and precision after that is arithmetic on these arrays.
 """
 
 from __future__ import annotations
@@ -39,12 +39,14 @@ _RANK: Final = {
     KernelClass.ELEMENTWISE: 2,
     KernelClass.COPY: 1,
 }
-"""Which step gives a fused group its class and dimensions; contractions and everything that runs alone come before."""
+"""Which step gives a fused group its class and dimensions; contractions and everything that runs alone
+come before.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Edges:
-    """Traffic between kernels and values: one entry per (kernel, value), at the batch the network was read with."""
+    """Traffic between kernels and values, one entry per pair, at the batch the network was read with."""
 
     kernel: IntArray
     value: IntArray
@@ -57,7 +59,8 @@ class MemoryRules:
 
     Attributes:
         fold_norms: a batch norm behind a contraction in the same kernel is folded into its weights.
-        reuse_memory: an elementwise kernel may write over an input that dies with it; else only where its author wrote it so.
+        reuse_memory: an elementwise kernel may write over an input that dies with it; else only where its
+            author wrote it so.
     """
 
     fold_norms: bool
@@ -72,10 +75,13 @@ class LoweredNetwork:
         name, batch: of the workload that was lowered.
         cls, kind, dims: (K,), (K,), (K, 8) of each kernel's main step.
         batch_dim: (K,) position of the loop dimension that grows with the batch, -1: none.
-        macs: (K,) at `batch`; vector_fixed, vector_batched: (K,) vector operations, constant and in proportion to the batch.
-        wide, special: (K,) some step computes in FP32 under mixed precision; is a norm, softmax or transcendental function.
+        macs: (K,) at `batch`; vector_fixed, vector_batched: (K,) vector operations, constant and in
+            proportion to the batch.
+        wide, special: (K,) some step computes in FP32 under mixed precision; is a norm, softmax or
+            transcendental function.
         reads, weights, writes: traffic edges.
-        touched: for each entry of `reads`, the kernel that last wrote or read that value before; -1: comes from outside.
+        touched: for each entry of `reads`, the kernel that last wrote or read that value before; -1: comes
+            from outside.
         batched, form: (V,) grows with the batch; `Format` code.
         weight_values: values that are weights of the network.
         lifetimes: of the activations.
@@ -228,7 +234,7 @@ class _Accounts:
         if all(v != value for v, _, _ in step.reads):
             return True
         elementwise = step.kind == OpKind.ELEMENTWISE or step.foldable
-        whole = step.size == self.s.elements[value] * 2 + self.s.batched[value]
+        whole = step.size == self.s.key(value)
         return elementwise and whole and (self.rules.reuse_memory or step.inplace)
 
     def _assemble(

@@ -1,24 +1,27 @@
 """In which number format every operator computes and every tensor is stored, for one network-level precision.
 
-A network-level precision is a `Scheme`. `fp16` and `bf16` mean automatic mixed precision where a framework runs the
-network ("eager", "compiled"): contractions and attention compute and store narrow, exponentials, powers, softmax and sums
-wide (FP32), everything else follows its widest input. Source: PyTorch, "Automatic Mixed Precision package", op reference.
-LayerNorm and its like stay narrow ("fast norm" of timm: inferred from measured throughput, not documented there).
-Every other precision is uniform: all activations have one format. Norms, softmax and transcendental functions of the
-8-bit schemes compute in FP16, as the vector units of NPUs and GPUs do; their inputs and outputs are stored in 8 bits.
+A network-level precision is a `Scheme`. `fp16` and `bf16` mean automatic mixed precision where a framework
+runs the network ("eager", "compiled"): contractions and attention compute and store narrow, exponentials,
+powers, softmax and sums wide (FP32), everything else follows its widest input. Source: PyTorch, "Automatic
+Mixed Precision package", op reference. LayerNorm and its like stay narrow ("fast norm" of timm: inferred
+from measured throughput, not documented there). Every other precision is uniform: all activations have one
+format. Norms, softmax and transcendental functions of the 8-bit schemes compute in FP16, as the vector
+units of NPUs and GPUs do; their inputs and outputs are stored in 8 bits.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hw_models.errors import UnknownNameError
 from hw_models.workload.op import BITS, OpKind, Precision
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +101,9 @@ CONTRACTIONS: Final = frozenset({OpKind.CONV, OpKind.GEMM, OpKind.ATTENTION})
 """Kinds that compute and store narrow under mixed precision."""
 
 FLOATS: Final = frozenset({Precision.FP64, Precision.FP32, Precision.BF16, Precision.FP16})
-"""Formats as read that a scheme replaces; integers, booleans, complex and already quantised tensors stay as read."""
+"""Formats as read that a scheme replaces; integers, booleans, complex and already quantised tensors stay
+as read.
+"""
 
 WIDE_AFTER_CAST: Final = frozenset(
     [
@@ -169,4 +174,6 @@ TRANSCENDENTAL: Final = frozenset(
         "glu",
     ]
 )
-"""Elementwise functions that an integer vector unit does not compute exactly; they take the scheme's `special` format."""
+"""Elementwise functions that an integer vector unit does not compute exactly; they take the scheme's
+`special` format.
+"""

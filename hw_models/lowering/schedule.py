@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from hw_models.cost.arrays import KernelClass
@@ -157,7 +158,7 @@ class _Reader:
         return live
 
     def _values(self, tensor: int) -> list[tuple[int, int]]:
-        """(value, elements) behind a tensor: what owns its memory, or what a free concatenation placed side by side."""
+        """(value, elements) behind a tensor: what owns its memory, or what lies there side by side."""
         base, elements = self.base[tensor], self.s.elements
         if base not in self.pieces:
             return [(base, min(elements[tensor], elements[base]))]
@@ -181,16 +182,16 @@ class _Reader:
         s, kind, attrs = self.s, self.kind[o], self.w.op_attrs[o]
         fn = attrs.get("fn", "")
         wide = self._settle_formats(o, kind, fn)
-        reads, weights = self._operands(o, self.ins[o], kind in CONTRACTIONS, wide and fn in WIDE_AFTER_CAST)
-        if kind in CONTRACTIONS:
-            self._mark_weight(weights)
-        outs = self.outs[o]
-        if s.depends and any(s.depends[v] for v, _, _ in reads):
-            for t in outs:
+        if any([s.depends[v] for t in self.ins[o] for v, _ in self._values(t)]):
+            for t in self.outs[o]:
                 s.depends[t] = True
         if kind == OpKind.ATTENTION and self.x.math_attention and attrs.get("rank", 0) > _PLAIN_RANK:
             self._math_attention(o)
-        elif fn == "cat" and self.x.split_cat and len(reads) + len(weights) > _POINTWISE_CAT:
+            return
+        reads, weights = self._operands(o, self.ins[o], kind in CONTRACTIONS, wide and fn in WIDE_AFTER_CAST)
+        if kind in CONTRACTIONS:
+            self._mark_weight(weights)
+        if fn == "cat" and self.x.split_cat and len(reads) + len(weights) > _POINTWISE_CAT:
             self._copies(o, reads, weights)
         elif kind == OpKind.NORM and self.x.split_norm and fn != "batch_norm":
             self._two_pass_norm(o, fn, reads, weights, wide)
@@ -219,12 +220,16 @@ class _Reader:
             role = Role.BARRIER
         if not self.modelled[o]:
             role, cls = Role.BARRIER, KernelClass.UNMODELLED
-        special = fn in TRANSCENDENTAL or kind == OpKind.SOFTMAX or (kind == OpKind.NORM and not foldable)
         writes = [(t, s.elements[t]) for t in outs]
-        return Step(
-            o, kind, cls, role, size * 2 + batched, reads, weights, writes, outer, wide, special, self.vector[o], None, foldable,
-            "inplace" in self.w.op_attrs[o], kind == OpKind.LAYOUT and fn != "cast", fn or self.w.op_target[o],
-        )  # fmt: skip
+        step = Step(o, kind, cls, role, size * 2 + batched, reads, weights, writes)
+        step.outer, step.wide, step.vector, step.foldable = outer, wide, self.vector[o], foldable
+        step.special = (
+            fn in TRANSCENDENTAL or kind == OpKind.SOFTMAX or (kind == OpKind.NORM and not foldable)
+        )
+        step.inplace = "inplace" in self.w.op_attrs[o]
+        step.reindexes = kind == OpKind.LAYOUT and fn != "cast"
+        step.name = fn or self.w.op_target[o]
+        return step
 
     def _two_pass_norm(self, o: int, fn: str, reads: list[Read], weights: list[Read], wide: bool) -> None:
         """A norm as the sums over each row and the pointwise work that uses them."""
@@ -292,7 +297,7 @@ class _Reader:
     def _operands(
         self, o: int, tensors: list[int], narrow: bool, cast_up: bool = False
     ) -> tuple[list[Read], list[Read]]:
-        """Activations and stored tensors an operator reads, through the casts that mixed precision puts before it."""
+        """Activations and stored tensors that are read, through the casts of mixed precision."""
         s = self.s
         reads: list[Read] = []
         weights: list[Read] = []
@@ -309,7 +314,7 @@ class _Reader:
         return reads, weights
 
     def _cast(self, o: int, value: int, view: int, elements: int, form: Format) -> Read:
-        """Read a value in another format: by a cast of what is read, or of the whole value once for all who want it."""
+        """Read a value in another format: cast what is read, or the whole value once for all who want it."""
         shared = not self.x.cast_each_use
         if shared and value in self.cast:
             return (self.cast[value], view, elements)
@@ -318,7 +323,18 @@ class _Reader:
         size = n * 2 + self.s.batched[value]
         read = (value, value if shared else view, n)
         self._add(
-            Step(o, OpKind.LAYOUT, KernelClass.COPY, Role.POINTWISE, size, [read], [], [(new, n)], wide=True)
+            Step(
+                o,
+                OpKind.LAYOUT,
+                KernelClass.COPY,
+                Role.POINTWISE,
+                size,
+                [read],
+                [],
+                [(new, n)],
+                wide=True,
+                name="cast",
+            )
         )
         if shared:
             self.cast[value] = new
@@ -338,46 +354,63 @@ class _Reader:
             value, _, n = source
             ins: tuple[list[Read], list[Read]] = ([], [source]) if self.s.stored[value] else ([source], [])
             size = n * 2 + self.s.batched[out]
-            self._add(Step(o, OpKind.LAYOUT, KernelClass.COPY, Role.POINTWISE, size, *ins, [(out, n)]))
+            self._add(
+                Step(
+                    o,
+                    OpKind.LAYOUT,
+                    KernelClass.COPY,
+                    Role.POINTWISE,
+                    size,
+                    *ins,
+                    [(out, n)],
+                    reindexes=False,
+                    name="cat",
+                )
+            )
 
     def _math_attention(self, o: int) -> None:
         """Two matrix products with a softmax over the materialised matrix, which is kept in FP32.
 
-        Source: PyTorch 2.5 and later, `_scaled_dot_product_attention_math` (half inputs accumulate and reduce in FP32).
+        Source: PyTorch 2.5 and later, `_scaled_dot_product_attention_math` (half inputs accumulate and
+            reduce in FP32).
         """
         batch, heads, lq, lk, d, dv = self.dims[o][:6]
         out, rows, n = self.outs[o][0], batch * heads, batch * heads * lq * lk
         wide = Format.WIDE if self.x.mixed else Format.NARROW
         scores, probabilities = (self._new_value(n, out, form) for form in (wide, Format.NARROW))
         batched = self.s.batched[out]
-        bmm = (OpKind.GEMM, KernelClass.BATCHED_GEMM, Role.EXTERN)
-        softmax = (OpKind.SOFTMAX, KernelClass.SOFTMAX, Role.REDUCTION)
-        qk, stored_qk = self._operands(o, self.ins[o][:2], narrow=True)
-        v, stored_v = self._operands(o, self.ins[o][2:3], narrow=True)
-        mask, stored_mask = self._operands(o, self.ins[o][3:], narrow=False)
-        self._add(
-            Step(
-                o, *bmm, n * d * 2 + batched, qk, stored_qk, [(scores, n)], dims=(rows, lq, lk, d, 1, 1, 1, 1)
+        (qk, stored_qk), (v, stored_v), (mask, stored_mask) = (
+            self._operands(o, tensors, narrow=narrow)
+            for tensors, narrow in (
+                (self.ins[o][:2], True),
+                (self.ins[o][2:3], True),
+                (self.ins[o][3:], False),
             )
         )
         mask.append((scores, scores, n))
-        self._add(
-            Step(
-                o, *softmax, n * 2 + batched, mask, stored_mask, [(probabilities, n)], rows * lq * 2 + batched, bool(self.x.mixed),
-                True, self.vector[o], (rows * lq, lk, 1, 1, 1, 1, 1, 1),
-            )
-        )  # fmt: skip
         v.append((probabilities, probabilities, n))
-        writes = [(out, self.s.elements[out])]
-        self._add(
-            Step(o, *bmm, n * dv * 2 + batched, v, stored_v, writes, dims=(rows, lq, dv, lk, 1, 1, 1, 1))
+        bmm = (OpKind.GEMM, KernelClass.BATCHED_GEMM, Role.EXTERN)
+        softmax = (OpKind.SOFTMAX, KernelClass.SOFTMAX, Role.REDUCTION)
+        writes = ((scores, n), (probabilities, n), (out, self.s.elements[out]))
+        sizes = [size * 2 + batched for size in (n * d, n, n * dv)]
+        steps = (
+            Step(o, *bmm, sizes[0], qk, stored_qk, [writes[0]], dims=(rows, lq, lk, d, 1, 1, 1, 1)),
+            Step(
+                o, *softmax, sizes[1], mask, stored_mask, [writes[1]], dims=(rows * lq, lk, 1, 1, 1, 1, 1, 1)
+            ),
+            Step(o, *bmm, sizes[2], v, stored_v, [writes[2]], dims=(rows, lq, dv, lk, 1, 1, 1, 1)),
         )
+        steps[1].outer, steps[1].vector = rows * lq * 2 + batched, self.vector[o]
+        steps[1].wide, steps[1].special = self.x.mixed, True
+        for step in steps:
+            step.name = "attention"
+            self._add(step)
 
 
 def _rows(ptr: NDArray[Any], values: NDArray[Any]) -> list[list[int]]:
     """A CSR list as a list of lists."""
     bounds, flat = ptr.tolist(), values.tolist()
-    return [flat[a:b] for a, b in zip(bounds, bounds[1:], strict=False)]
+    return [flat[a:b] for a, b in pairwise(bounds)]
 
 
 def _convolution_class(dims: list[int]) -> KernelClass:

@@ -1,8 +1,9 @@
 """What fusion works on: steps and the values between them.
 
-A step is a piece of work that a compiler would schedule as one node. Most operators are one step; views are none; an
-operator that a framework runs as several kernels (attention on its math path, a cast before an operator) is several.
-A value is a piece of memory: the tensor that owns it, or one that only a step knows of (a cast, an attention matrix).
+A step is a piece of work that a compiler would schedule as one node. Most operators are one step; views
+are none; an operator that a framework runs as several kernels (attention on its math path, a cast before
+an operator) is several. A value is a piece of memory: the tensor that owns it, or one that only a step
+knows of (a cast, an attention matrix).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ class Role(IntEnum):
     EXTERN = 0
     """A library call: contraction or attention."""
     POINTWISE = 1
-    """Each output element needs the input elements at its own place (or at one computed place): fuses on both sides."""
+    """Each output element needs the input elements at one place: fuses on both sides."""
     REDUCTION = 2
     """Pointwise work around a sum over some axes: fuses with neighbours of the same iterations."""
     WINDOW = 3
@@ -33,7 +34,10 @@ class Role(IntEnum):
 
 
 class Format(IntEnum):
-    """How a value is stored, relative to the network's precision; from `OWN` on: `OWN + Precision`, kept as read."""
+    """How a value is stored, relative to the precision of the network.
+
+    From `OWN` on: `OWN + Precision`, kept as read.
+    """
 
     NARROW = 0
     WIDE = 1
@@ -54,7 +58,8 @@ class Step:
         wide: computes in FP32 under mixed precision; special: norm, softmax or transcendental function.
         vector: operations of the vector unit.
         dims: loop dimensions, where they differ from the operator's.
-        foldable: a batch norm with running statistics, which a compiler can fold into the contraction before it.
+        foldable: a batch norm with running statistics, which a compiler can fold into the contraction
+            before it.
         inplace: overwrites an input, as its author wrote it.
         reindexes: its output has the elements of its input in another order, or only some of them.
         name: function, for tables.
@@ -85,8 +90,8 @@ class Schedule:
 
     Attributes:
         steps: in execution order; every value is written before it is read.
-        elements, batched, form, stored, depends: of each value: elements; grow with the batch; `Format` code; parameter or
-            constant; function of the network's input.
+        elements, batched, form, stored, depends: of each value: elements; grow with the batch; `Format`
+            code; parameter or constant; function of the network's input.
         writers: steps that write each value (several where a concatenation is filled piece by piece).
         inputs, outputs: values the network is given and returns.
         dead_ops: operators left out because nobody uses what they compute.
@@ -102,3 +107,7 @@ class Schedule:
     inputs: list[int] = field(default_factory=list)
     outputs: list[int] = field(default_factory=list)
     dead_ops: int = 0
+
+    def key(self, value: int) -> int:
+        """Elements of a value as `Step.size` counts iterations."""
+        return self.elements[value] * 2 + self.batched[value]
