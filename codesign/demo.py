@@ -19,6 +19,7 @@ from hw_models.errors import StorageError
 
 if TYPE_CHECKING:
     from codesign.config import StudyConfig
+    from codesign.objectives import Quantity
     from codesign.search.study import Progress, Study
     from codesign.search.trial import Trial
 
@@ -93,13 +94,17 @@ def _cells(trial: Trial, *, intervals: bool) -> tuple[str, ...]:
     names = ("top1_pct", "latency_ms", "energy_mj", "power_w")
     top1, latency, energy, power = (trial.quantity(CATALOGUE[n]) for n in names)
     doubt = " ?" if in_doubt(trial, CATALOGUE["latency_ms"]) else ""
-    spread = interval(latency.value, latency.low, latency.high) if intervals else figures(latency.value)
+
+    def told(q: Quantity, digits: int = 3) -> str:
+        low, high = (q.low, q.high) if intervals else (None, None)
+        return interval(q.value, low, high, digits=digits)
+
     return (
         e.network,
         e.chip,
         e.precision,
-        interval(top1.value, top1.low, top1.high, digits=4),
-        f"{spread}{doubt}",
+        told(top1, digits=4),
+        f"{told(latency)}{doubt}",
         figures(energy.value),
         f"{figures(power.value)} {'cap' if power.fidelity == 'cap' else 'model'}",
         e.bound,

@@ -59,9 +59,9 @@ class Evaluation:
         candidate: what was evaluated, in canonical form.
         network, chip, precision: names for tables.
         cost: latency, energy, power, peak memory, area, price in SI units, each with interval and fidelity.
-        error: top-1 error in per cent; one end of the interval is None where only the other can be told.
-        facts: counted or stated, not estimated: `params_m` (1e6), `macs_g` (1e9), `rated_power_w` where a
-            rating is known.
+        error: top-1 error in per cent.
+        facts: counted or stated, not estimated: `params_m` (1e6), `macs_g` (1e9); where the chip states them
+            `rated_power_w` and `idle_power_w`.
         batch: images of one inference.
         rate_hz: images per second that the application asks for; None: as many as the chip can.
         bound: the resource that takes most of the latency.
@@ -205,7 +205,7 @@ class CostEvaluator:
             empty,
             cost=_point_cost(cost),
             error=rating.error,
-            facts={"params_m": workload.params / 1e6, "macs_g": workload.macs / 1e9, **_rating(chip)},
+            facts={"params_m": workload.params / 1e6, "macs_g": workload.macs / 1e9, **_stated_power(chip)},
             bound=bound_of(cost) if state == "ok" else "",
             unmodelled_share=workload.unmodelled_share()["bytes"],
             state=state,
@@ -225,9 +225,9 @@ def rated_power(chip: Accelerator) -> Sourced | None:
     return cap if cap is not None else chip.tdp
 
 
-def _rating(chip: Accelerator) -> dict[str, float]:
-    rating = rated_power(chip)
-    return {} if rating is None else {"rated_power_w": rating.value}
+def _stated_power(chip: Accelerator) -> dict[str, float]:
+    stated = {"rated_power_w": rated_power(chip), "idle_power_w": chip.idle_power}
+    return {name: watts.value for name, watts in stated.items() if watts is not None}
 
 
 def _state(cost: Cost) -> State:

@@ -1,9 +1,7 @@
 """The front: the points that nothing beats, with tools to choose among them.
 
-Dominance and hypervolume are moocore's. Two rules are ours. A point that lacks an objective is on no front. A
-value that is only the good end of an open interval (the error of an int8 network whose accuracy drop nobody
-measured) is not used against a point whose value is known: the known point stays, and so does the other
-unless a known one beats even its best case.
+Dominance and hypervolume are moocore's, on the values that are shown. Points that are equal in every
+objective stay together; a point that lacks an objective is on no front.
 """
 
 from __future__ import annotations
@@ -50,8 +48,8 @@ class Front:
     def members(self) -> tuple[Trial, ...]:
         """The points of the front, best in the first objective first."""
         eligible = [t for t in self.trials if t.feasible]
-        values, at_best = _arrays(eligible, self.demands.objectives)
-        kept = [t for t, stays in zip(eligible, non_dominated(values, at_best), strict=True) if stays]
+        values = _values(eligible, self.demands.objectives)
+        kept = [t for t, stays in zip(eligible, non_dominated(values), strict=True) if stays]
         order = {t.number: tuple(v) for t, v in zip(eligible, values, strict=True)}
         return tuple(sorted(kept, key=lambda t: (order[t.number], t.number)))
 
@@ -146,13 +144,6 @@ class Front:
     def remarks(self) -> tuple[str, ...]:
         """What a reader of the front must know, in sentences."""
         said = [f"{n} mixes {' and '.join(f)}" for n, f in self.fidelities.items() if len(f) > 1]
-        for o in self.demands.objectives:
-            open_ended = sum(o.at_best(t.quantity(o)) for t in self.members)
-            if open_ended:
-                said.append(
-                    f"{o.name} of {open_ended} of {len(self)} points is a best case: what they lose is not "
-                    "modelled"
-                )
         assumed = sum(bool(t.verdict.assumed) for t in self.members)
         if assumed:
             said.append(f"{assumed} points were let in although a constraint on them is unknown")
@@ -171,7 +162,7 @@ class Front:
             InputError: where the front is empty.
         """
         self._need_points()
-        values, _ = _arrays(self.members, self.demands.objectives)
+        values = _values(self.members, self.demands.objectives)
         ideal, nadir = values.min(axis=0), values.max(axis=0)
         scaled = (values - ideal) / np.where(nadir > ideal, nadir - ideal, 1.0)
         distance = np.linalg.norm(scaled, axis=1)
@@ -228,7 +219,7 @@ class Front:
             raise InputError(msg)
         if not self.members:
             return 0.0
-        values, _ = _arrays(self.members, self.demands.objectives)
+        values = _values(self.members, self.demands.objectives)
         corner = np.array([o.sign * reference[o.name] for o in self.demands.objectives])
         return float(moocore.hypervolume(values, ref=corner))
 
@@ -245,60 +236,32 @@ class Front:
             raise InputError(msg)
 
 
-def non_dominated(values: FloatArray, at_best: BoolArray) -> BoolArray:
-    """(N,) which of N points no other beats.
-
-    A point beats another if it is nowhere worse and somewhere better, and if every value of it that is only a
-    best case is one of the other's as well; against a point that has more best cases than itself, being
-    nowhere worse is enough.
+def non_dominated(values: FloatArray) -> BoolArray:
+    """(N,) which of N points no other beats: nowhere worse, somewhere better; equal points stay together.
 
     Args:
         values: (N, M) objectives, less is better.
-        at_best: (N, M) whether a value is only the good end of an open interval.
     """
     import moocore
 
-    stays = np.ones(len(values), np.bool_)
-    if not len(values):
-        return stays
-    kinds, kind = np.unique(at_best, axis=0, return_inverse=True)
-    groups = [np.flatnonzero(kind.ravel() == k) for k in range(len(kinds))]
-    for members in groups:
-        stays[members] = moocore.is_nondominated(values[members], keep_weakly=True)
-    for mine, members in zip(kinds, groups, strict=True):
-        for theirs, rivals in zip(kinds, groups, strict=True):
-            if members is rivals or (theirs & ~mine).any():
-                continue
-            best = rivals[moocore.is_nondominated(values[rivals])]
-            worse = (values[best][None, :, :] <= values[members][:, None, :]).all(axis=2).any(axis=1)
-            stays[members[worse]] = False
-    return stays
+    kept: BoolArray = moocore.is_nondominated(values, keep_weakly=True)
+    return kept
 
 
-def _arrays(trials: Sequence[Trial], objectives: Sequence[Objective]) -> tuple[FloatArray, BoolArray]:
-    """(N, M) values to minimise, and whether each is only a best case."""
-    quantities = [[t.quantity(o) for o in objectives] for t in trials]
+def _values(trials: Sequence[Trial], objectives: Sequence[Objective]) -> FloatArray:
+    """(N, M) values to minimise, NaN where unknown."""
     values = [
-        [o.sign * q.value if q.value is not None else np.nan for o, q in zip(objectives, qs, strict=True)]
-        for qs in quantities
+        [np.nan if (x := t.quantity(o).value) is None else o.sign * x for o in objectives] for t in trials
     ]
-    best = [[o.at_best(q) for o, q in zip(objectives, qs, strict=True)] for qs in quantities]
-    shape = (len(trials), len(objectives))
-    return np.array(values, np.float64).reshape(shape), np.array(best, np.bool_).reshape(shape)
+    return np.array(values, np.float64).reshape(len(trials), len(objectives))
 
 
-def _intervals(trials: Sequence[Trial], objectives: Sequence[Objective]) -> tuple[FloatArray, FloatArray]:
-    """(N, M) low and high ends in the objectives' units; an open end is infinite, no interval the value."""
-    ends = np.zeros((2, len(trials), len(objectives)))
-    for i, t in enumerate(trials):
-        for j, o in enumerate(objectives):
-            q = t.quantity(o)
-            value = np.nan if q.value is None else q.value
-            ends[0, i, j] = q.low if q.low is not None else (-np.inf if q.one_sided else value)
-            ends[1, i, j] = q.high if q.high is not None else (np.inf if q.one_sided else value)
-    return ends[0], ends[1]
+def _intervals(trials: Sequence[Trial], objectives: Sequence[Objective]) -> FloatArray:
+    """(2, N, M) low and high ends in the objectives' units."""
+    ends = [[t.quantity(o).ends for o in objectives] for t in trials]
+    return np.array(ends, np.float64).reshape(len(trials), len(objectives), 2).transpose(2, 0, 1)
 
 
 def _meets(trial: Trial, bound: Constraint) -> bool:
-    q = trial.quantity(bound.of)
-    return q.value is not None and not bound.cannot_tell(q) and bound.excess(q.value) <= 0
+    value = trial.quantity(bound.of).value
+    return value is not None and bound.excess(value) <= 0

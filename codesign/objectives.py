@@ -34,7 +34,7 @@ class Quantity:
 
     Attributes:
         value: best figure; None: unknown.
-        low, high: 90 % interval; both None: there is none; one None: only the other end can be told.
+        low, high: 90 % interval; both None: there is none; one None: that end is open.
         fidelity: how the number came about ("roofline", "published", "cap", ...).
     """
 
@@ -49,9 +49,12 @@ class Quantity:
         return self.value is not None
 
     @property
-    def one_sided(self) -> bool:
-        """Whether only one end of the interval can be told."""
-        return (self.low is None) != (self.high is None)
+    def ends(self) -> tuple[float, float]:
+        """The interval as numbers: an open end is infinite, no interval the value, NaN where unknown."""
+        if self.low is None and self.high is None:
+            value = math.nan if self.value is None else self.value
+            return value, value
+        return -math.inf if self.low is None else self.low, math.inf if self.high is None else self.high
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +89,6 @@ class Objective:
     def sign(self) -> float:
         """Factor that makes less always better."""
         return 1.0 if self.goal == "min" else -1.0
-
-    def at_best(self, quantity: Quantity) -> bool:
-        """Whether the value is only the good end of an interval whose bad end is open."""
-        return quantity.one_sided and (quantity.high if self.goal == "min" else quantity.low) is None
 
     def read(self, evaluation: Evaluation) -> Quantity:
         """The quantity in `unit`; NaN counts as unknown.
@@ -183,16 +182,8 @@ class Constraint:
 
     def straddles(self, quantity: Quantity) -> bool:
         """Whether the interval reaches across the bound, so that the verdict is not certain."""
-        if quantity.low is None or quantity.high is None:
-            return quantity.one_sided
-        return (self.excess(quantity.low) > 0) is not (self.excess(quantity.high) > 0)
-
-    def cannot_tell(self, quantity: Quantity) -> bool:
-        """Whether it is unknown if the bound holds: no value, or met only by the end that is known."""
-        if quantity.value is None:
-            return True
-        open_end = quantity.high if self.op == "<=" else quantity.low
-        return quantity.one_sided and open_end is None and self.excess(quantity.value) <= 0
+        low, high = quantity.ends
+        return (self.excess(low) > 0) is not (self.excess(high) > 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,13 +278,12 @@ class Demands:
         open_: list[str] = []
         for c in self.constraints:
             q = quantities[c.name]
-            beyond = None if q.value is None else c.excess(q.value)
-            excess[c.name] = None if c.cannot_tell(q) else beyond
-            if c.cannot_tell(q):
+            beyond = excess[c.name] = None if q.value is None else c.excess(q.value)
+            if beyond is None:
                 (assumed if self.allow_unknown else open_).append(c.name)
-            elif beyond is not None and beyond > 0:
+            elif beyond > 0:
                 broken.append(f"{c.name} is {q.value:.4g}, bound {c.op} {c.bound:g}")
-            if q.known and c.straddles(q):
+            if c.straddles(q):
                 uncertain.append(c.name)
         if evaluation.state == "cannot_run":
             broken.insert(0, evaluation.problem)
@@ -325,18 +315,20 @@ def _number(text: str) -> float | None:
 def _energy_power(e: Evaluation) -> Estimate:
     """Energy per inference times the required rate; without a rate or an energy, as the cost model has it.
 
-    Source: shared definition of the project, docs/architecture.md, "Unknown".
+    The energy has the idle power, where the chip states one, for as long as an inference takes; what is drawn
+    between two inferences comes on top. Source: docs/architecture.md, "Unknown"; the second part is ours.
     """
     energy, rate = e.cost.energy, e.rate_hz
     if energy.value is None or rate is None:
         return e.cost.power
-    per_image = rate / e.batch
-    ends = [None if x is None else x * per_image for x in (energy.low, energy.high)]
-    return Estimate(energy.value * per_image, ends[0], ends[1], energy.fidelity, "W")
+    inferences, busy = rate / e.batch, (e.cost.latency.value or 0.0) * rate / e.batch
+    waiting = e.facts.get("idle_power_w", 0.0) * max(0.0, 1.0 - busy)
+    ends = [None if x is None else x * inferences + waiting for x in (energy.low, energy.high)]
+    return Estimate(energy.value * inferences + waiting, ends[0], ends[1], energy.fidelity, "W")
 
 
 def _rated_power(e: Evaluation) -> Estimate:
-    """What the chip is held to, idle and static power included, which modelled energy knows nothing of."""
+    """What the chip is held to, idle and static power included, which few chips state by themselves."""
     watts = e.facts.get("rated_power_w")
     return Estimate.unknown("W") if watts is None else Estimate(watts, watts, watts, "stated", "W")
 

@@ -26,14 +26,17 @@ INTERRUPTED: Final = 130
 MAX_ROWS: Final = 24
 """Points of the front that are printed; the report has them all."""
 WIDE: Final = 118
-"""Columns of a terminal from which on intervals are printed."""
+"""Columns of a terminal from which on a point takes one line."""
+WIDEST: Final = 146
+"""Columns of a terminal from which on intervals are printed, and of what is no terminal."""
 NARROW_NAME: Final = 31
 """Letters of a name on a narrower one."""
 NOTES: Final = (
-    "≤ is a best case: accuracy as published at full precision; what int8 loses is not modelled. A best case "
-    "does not push a point of known accuracy off the front.",
-    "Power 'model' is energy per image times 30 images/s, without what the chip draws between two images; "
-    "'cap' is the cap of the power mode. A latency with ? may miss the limit: its interval crosses it.",
+    "Accuracy is as published at full precision. What int8 loses is not modelled: the median of other "
+    "classifiers that were quantised stands in, with its range.",
+    "Power 'model' is energy per image times 30 images/s, without what the chip draws between two images "
+    "unless its file says; 'cap' is the cap of the power mode. A latency with ? may miss the limit: its "
+    "interval crosses it.",
 )
 
 
@@ -60,7 +63,7 @@ def demo_command(
     from codesign.demo import POWER_W, QUESTION, TRIALS, offer, run_demo
     from codesign.search.study import Stopped
 
-    console = Console(quiet=as_json, width=None if sys.stdout.isatty() else 140)
+    console = Console(quiet=as_json, width=None if sys.stdout.isatty() else WIDEST)
     console.print(f"[bold]{QUESTION}[/bold]")
     offered = offer(allow_unknown=allow_unknown)
     others = f"{len(offered.left_out)} other chips and modes are rated above {POWER_W:g} W, or nobody says"
@@ -161,7 +164,7 @@ def _tell(result: Demonstration, console: Console) -> None:
         console.print(f"{len(study.trials)} candidates are there already. [dim]--fresh starts over.[/dim]")
     console.print(f"{escape(str(study.summary()))}\n")
     if result.pick is not None:
-        console.print(_front_table(result, wide=console.width >= WIDE))
+        console.print(_front_table(result, console.width))
         for note in NOTES:
             console.print(f"[dim]{note}[/dim]", highlight=False)
     console.print(f"\n[bold]Answer.[/bold] {escape(result.answer)}\n", highlight=False)
@@ -174,11 +177,12 @@ def _tell(result: Demonstration, console: Console) -> None:
         console.print(f"{what:<8}{escape(line)}", highlight=False, soft_wrap=True)
 
 
-def _front_table(result: Demonstration, *, wide: bool) -> Table:
+def _front_table(result: Demonstration, width: int) -> Table:
     from rich import box
     from rich.markup import escape
     from rich.table import Table
 
+    wide = width >= WIDE
     table = Table(
         box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold"
     )
@@ -187,7 +191,7 @@ def _front_table(result: Demonstration, *, wide: bool) -> Table:
     for name in ("top-1 %", "latency ms", "energy mJ", "power W") if wide else ("top-1", "ms", "mJ", "W"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("bound", no_wrap=True)
-    for row in result.rows(MAX_ROWS, intervals=wide):
+    for row in result.rows(MAX_ROWS, intervals=width >= WIDEST):
         mark, network, chip, precision, *figures = (escape(cell) for cell in row.cells)
         who = (network, chip, precision) if wide else (f"{network}\n  {chip} {precision}",)
         table.add_row(mark, *who, *figures, style="bold" if row.picked else "")

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Rows = Sequence[Mapping[str, Any]]
+WIDTH_UNKNOWN: Final = 200
+"""Columns of a table that is not printed to a terminal."""
 
 
 def print_json(value: Any) -> None:
@@ -34,7 +37,8 @@ def print_table(rows: Rows | pd.DataFrame, *, as_json: bool = False, title: str 
         table.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in records:
         table.add_row(*(cell(row.get(name)) for name in columns))
-    Console(soft_wrap=False).print(table)
+    # a file or a pipe has no width: names must not be cut into pieces for one of 80 columns
+    Console(soft_wrap=False, width=None if sys.stdout.isatty() else WIDTH_UNKNOWN).print(table)
 
 
 def _records(frame: pd.DataFrame) -> Rows:

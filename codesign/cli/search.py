@@ -199,16 +199,17 @@ def _bar(study: Study, total: int, *, quiet: bool) -> Iterator[Any]:
 
 def _print_front(results: Results) -> None:
     from codesign.cli.output import print_table
+    from codesign.plots._theme import interval
+    from codesign.report.points import digits_of
 
     shown = [o.name for o in results.objectives]
     shown += [n for n in ("latency_ms", "energy_mj", "power_w") if n not in shown]
-    rows, goals = [], results.front.goals
+    rows = []
     for record in results.front.to_records():
-        best_case = {n for n in goals if (record["low"][n] is None) != (record["high"][n] is None)}
-        values = {
-            n: f"{'>=' if goals[n] == 'min' else '<='} {record[n]:g}" if n in best_case else record[n]
-            for n in shown
-        }
+        values = {n: record[n] for n in shown}
+        for o in results.objectives:
+            ends = record["low"][o.name], record["high"][o.name]
+            values[o.name] = interval(record[o.name], *ends, digits=digits_of(o))
         names = {k: record[k] for k in ("id", "network", "chip", "precision")}
         rows.append({**names, **values, "bound": record["bound"], "separable": record["separable"]})
     if rows:

@@ -148,12 +148,10 @@ def figures(value: float | None, digits: int = 3) -> str:
 def interval(
     value: float | None, low: float | None, high: float | None, unit: str = "", *, digits: int = 3
 ) -> str:
-    """A value with unit and 90 % interval: "12.3 ms (9.8 to 15.1)"; "≥ 20 %" where only one end is known."""
+    """A value with unit and 90 % interval: "12.3 ms (9.8 to 15.1)"."""
     if not known(value):
         return "unknown"
     text = f"{figures(value, digits)} {unit}".rstrip()
-    if known(low) != known(high) and value in (low, high):
-        return f"{'≥' if known(low) else '≤'} {text}"
     if not known(low) or not known(high) or low == value == high:
         return text
     return f"{text} ({figures(low)} to {figures(high)})"

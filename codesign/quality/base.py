@@ -16,7 +16,7 @@ class Rating:
     """How good one network is at one precision.
 
     Attributes:
-        error: top-1 error in per cent. Where only one end of the interval can be told the other is None.
+        error: top-1 error in per cent with its 90 % interval.
         notes: what the figure leaves out.
     """
 

@@ -1,9 +1,9 @@
 """Accuracy as published with the weights, which were run at full precision.
 
 FP32, TF32, BF16 and FP16 are taken as published. A narrower format loses accuracy by an amount that depends
-on network and method and that nobody published for these weights. That drop is not modelled: the published
-error is then the low end of an interval without a high end, and a front never lets such a one-sided figure
-push out a point whose error is known (`codesign.front`).
+on network and method and that nobody published for these weights. At int8 the loss of other classifiers
+stands in (`codesign.quality.int8_drop`), with fidelity `prior` and an interval. Any other format has no such
+figure: the error is unknown there, and what is unknown is on no front.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 from codesign.quality.base import Quality, Rating
+from codesign.quality.int8_drop import int8_drop
 from hw_models.cost.base import Estimate
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ FULL_PRECISIONS: Final = ("fp64", "fp32", "tf32", "bf16", "fp16")
 
 @runtime_checkable
 class HasPublishedTop1(Protocol):
-    """A space whose networks come with a published top-1 accuracy."""
+    """A space whose networks come with a published top-1 accuracy on ImageNet."""
 
     def published_top1(self, candidate: Candidate) -> float | None:
         """Top-1 accuracy in per cent; None where none is published."""
@@ -42,17 +43,27 @@ class Published:
     space: HasPublishedTop1
 
     def rate(self, network: Candidate, precision: str) -> Rating:
-        """Exact as published at full precision; below it only a low end, marked `published_fp32`."""
+        """Exact as published at full precision; at int8 with the drop of a class; unknown elsewhere."""
         top1 = self.space.published_top1(network)
         if top1 is None:
             return Rating.unknown()
-        # decimals as published: 100 - 83.59 must not read 16.409999
-        error = round(100.0 - top1, 6)
-        note = self.space.published_note(network)
+        published, note = 100.0 - top1, self.space.published_note(network)
         if precision in FULL_PRECISIONS:
-            return Rating(Estimate(error, error, error, "published", "%"), (note,))
-        drop = f"the drop at {precision} is not modelled: the error is at least the published one"
-        return Rating(Estimate(error, error, None, "published_fp32", "%"), (note, drop))
+            return Rating(_error(published, published, published, "published"), (note,))
+        blind = f"the {precision} drop of this network is not modelled: nobody published it"
+        if precision != "int8":
+            return Rating(Estimate.unknown("%"), (note, f"{blind}, and no class figure stands in"))
+        drop = int8_drop()
+        told = f"{drop.value:.2f} points, 90 % {drop.low:.2g} to {drop.high:.2g}"
+        return Rating(
+            _error(published + drop.value, published + drop.low, published + drop.high, "prior"),
+            (note, f"{blind}; the median of {drop.n} quantised classifiers ({told}) stands in"),
+        )
+
+
+def _error(value: float, low: float, high: float, fidelity: str) -> Estimate:
+    """Decimals as published: 100 - 83.59 must not read 16.409999."""
+    return Estimate(round(value, 6), round(low, 6), round(high, 6), fidelity, "%")
 
 
 def published_or_none(space: SearchSpace) -> Quality | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from codesign.evaluate import CostEvaluator
 from codesign.plots import front_figure, front_info
 from codesign.plots._theme import axis_title, figures
+from codesign.quality.int8_drop import SOURCE, int8_drop
 from codesign.report import points
 from codesign.report.chips import OnChip, catalogue, chips_figure, chips_table, on_every_chip
 from codesign.report.content import Figure, Pick, Report, Table, table, text_cell
@@ -202,21 +203,18 @@ def _limits(results: Results) -> dict[str, float]:
 
 def _gaps(results: Results, scene: Scene | None) -> tuple[str, ...]:
     said = []
-    narrow = sum(
-        any(o.at_best(t.quantity(o)) for o in results.demands.objectives) for t in results.front.members
-    )
+    narrow = sum(t.evaluation.error.fidelity == "prior" for t in results.front.members)
     if narrow:
         said.append(
-            f"The accuracy that a narrow format loses: {narrow} of {len(results.front)} points of the front "
-            "run below 16 bit, and their published full-precision accuracy stands in as a best case. It is "
-            "never taken as no loss: such a point does not push out one whose accuracy is known."
+            f"The accuracy that int8 loses, on {narrow} of {len(results.front)} points of the front: nobody "
+            f"published it for these networks. It is never taken as no loss: {_int8_loss()} stands in."
         )
     rate = results.config.rate_hz
     at = f"at {rate:g} images/s" if rate else "at full speed"
     said.append(
-        f"Power {at} is energy per inference times rate. What the chip draws between two images is not in "
-        "it, nor is leakage unless the chip's file states its idle power, nor host, camera and board. Only "
-        "the rated power of a chip, or of its power mode, bounds all that the chip draws."
+        f"Power {at} is energy per inference times rate. What the chip draws between two images, and "
+        "leakage, are in it only where the chip's file states its idle power; host, camera and board are "
+        "not. Only the rated power of a chip, or of its power mode, bounds all that the chip draws."
     )
     if scene is not None and scene.cost is not None:
         shares = scene.cost.detail.workload.unmodelled_share()
@@ -235,10 +233,19 @@ def _gaps(results: Results, scene: Scene | None) -> tuple[str, ...]:
     return tuple(said)
 
 
+def _int8_loss() -> str:
+    drop = int8_drop()
+    return (
+        f"the median of {drop.n} quantised classifiers, {drop.value:.2f} points "
+        f"({drop.low:.2g} to {drop.high:.2g})"
+    )
+
+
 def _sources(results: Results, scene: Scene | None) -> Table:
     others = [
         ("limits and objectives", points.limit(c), "", "asked for") for c in results.demands.constraints
     ]
+    narrow = ("int8", "loss of accuracy", _int8_loss(), SOURCE)
     published = (scene.accuracy_source,) if scene and scene.accuracy_source else ()
     for t in results.front.members:
         error = t.evaluation.error
@@ -246,6 +253,8 @@ def _sources(results: Results, scene: Scene | None) -> Table:
         others.append(
             (t.evaluation.network, "accuracy", value, "; ".join((*t.evaluation.notes[:1], *published)))
         )
+        if error.fidelity == "prior" and narrow not in others:
+            others.append(narrow)
     chips = [p.chip for p in scene.places] if scene else []
     return sources_table(scene.cost if scene else None, chips, others)
 

@@ -95,8 +95,6 @@ def _explained(cost: Cost) -> list[tuple[str, Table]]:
         "latency": ("Bound", "Latency change when one figure grows by 1 %"),
         "energy": ("Parts", "Energy change when one figure grows by 1 %"),
     }
-    # a part that is unknown must not read as zero
-    blind = set() if cost.detail.accelerator.idle_power is not None else {"idle"}
     found = []
     for what, titles in wanted.items():
         for section in cost.explain(what).sections:
@@ -106,8 +104,6 @@ def _explained(cost: Cost) -> list[tuple[str, Table]]:
                     if len(section.title) < 10
                     else section.title
                 )
-                rows = [
-                    [text_cell(label), text_cell(text)] for label, text in section.lines if label not in blind
-                ]
+                rows = [[text_cell(label), text_cell(text)] for label, text in section.lines]
                 found.append((title, table(("", ""), rows)))
     return found

@@ -12,6 +12,7 @@ from codesign.plots._theme import axis_title, figures, interval, unit_of
 from codesign.report.content import Card, Cell, Table, number_cell, table, text_cell
 
 if TYPE_CHECKING:
+    from codesign.evaluate import Evaluation
     from codesign.front import Front
     from codesign.objectives import Constraint, Demands, Objective, Quantity
     from codesign.search.results import Results
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 MEANING: Final = {
     "published": "accuracy as published with the weights, at full precision",
-    "published_fp32": "published at full precision: a best case, the loss at fewer bits is not modelled",
     "prior": "a class figure stands in for an unknown one; wide interval",
     "roofline": "the chip's public figures and the efficiency of its class",
     "cap": "not modelled: the cap of the power mode, without one the TDP",
@@ -56,21 +56,21 @@ def shown(demands: Demands) -> tuple[Objective, ...]:
     return tuple(named.values())
 
 
-def title_of(wanted: Objective, rate_hz: float | None) -> str:
-    """A quantity in words; modelled power at a rate leaves out what the chip draws between two images."""
+def title_of(wanted: Objective, e: Evaluation) -> str:
+    """A quantity in words; what a chip draws between two images is known only where it states it."""
     words = wanted.title or axis_title(wanted.name, unit=False)
-    return (
-        f"{words} at {rate_hz:g} images/s without idling" if wanted.name == "power_w" and rate_hz else words
-    )
+    if wanted.name != "power_w" or not e.rate_hz:
+        return words
+    return f"{words} at {e.rate_hz:g} images/s{'' if 'idle_power_w' in e.facts else ' without idling'}"
 
 
 def answer(results: Results, pick: Trial) -> str:
     """The answer in a sentence or two: which network on which chip, with which figures."""
-    e, rate = pick.evaluation, results.config.rate_hz
-    said = [f"{_lower(title_of(o, rate))} {told(o, pick.quantity(o))}" for o in shown(results.demands)]
+    e = pick.evaluation
+    said = [f"{_lower(title_of(o, e))} {told(o, pick.quantity(o))}" for o in shown(results.demands)]
     text = f"{e.network} at {e.precision} on {e.chip}: {', '.join(said)}."
-    if any(o.at_best(pick.quantity(o)) for o in results.demands.objectives):
-        text += f" The accuracy is a best case: what {e.precision} loses is not modelled."
+    if e.error.fidelity == "prior":
+        text += f" What {e.precision} loses is not modelled: a class figure stands in for it."
     return text
 
 
@@ -93,7 +93,7 @@ def cards(results: Results, pick: Trial) -> tuple[Card, ...]:
         ranged = q.low is not None and q.high is not None and q.low != q.high
         spread = f"{figures(q.low)} to {figures(q.high)} {unit}" if ranged else ""
         tag = q.fidelity.replace("_", " ") or "unknown"
-        found.append(Card(title_of(wanted, results.config.rate_hz), value, spread, tag))
+        found.append(Card(title_of(wanted, pick.evaluation), value, spread, tag))
     return tuple(found)
 
 

@@ -17,7 +17,7 @@ import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from codesign.search.samplers import BEST_CASE, Codec, SamplerChoice
+from codesign.search.samplers import Codec, SamplerChoice
 
 if TYPE_CHECKING:
     from codesign.objectives import Demands
@@ -101,7 +101,6 @@ class Asker:
         storage = self._shadow._storage
         for name, beyond in excess.items():
             storage.set_trial_system_attr(asked._trial_id, f"constraints:{name}", beyond)
-        asked.set_user_attr(BEST_CASE, best_cases(trial, self.demands))
         with quiet():
             told = self._shadow.tell(asked, values, state=state)
         self._seen.add(candidate)
@@ -177,14 +176,6 @@ def told_values(trial: Trial, demands: Demands) -> tuple[TrialState, list[float]
     if len(known) < len(values):
         return TrialState.PRUNED, None, excess
     return TrialState.COMPLETE, known, excess
-
-
-def best_cases(trial: Trial, demands: Demands) -> list[str]:
-    """Positions of the objectives whose value is only a best case, as text."""
-    if trial.verdict.status == "failed":
-        return []
-    read = trial.verdict.quantities
-    return [str(i) for i, o in enumerate(demands.objectives) if o.at_best(read[o.name])]
 
 
 def _readable(trial: Trial) -> dict[str, Any]:

@@ -25,9 +25,6 @@ from search_spaces.space import SearchSpace, filled
 MOST_CATEGORIES: Final = 32
 """Choices with more values are positions for Optuna, which writes the domain beside every trial."""
 
-BEST_CASE: Final = "best_case"
-"""User attribute of a trial: objectives whose value is only a best case."""
-
 Params = Mapping[str, Any]
 MakeSampler = Callable[[int], optuna.samplers.BaseSampler]
 
@@ -200,10 +197,7 @@ def _best(told: Sequence[FrozenTrial], directions: Sequence[optuna.study.StudyDi
     rows = [int(i) for i in np.flatnonzero(beyond == 0)]
     sign = np.array([1.0 if d == optuna.study.StudyDirection.MINIMIZE else -1.0 for d in directions])
     values = np.array([told[i].values for i in rows], np.float64) * sign
-    best_case = np.array(
-        [[str(m) in told[i].user_attrs.get(BEST_CASE, ()) for m in range(len(sign))] for i in rows]
-    )
-    return [rows[i] for i in np.flatnonzero(non_dominated(values, best_case))]
+    return [rows[i] for i in np.flatnonzero(non_dominated(values))]
 
 
 SAMPLERS: Final[Mapping[str, SamplerChoice]] = {

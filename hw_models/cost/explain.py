@@ -220,8 +220,13 @@ def _energy(cost: Cost, _: str) -> tuple[Section, ...]:
         n: p[:, 0, 0] for n, p in energy_parts(d.counts, d.energies, np.array([[cost.latency.value]])).items()
     }
     total = sum(p[0] for p in parts.values())
+    blind = np.isnan(d.energies.idle[0])
+    if blind:  # left out of the sum, which must not read as a known zero
+        del parts["idle"]
     told = {n: tuple(show(float(x), "J") for x in p) for n, p in parts.items()}
     lines = [(n, f"{v} [{low} .. {high}], {parts[n][0] / total:.1%}") for n, (v, low, high) in told.items()]
+    if blind:
+        lines.append(("idle", "unknown: the chip's file states no idle power"))
     return (
         Section("Parts", tuple(lines)),
         Section("Counts", tuple(_counts(cost))),

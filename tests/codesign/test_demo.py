@@ -90,11 +90,9 @@ def test_every_point_of_the_front_is_within_its_limits_and_beaten_by_none(done: 
             value = t.quantity(c.of).value
             assert value is not None
             assert c.excess(value) <= 0
-    for precision in {t.evaluation.precision for t in front.members}:
-        alike = [t for t in front.members if t.evaluation.precision == precision]
-        values = [[t.value(n) or 0.0 for n in ("error_pct", "latency_ms", "energy_mj")] for t in alike]
-        for mine in values:
-            assert not any(all(a <= b for a, b in zip(v, mine, strict=True)) and v != mine for v in values)
+    values = [[r[n] for n in ("error_pct", "latency_ms", "energy_mj")] for r in front.to_records()]
+    for mine in values:
+        assert not any(all(a <= b for a, b in zip(v, mine, strict=True)) and v != mine for v in values)
 
 
 def test_the_same_seed_gives_the_same_trials(done: Demonstration, tmp_path: Path) -> None:

@@ -42,5 +42,11 @@ def test_table_of_a_frame_shows_unknown_and_is_a_list_as_json(capsys: pytest.Cap
     assert json.loads(capsys.readouterr().out)[1] == {"chip": "b", "latency_ms": None}
 
 
+def test_names_are_whole_where_the_width_is_unknown(capsys: pytest.CaptureFixture[str]) -> None:
+    row = {f"column_{i}": "a_name_of_nineteen_" for i in range(7)}
+    print_table([row])
+    assert capsys.readouterr().out.count("a_name_of_nineteen_") == len(row)
+
+
 def test_plain_keeps_whole_numbers_whole() -> None:
     assert plain(np.arange(2)) == [0, 1]

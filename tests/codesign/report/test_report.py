@@ -55,11 +55,18 @@ def test_the_table_has_every_point_of_the_front_and_marks_the_chosen(content: Re
     assert table.rows[marked][0].text == str(run.front.knee().number)
 
 
-def test_an_int8_accuracy_is_a_best_case_everywhere(content: Report) -> None:
-    assert content.front_table is not None
-    accuracy, precision = (column(content.front_table, n) for n in ("Top-1 accuracy [%]", "Precision"))
-    assert {p for p, a in zip(precision, accuracy, strict=True) if a.startswith("≤")} == {"int8"}
+def test_an_int8_accuracy_is_a_class_figure_with_its_range_note_and_source(content: Report) -> None:
+    table = content.front_table
+    assert table is not None
+    at = table.titles.index("Top-1 accuracy [%]")
+    ranged = {row[3].text: (row[at].under != "", "a class figure" in row[at].note) for row in table.rows}
+    assert ranged["int8"] == (True, True)
+    assert all(told == (False, False) for precision, told in ranged.items() if precision != "int8")
+    assert all("is not modelled" in row[1].note for row in table.rows if row[3].text == "int8")
     assert any("never taken as no loss" in gap for gap in content.gaps)
+    sources = [row[3].text for row in content.sources.rows if row[1].text == "loss of accuracy"]
+    assert len(sources) == 1
+    assert "hailo_model_zoo" in sources[0]
 
 
 def test_limits_count_what_they_rejected_and_what_nobody_can_tell(content: Report, run: Study) -> None:
@@ -84,8 +91,8 @@ def test_every_kernel_of_the_chosen_point_is_listed(content: Report, run: Study)
     assert share == pytest.approx(1.0)
     titles = [title for title, _ in content.pick.explained]
     assert "Latency change when one figure grows by 1 %" in titles
-    idle = [row[0].text for _, t in content.pick.explained for row in t.rows if row[0].text == "idle"]
-    assert idle == []
+    idle = [row[1].text for _, t in content.pick.explained for row in t.rows if row[0].text == "idle"]
+    assert idle == ["unknown: the chip's file states no idle power"]
 
 
 def test_what_is_not_modelled_is_said(content: Report) -> None:

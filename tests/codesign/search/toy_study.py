@@ -65,7 +65,7 @@ def measure(c: Candidate) -> Evaluation:
         chip=str(c["chip"]),
         precision="int8" if gain else "fp16",
         cost=PointCost(latency=estimate, energy=energy),
-        error=Estimate(error, error, None if gain else error, "published_fp32" if gain else "published", "%"),
+        error=Estimate(error, error, error + gain, "prior" if gain else "published", "%"),
         facts={"params_m": depth * width / 100},
         bound="mac",
     )

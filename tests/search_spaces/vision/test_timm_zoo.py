@@ -36,6 +36,11 @@ def test_every_published_pair_is_in_the_space_or_listed(published) -> None:
     assert len(here) > 1150
 
 
+def test_networks_made_for_unit_tests_are_no_candidates() -> None:
+    assert not any(str(c["arch"]).startswith("test_") for c in ZOO.candidates())
+    assert ZOO.left_out()["test_resnet@160"] == "a tiny network made for timm's own unit tests"
+
+
 def test_every_top1_is_the_published_one(published) -> None:
     for c in ZOO.candidates():
         e = ZOO.entry(c)
