@@ -55,8 +55,8 @@ def rescale(workload: Workload, batch: int) -> Workload:
 def _batch_axes(workload: Workload) -> NDArray[np.int64]:
     """Positions in `tensor_dims` of the axis that carries the batch, of each tensor that has one.
 
-    It is the first whose size the batch divides (at batch 1 the very first): it may be merged with others, and
-    stand behind them.
+    It is the first whose size the batch divides (at batch 1 the very first): it may be merged with others
+    and stand behind them.
     """
     divides = workload.tensor_dims % workload.batch == 0
     owner = np.repeat(np.arange(workload.n_tensors), np.diff(workload.tensor_ptr))
