@@ -115,6 +115,11 @@ class LoweredNetwork:
     labels: tuple[str, ...]
     dead_ops: int
 
+    @property
+    def moved_elements(self) -> float:
+        """Elements that all kernels read and write, weights included."""
+        return float(sum(e.elements.sum() for e in (self.reads, self.weights, self.writes)))
+
 
 def lowered_network(
     workload: Workload, schedule: Schedule, nodes: list[Node], groups: Groups, rules: MemoryRules

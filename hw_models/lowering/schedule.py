@@ -72,6 +72,7 @@ class Expansion:
         free_cat: a concatenation is placement in memory and costs nothing.
         math_attention: attention of more than four dimensions materialises its matrix.
         pointwise_norm: batch norm with running statistics is pointwise, else a kernel of its own class.
+        copy_operands: operands whose strides no matrix product takes are copied.
         split_norm: norms are two nodes, the sums and the pointwise work that uses them.
     """
 
@@ -82,6 +83,7 @@ class Expansion:
     math_attention: bool = True
     pointwise_norm: bool = True
     split_norm: bool = False
+    copy_operands: bool = True
 
 
 def schedule(workload: Workload, expansion: Expansion) -> Schedule:
@@ -192,7 +194,8 @@ class _Reader:
         if kind in CONTRACTIONS:
             self._mark_weight(weights)
         if fn == "cat" and self.x.split_cat and len(reads) + len(weights) > _POINTWISE_CAT:
-            self._copies(o, reads, weights)
+            for read in (*reads, *weights):
+                self._move(o, read, self.outs[o][0], "cat")
         elif kind == OpKind.NORM and self.x.split_norm and fn != "batch_norm":
             self._two_pass_norm(o, fn, reads, weights, wide)
         else:
@@ -297,48 +300,53 @@ class _Reader:
     def _operands(
         self, o: int, tensors: list[int], narrow: bool, cast_up: bool = False
     ) -> tuple[list[Read], list[Read]]:
-        """Activations and stored tensors that are read, through the casts of mixed precision."""
-        s = self.s
+        """Activations and stored tensors that are read, through the casts and copies that come before."""
+        s, mixed, each_use = self.s, self.x.mixed, self.x.cast_each_use
+        copied = self._copied(o)
         reads: list[Read] = []
         weights: list[Read] = []
         for t in tensors:
             for v, n in self._values(t):
                 if s.stored[v]:
                     weights.append((v, t, n))
-                elif self.x.mixed and narrow and s.form[v] == Format.WIDE:
-                    reads.append(self._cast(o, v, t, n, Format.NARROW))
-                elif self.x.cast_each_use and cast_up and s.form[v] == Format.NARROW:
-                    reads.append(self._cast(o, v, t, n, Format.WIDE))
-                else:
-                    reads.append((v, t, n))
+                    continue
+                read = (v, t, n)
+                if mixed and narrow and s.form[v] == Format.WIDE:
+                    read = self._cast(o, read, Format.NARROW)
+                elif each_use and cast_up and s.form[v] == Format.NARROW:
+                    read = self._cast(o, read, Format.WIDE)
+                if t in copied:
+                    read = self._move(o, read, self._new_value(s.elements[t], v, s.form[read[0]]), "copy")
+                reads.append(read)
         return reads, weights
 
-    def _cast(self, o: int, value: int, view: int, elements: int, form: Format) -> Read:
+    def _copied(self, o: int) -> set[int]:
+        """Tensors whose strides no matrix product takes: they are copied before it."""
+        positions = self.w.op_attrs[o].get("copied") if self.x.copy_operands else None
+        return {self.ins[o][p] for p in positions} if positions else set()
+
+    def _cast(self, o: int, read: Read, form: Format) -> Read:
         """Read a value in another format: cast what is read, or the whole value once for all who want it."""
-        shared = not self.x.cast_each_use
-        if shared and value in self.cast:
-            return (self.cast[value], view, elements)
-        n = self.s.elements[value] if shared else elements
-        new = self._new_value(n, value, form)
-        size = n * 2 + self.s.batched[value]
-        read = (value, value if shared else view, n)
-        self._add(
-            Step(
-                o,
-                OpKind.LAYOUT,
-                KernelClass.COPY,
-                Role.POINTWISE,
-                size,
-                [read],
-                [],
-                [(new, n)],
-                wide=True,
-                name="cast",
-            )
-        )
-        if shared:
-            self.cast[value] = new
-        return (new, view, elements)
+        value, view, n = read
+        if self.x.cast_each_use:
+            return self._move(o, read, self._new_value(n, value, form), "cast")
+        if value not in self.cast:
+            n = self.s.elements[value]
+            self.cast[value] = self._new_value(n, value, form)
+            self._move(o, (value, value, n), self.cast[value], "cast")
+        return (self.cast[value], view, read[2])
+
+    def _move(self, o: int, read: Read, target: int, name: str) -> Read:
+        """A step that puts what is read into another value (or a piece of it); how to read it from there."""
+        n = self.s.elements[target] if name != "cat" else read[2]
+        size = n * 2 + self.s.batched[target]
+        stored = self.s.stored[read[0]]
+        step = Step(o, OpKind.LAYOUT, KernelClass.COPY, Role.POINTWISE, size, [read], [], [(target, n)])
+        if stored:
+            step.reads, step.weights = step.weights, step.reads
+        step.name, step.reindexes, step.wide = name, name == "copy", name == "cast"
+        self._add(step)
+        return (target, read[1], n)
 
     def _mark_weight(self, weights: list[Read]) -> None:
         """The largest float parameter of a contraction is stored as weights are."""
@@ -346,27 +354,6 @@ class _Reader:
             value, _, n = max(weights, key=lambda r: r[2])
             if n > 1 and self.s.form[value] < Format.OWN:
                 self.s.form[value] = Format.WEIGHT
-
-    def _copies(self, o: int, reads: list[Read], weights: list[Read]) -> None:
-        """A concatenation as one copy per tensor into its place."""
-        out = self.outs[o][0]
-        for source in (*reads, *weights):
-            value, _, n = source
-            ins: tuple[list[Read], list[Read]] = ([], [source]) if self.s.stored[value] else ([source], [])
-            size = n * 2 + self.s.batched[out]
-            self._add(
-                Step(
-                    o,
-                    OpKind.LAYOUT,
-                    KernelClass.COPY,
-                    Role.POINTWISE,
-                    size,
-                    *ins,
-                    [(out, n)],
-                    reindexes=False,
-                    name="cat",
-                )
-            )
 
     def _math_attention(self, o: int) -> None:
         """Two matrix products with a softmax over the materialised matrix, which is kept in FP32.
