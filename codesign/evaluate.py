@@ -241,9 +241,6 @@ def _state(cost: Cost) -> State:
 def _point_cost(cost: Cost) -> PointCost:
     """The estimates alone; a power that is the cap says so, and what cannot run has no time to tell."""
     estimates = {name: _finite(getattr(cost, name)) for name in COST_UNITS}
-    for name in ("area", "price"):  # read from the chip's file, modelled by nothing
-        if estimates[name].is_known:
-            estimates[name] = replace(estimates[name], fidelity="stated")
     if cost.power_source == "cap":
         estimates["power"] = replace(estimates["power"], fidelity="cap")
     return PointCost(**estimates)

@@ -109,15 +109,20 @@ def compare_command(  # noqa: PLR0913, PLR0917  (a parameter for each option)
     as_json: Json = False,
 ) -> None:
     """MODEL on several chips, one row for each; a chip that cannot be costed says why."""
-    from codesign.cli.output import print_table
+    from codesign.cli.output import print_json, print_table
     from hw_models.cost.estimate import as_accelerator, compare
 
     workload = _network(model, shape, constant)
     chips = [as_accelerator(name, mode) for name in chip]
     found = compare(workload, chips, precision=precision, batch=batch, lowering=lowering, model=cost_model)
     frame = found.to_frame()
-    shown = frame if as_json else found.short_frame()
-    print_table(shown, as_json=as_json, title=f"{workload.name} on {len(chips)} chips")
+    if as_json:
+        print_json(frame.to_dict("records"))
+    else:
+        short = found.short_frame()
+        print_table(short.drop(columns="note"), title=f"{workload.name} on {len(chips)} chips")
+        for name, note in zip(short["chip"], short["note"], strict=True):
+            typer.echo(f"{name}: {note}" if note else "", nl=bool(note))
     if not (frame["feasibility"] == "ok").any():
         raise typer.Exit(3)
 

@@ -58,6 +58,8 @@ class Fidelity(IntEnum):
     TILED = 2
     CALIBRATED = 3
     MEASURED = 4
+    STATED = 5
+    """No model at all: as the chip's file states it."""
 
     @property
     def label(self) -> str:

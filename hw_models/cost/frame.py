@@ -152,7 +152,7 @@ def _short_row(cost: Cost | tuple[str, str]) -> dict[str, str]:
         "bound": bound_of(cost),
         "latency": told["latency"],
         "90 %": f"{show(low, 's')} .. {show(high, 's')}" if cost.latency.is_known else "",
-        **{name: told[name] for name in ("energy", "power", "peak_memory", "area", "price")},
+        **{name: told[name] for name in ("energy", "power", "peak_memory", "price")},
         "feasibility": cost.feasibility.name.lower(),
         "note": "; ".join(cost.warnings),
     }

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from hw_models.cost.adjust import Adjustment
-from hw_models.cost.arrays import ACTIONS, Feasibility, FloatArray, GridQuantity, Kernels, Terms
+from hw_models.cost.arrays import (
+    ACTIONS,
+    UNKNOWN_FIDELITY,
+    Feasibility,
+    Fidelity,
+    FloatArray,
+    GridQuantity,
+    Kernels,
+    Terms,
+)
 from hw_models.cost.chips import Chips
 from hw_models.cost.combine import kernel_seconds
 from hw_models.cost.energy import Counts, Energies, energy, fidelity_codes, power
@@ -119,15 +128,14 @@ def evaluate(
     joules = energy(counts, Energies.of(chips), latency.value)
     watts, source = power(joules, latency, chips)
     shape = latency.value.shape
+    memory = kernels.peak_activation_bytes + kernels.weights_bytes
     quantities = {
         "latency": latency,
         "energy": joules,
         "power": watts,
-        "peak_memory": _exact(
-            np.broadcast_to((kernels.peak_activation_bytes + kernels.weights_bytes)[:, None], shape)
-        ),
-        "area": _exact(np.broadcast_to(chips.area, shape)),
-        "price": _exact(np.broadcast_to(chips.price, shape)),
+        "peak_memory": _exact(memory[:, None], shape, Fidelity.ROOFLINE),
+        "area": _exact(chips.area, shape, Fidelity.STATED),
+        "price": _exact(chips.price, shape, Fidelity.STATED),
     }
     return quantities, worst, source
 
@@ -209,6 +217,8 @@ def _differ(chips: Chips, other: Chips) -> NDArray[np.bool_]:
     return differ
 
 
-def _exact(value: FloatArray) -> GridQuantity:
+def _exact(figure: FloatArray, shape: tuple[int, ...], fidelity: Fidelity) -> GridQuantity:
     """A figure without an interval: counted from the lowered order, or stated by the chip's file."""
-    return GridQuantity(value, value, value, fidelity_codes(value, np.zeros(value.shape, np.bool_)))
+    value = np.broadcast_to(figure, shape)
+    codes = np.where(np.isnan(value), UNKNOWN_FIDELITY, fidelity).astype(np.int8)
+    return GridQuantity(value, value, value, codes)
