@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from codesign.demo import Demonstration
     from codesign.search.study import Progress
+    from codesign.search.trial import Trial
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DEMO_FOLDER: Final = Path("runs/demo")
@@ -171,10 +172,16 @@ def _tell(result: Demonstration, console: Console) -> None:
     for what, line in (
         ("Report", f"{result.report}   one file, opens offline in a browser"),
         ("Next", f"codesign front {folder} --json"),
-        ("", "codesign explain timm:resnet50 --chip jetson_agx_orin_64@15W"),
+        *(() if result.pick is None else (("", _explain(result.pick)),)),
         ("", "codesign chips list"),
     ):
         console.print(f"{what:<8}{escape(line)}", highlight=False, soft_wrap=True)
+
+
+def _explain(pick: Trial) -> str:
+    """The command that tells why the chosen point is as fast as it is."""
+    e = pick.evaluation
+    return f"codesign explain timm:{e.network} --chip {e.chip} --precision {e.precision}"
 
 
 def _front_table(result: Demonstration, width: int) -> Table:
