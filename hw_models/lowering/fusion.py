@@ -48,6 +48,8 @@ class _Fusion:
         """Iterations of that reduction."""
         self.uses = [0] * n
         """Reads of what the group writes by nodes outside it, and by the caller of the network."""
+        self.fusible = [node.step.role not in (_EXTERN, _BARRIER) for node in nodes]
+        """What it writes can be read inside a group."""
         self.writers = writers_of(nodes)
         self.readers = [0] * len(schedule.elements)
         for node in nodes:
@@ -75,33 +77,32 @@ class _Fusion:
 
     def _place(self, i: int, node: Node) -> None:
         """Give one node its level and its group."""
-        depends, nodes, root_of = self.s.depends, self.nodes, self._root
+        depends, writers, levels, root_of = self.s.depends, self.writers, self.level, self._root
+        on_input = False
+        for v, _, _ in node.reads:
+            on_input |= depends[v]
         joins = node.step.role in (_POINTWISE, _REDUCTION)
-        on_input = any(depends[v] for v, _, _ in node.reads)
         edges: dict[int, int] = {}
         joinable: list[int] = []
-        for (v, _, _), in_order in zip(node.reads, node.in_order, strict=True):
-            # what is computed from parameters alone runs before all else
-            if on_input and not depends[v]:
-                continue
-            for p in self.writers.get(v, ()):
-                g = root_of(p)
-                edges[g] = edges.get(g, 0) + 1
-                if (
-                    joins
-                    and in_order
-                    and nodes[p].step.role not in (_EXTERN, _BARRIER)
-                    and self._fits(g, v, node)
-                ):
-                    joinable.append(g)
         level = 0
+        for k, (v, _, _) in enumerate(node.reads):
+            # what is computed from parameters alone runs before all else
+            if v not in writers or (on_input and not depends[v]):
+                continue
+            for p in writers[v]:
+                g = root_of(p)
+                if joins:
+                    edges[g] = edges.get(g, 0) + 1
+                    if node.in_order[k] and self.fusible[p] and self._fits(g, v, node):
+                        joinable.append(g)
+                elif levels[g] >= level:
+                    level = levels[g] + 1
         for g in edges:
-            level = max(level, self.level[g] + (g not in joinable))
+            level = max(level, levels[g] + (g not in joinable))
         # a group of a lower level may move up to this one if nobody else reads it
-        chosen = [g for g in dict.fromkeys(joinable) if self.level[g] == level or edges[g] == self.uses[g]]
-        outers = {self.outer[g] for g in chosen} | {node.step.outer}
-        if len(outers - {0}) > 1:
-            level, chosen = max(level, *(self.level[g] + 1 for g in chosen)), []
+        chosen = [g for g in dict.fromkeys(joinable) if levels[g] == level or edges[g] == self.uses[g]]
+        if chosen and len({self.outer[g] for g in chosen} | {node.step.outer, 0}) > 2:
+            level, chosen = max(level, *(levels[g] + 1 for g in chosen)), []
         self._join(i, node, level, chosen, edges)
 
     def _fits(self, group: int, value: int, node: Node) -> bool:
@@ -175,14 +176,6 @@ def execution_order(nodes: list[Node], groups: Groups) -> Groups:
     for g, group in enumerate(groups):
         for i in group:
             home[i] = g
-    before = [
-        [
-            p
-            for p in {home[w] for i in group for v, _, _ in nodes[i].reads for w in writers.get(v, ())}
-            if p != g
-        ]
-        for g, group in enumerate(groups)
-    ]
     last = [max(group) for group in groups]
     done = [False] * len(groups)
     order: Groups = []
@@ -190,7 +183,7 @@ def execution_order(nodes: list[Node], groups: Groups) -> Groups:
         stack = [g]
         while stack:
             top = stack[-1]
-            waiting = [] if done[top] else [p for p in before[top] if not done[p]]
+            waiting = set() if done[top] else _not_done(nodes, writers, home, groups[top], done) - {top}
             if waiting:
                 stack.append(min(waiting, key=last.__getitem__))
                 continue
@@ -199,6 +192,19 @@ def execution_order(nodes: list[Node], groups: Groups) -> Groups:
                 done[top] = True
                 order.append(groups[top])
     return order
+
+
+def _not_done(
+    nodes: list[Node], writers: dict[int, list[int]], home: list[int], group: list[int], done: list[bool]
+) -> set[int]:
+    """Groups that a group reads from and that have not run."""
+    waiting = set()
+    for i in group:
+        for v, _, _ in nodes[i].reads:
+            for w in writers.get(v, ()):
+                if not done[home[w]]:
+                    waiting.add(home[w])
+    return waiting
 
 
 def merge_into_producers(schedule: Schedule, nodes: list[Node], groups: Groups) -> Groups:

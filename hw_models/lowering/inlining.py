@@ -138,7 +138,10 @@ def _readers(schedule: Schedule) -> tuple[list[int], list[bool]]:
 def _with_expressions(schedule: Schedule, i: int, step: Step, expressions: dict[int, Node]) -> Node:
     """A step as a node: what it reads that has no memory is computed inside it."""
     own = Part(i, 1.0, -1)
-    if not any(v in expressions for v, _, _ in step.reads):
+    for v, _, _ in step.reads:
+        if v in expressions:
+            break
+    else:
         return Node(step, [own], step.reads, [not step.reindexes] * len(step.reads), len(step.weights))
     parts: dict[Part, None] = {}
     reads: list[Read] = []

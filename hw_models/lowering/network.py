@@ -30,7 +30,8 @@ IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
-_RANK: Final = {
+_EXTERN: Final = int(Role.EXTERN)
+_RANK: Final[dict[int, int]] = {
     KernelClass.NORM: 6,
     KernelClass.SOFTMAX: 6,
     KernelClass.REDUCE: 5,
@@ -159,20 +160,21 @@ class _Accounts:
         for v in self.s.outputs:
             self.outside[v] = 1
         group_reads = [self._reads_of(k) for k in range(len(self.parts))]
-        main, vector, wide, special = [], [], [], []
+        main, work, wide, special = [], [], [], []
         for k, parts in enumerate(self.parts):
             steps = [self.s.steps[p.step] for p in parts]
-            folded = [step.foldable and self._is_folded(k, step) for step in steps]
-            self._traffic(k, steps, folded, group_reads[k])
+            shares = [0.0 if self._is_folded(k, s) else p.share for p, s in zip(parts, steps, strict=True)]
+            self._traffic(k, steps, shares, group_reads[k])
             main.append(steps[0] if len(steps) == 1 else max(steps, key=_importance))
-            work = [0.0, 0.0]
-            for part, step, gone in zip(parts, steps, folded, strict=True):
-                if not gone:
-                    work[step.size & 1] += step.vector * part.share
-            vector.append(work)
-            wide.append(any([m.wide for m in steps]))
-            special.append(any([m.special for m in steps]))
-        return self._assemble(main, np.array(vector).reshape(-1, 2), wide, special)
+            vector, is_wide, is_special = [0.0, 0.0], False, False
+            for step, share in zip(steps, shares, strict=True):
+                vector[step.size & 1] += step.vector * share
+                is_wide |= step.wide
+                is_special |= step.special
+            work.append(vector)
+            wide.append(is_wide)
+            special.append(is_special)
+        return self._assemble(main, np.array(work).reshape(-1, 2), wide, special)
 
     def _reads_of(self, k: int) -> dict[int, int]:
         """Elements of every value that kernel `k` reads from memory; such values must be there."""
@@ -192,7 +194,7 @@ class _Accounts:
                     reads[v] = min(whole, reads.get(v, 0) + round(n * share))
         return reads
 
-    def _traffic(self, k: int, steps: Sequence[Step], folded: Sequence[bool], reads: dict[int, int]) -> None:
+    def _traffic(self, k: int, steps: list[Step], shares: list[float], reads: dict[int, int]) -> None:
         """Edges of one kernel: outer inputs once, outputs that somebody else uses."""
         last = self.last_touch
         for v, n in reads.items():
@@ -200,10 +202,11 @@ class _Accounts:
             self.touched.append(last.get(v, -1))
             last[v] = k
         weights: dict[int, int] = {}
-        for step, gone in zip(steps, folded, strict=True):
-            if not gone:
+        for step, share in zip(steps, shares, strict=True):
+            if share:
                 for v, _, n in step.weights:
-                    weights[v] = max(weights.get(v, 0), n)
+                    if n > weights.get(v, 0):
+                        weights[v] = n
             for v, n in step.writes:
                 if self.outside[v]:
                     self.writes.append((k, v, n))
@@ -214,7 +217,7 @@ class _Accounts:
 
     def _is_folded(self, k: int, step: Step) -> bool:
         """Whether a batch norm disappears into the weights of the contraction it follows."""
-        if not self.rules.fold_norms or not step.reads:
+        if not (step.foldable and self.rules.fold_norms and step.reads):
             return False
         value = step.reads[0][0]
         if value not in self.produced[k] or self.outside[value]:
@@ -224,13 +227,11 @@ class _Accounts:
 
     def _note_in_place(self, steps: Sequence[Step], out: int, reads: dict[int, int]) -> None:
         """Inputs whose memory an output may take, should they die in this kernel."""
-        s = self.s
+        if len(steps) == 1 and not _is_elementwise(steps[0]):
+            return
+        elements, batched, form = self.s.elements, self.s.batched, self.s.form
         for v in reads:
-            same = (
-                s.elements[v] == s.elements[out]
-                and s.batched[v] == s.batched[out]
-                and s.form[v] == s.form[out]
-            )
+            same = elements[v] == elements[out] and batched[v] == batched[out] and form[v] == form[out]
             if same and all(self._reads_in_step(m, v) for m in steps):
                 self.in_place.append((v, out))
 
@@ -238,9 +239,8 @@ class _Accounts:
         """Whether a step reads each element of a value only where it writes that element."""
         if all(v != value for v, _, _ in step.reads):
             return True
-        elementwise = step.kind == OpKind.ELEMENTWISE or step.foldable
-        whole = step.size == self.s.key(value)
-        return elementwise and whole and (self.rules.reuse_memory or step.inplace)
+        allowed = self.rules.reuse_memory or step.inplace
+        return allowed and _is_elementwise(step) and step.size == self.s.key(value)
 
     def _assemble(
         self, main: list[Step], vector: FloatArray, wide: list[bool], special: list[bool]
@@ -252,7 +252,7 @@ class _Accounts:
             if m.dims is not None:
                 dims[k], batch_dim[k] = m.dims, 0
         kind = np.array([m.kind for m in main], np.int8)
-        ops = [sorted({s.steps[p.step].op for p in parts}) for parts in self.parts]
+        ops = [list(dict.fromkeys([s.steps[p.step].op for p in parts])) for parts in self.parts]
         return LoweredNetwork(
             name=w.name,
             batch=w.batch,
@@ -309,9 +309,14 @@ def _parts(nodes: list[Node], group: list[int]) -> list[Part]:
     return sorted({part for i in group for part in nodes[i].parts})
 
 
+def _is_elementwise(step: Step) -> bool:
+    """Whether it computes each element from those at the same place."""
+    return step.kind == OpKind.ELEMENTWISE or step.foldable
+
+
 def _importance(step: Step) -> tuple[int, int]:
     """Contractions first, then by class, then by iterations."""
-    return (9 if step.role == Role.EXTERN else _RANK.get(KernelClass(step.cls), 8), step.size)
+    return (9 if step.role == _EXTERN else _RANK.get(step.cls, 8), step.size)
 
 
 def _edges(rows: list[tuple[int, int, int]]) -> Edges:

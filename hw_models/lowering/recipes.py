@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from hw_models.lowering.fusion import fuse, merge_into_producers, separate
-from hw_models.lowering.inlining import as_inductor, for_least_traffic, inlined_nodes, plain_nodes
+from hw_models.lowering.inlining import Part, as_inductor, for_least_traffic, inlined_nodes, plain_nodes
 from hw_models.lowering.network import LoweredNetwork, MemoryRules, lowered_network
 from hw_models.lowering.schedule import Expansion, schedule
 
@@ -23,15 +23,17 @@ def ideal(workload: Workload, mixed: bool) -> LoweredNetwork:
     Batch norm is folded into weights, concatenation is placement in memory (so pieces live as long as their
     last reader), one data type throughout. Of two ways to share work, the one that moves less.
     """
-    expansion = Expansion(mixed, free_cat=True, math_attention=False, split_norm=True, copy_operands=False)
+    expansion = Expansion(mixed, free_cat=True, math_attention=False, split_norm=True)
     plan = schedule(workload, expansion)
     rules = MemoryRules(fold_norms=True, reuse_memory=True)
-    candidates = []
+    candidates: dict[tuple[frozenset[Part], ...], LoweredNetwork] = {}
     for policy in (for_least_traffic, as_inductor):
         nodes = inlined_nodes(plan, policy)
         groups = merge_into_producers(plan, nodes, fuse(plan, nodes))
-        candidates.append(lowered_network(workload, plan, nodes, groups, rules))
-    return min(candidates, key=lambda net: net.moved_elements)
+        kernels = tuple(frozenset(part for i in group for part in nodes[i].parts) for group in groups)
+        if kernels not in candidates:
+            candidates[kernels] = lowered_network(workload, plan, nodes, groups, rules)
+    return min(candidates.values(), key=lambda net: net.moved_elements)
 
 
 def eager(workload: Workload, mixed: bool) -> LoweredNetwork:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from hw_models.cost.arrays import KernelClass
@@ -13,11 +14,13 @@ from hw_models.workload import counts
 from hw_models.workload.op import OpKind, Precision, TensorKind
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from hw_models.workload.graph import Workload
 
-_RUN_AS: Final[dict[int, tuple[Role, KernelClass]]] = {
+_RUN_AS: Final[dict[int, tuple[int, int]]] = {
     OpKind.CONV: (Role.EXTERN, KernelClass.CONV),
     OpKind.GEMM: (Role.EXTERN, KernelClass.GEMM),
     OpKind.ATTENTION: (Role.EXTERN, KernelClass.ATTENTION),
@@ -34,6 +37,15 @@ _RUN_AS: Final[dict[int, tuple[Role, KernelClass]]] = {
     # a view that nothing could be resolved to (it has no input): memory that is filled
     OpKind.VIEW: (Role.POINTWISE, KernelClass.COPY),
 }
+
+_EXTERN, _POINTWISE, _REDUCTION, _WINDOW, _BARRIER = (int(r) for r in Role)
+_NARROW, _WIDE, _WEIGHT, _OWN = (int(f) for f in Format)
+_CONV, _ATTENTION, _NORM, _SOFTMAX, _LAYOUT, _VIEW = (
+    int(k) for k in (OpKind.CONV, OpKind.ATTENTION, OpKind.NORM, OpKind.SOFTMAX, OpKind.LAYOUT, OpKind.VIEW)
+)
+_ELEMENTWISE, _UNMODELLED = int(KernelClass.ELEMENTWISE), int(KernelClass.UNMODELLED)
+_ELEMENTS = itemgetter(2)
+"""Elements of a read."""
 
 _ALONE: Final = frozenset(
     [
@@ -72,7 +84,6 @@ class Expansion:
         free_cat: a concatenation is placement in memory and costs nothing.
         math_attention: attention of more than four dimensions materialises its matrix.
         pointwise_norm: batch norm with running statistics is pointwise, else a kernel of its own class.
-        copy_operands: operands whose strides no matrix product takes are copied.
         split_norm: norms are two nodes, the sums and the pointwise work that uses them.
     """
 
@@ -83,7 +94,6 @@ class Expansion:
     math_attention: bool = True
     pointwise_norm: bool = True
     split_norm: bool = False
-    copy_operands: bool = True
 
 
 def schedule(workload: Workload, expansion: Expansion) -> Schedule:
@@ -107,7 +117,8 @@ class _Reader:
         self.base = list(range(workload.n_tensors))
         self.pieces: dict[int, list[tuple[int, int]]] = {}
         self.cast: dict[int, int] = {}
-        kinds = workload.tensor_kind.tolist()
+        kinds = workload.tensor_kind
+        given = kinds == TensorKind.INPUT
         floats = Format.WIDE if expansion.mixed else Format.NARROW
         forms = [int(floats if p in FLOATS else Format.OWN + p) for p in Precision]
         self.s = Schedule(
@@ -115,33 +126,31 @@ class _Reader:
             elements=workload.tensor_elements.tolist(),
             batched=workload.tensor_batched.tolist(),
             form=[forms[p] for p in workload.tensor_precision.tolist()],
-            stored=[k in (TensorKind.WEIGHT, TensorKind.CONSTANT) for k in kinds],
-            depends=[k == TensorKind.INPUT for k in kinds],
-            inputs=[t for t, k in enumerate(kinds) if k == TensorKind.INPUT],
+            stored=((kinds == TensorKind.WEIGHT) | (kinds == TensorKind.CONSTANT)).tolist(),
+            depends=given.tolist(),
+            inputs=given.nonzero()[0].tolist(),
         )
 
     def run(self) -> Schedule:
         """All steps, in execution order."""
+        kind, attrs, base = self.kind, self.w.op_attrs, self.base
         live = self._live()
         for o, alive in enumerate(live):
             if not alive:
                 continue
-            if (
-                self.kind[o] == OpKind.VIEW
-                and len(self.ins[o]) > 1
-                and self.w.op_attrs[o].get("fn") == "join_writes"
-            ):
-                self._join_writes(o)
-            elif self.kind[o] == OpKind.VIEW and self.ins[o]:
-                source = self.base[self.ins[o][0]]
+            if kind[o] == _VIEW and self.ins[o]:
+                if len(self.ins[o]) > 1 and attrs[o].get("fn") == "join_writes":
+                    self._join_writes(o)
+                    continue
+                source = base[self.ins[o][0]]
                 for t in self.outs[o]:
-                    self.base[t] = source
-            elif self.x.free_cat and self.w.op_attrs[o].get("fn") == "cat":
+                    base[t] = source
+            elif self.x.free_cat and attrs[o].get("fn") == "cat":
                 self._place_side_by_side(o)
             else:
                 self._operator(o)
         self.s.dead_ops = len(live) - sum(live)
-        self.s.outputs = list(dict.fromkeys(v for t in self.w.outputs for v, _ in self._values(t)))
+        self.s.outputs = list(dict.fromkeys(v for t in self.w.outputs for v, _, _ in self._sources([t])))
         return self.s
 
     def _live(self) -> list[bool]:
@@ -159,79 +168,85 @@ class _Reader:
                     break
         return live
 
-    def _values(self, tensor: int) -> list[tuple[int, int]]:
-        """(value, elements) behind a tensor: what owns its memory, or what lies there side by side."""
-        base, elements = self.base[tensor], self.s.elements
-        if base not in self.pieces:
-            return [(base, min(elements[tensor], elements[base]))]
-        share = min(elements[tensor] / max(elements[base], 1), 1.0)
-        return [(v, round(n * share)) for v, n in self.pieces[base]]
+    def _sources(self, tensors: Sequence[int]) -> list[Read]:
+        """The memory behind tensors: the value that owns it, or the values that lie there side by side."""
+        base, elements, pieces = self.base, self.s.elements, self.pieces
+        found: list[Read] = []
+        for t in tensors:
+            v, n = base[t], elements[t]
+            if v in pieces:
+                share = min(n / max(elements[v], 1), 1.0)
+                found.extend([(u, t, round(m * share)) for u, m in pieces[v]])
+            else:
+                found.append((v, t, n if n < elements[v] else elements[v]))
+        return found
 
     def _place_side_by_side(self, o: int) -> None:
         """A concatenation that its producers write in place."""
-        self.pieces[self.outs[o][0]] = [piece for t in self.ins[o] for piece in self._values(t)]
+        self.pieces[self.outs[o][0]] = [(v, n) for v, _, n in self._sources(self.ins[o])]
 
     def _join_writes(self, o: int) -> None:
         """Memory of which parts were overwritten: the new parts, and what is left of the old one."""
         old, *written = self.ins[o]
-        pieces = [piece for t in written for piece in self._values(t)]
+        pieces = [(v, n) for v, _, n in self._sources(written)]
         rest = max(self.s.elements[old] - sum(n for _, n in pieces), 0)
         share = rest / max(self.s.elements[old], 1)
-        self.pieces[self.outs[o][0]] = pieces + [(v, round(n * share)) for v, n in self._values(old)]
+        pieces += [(v, round(n * share)) for v, _, n in self._sources([old])]
+        self.pieces[self.outs[o][0]] = pieces
 
     def _operator(self, o: int) -> None:
         """Add the step or steps of one operator."""
-        s, kind, attrs = self.s, self.kind[o], self.w.op_attrs[o]
+        s, kind, attrs, outs = self.s, self.kind[o], self.w.op_attrs[o], self.outs[o]
         fn = attrs.get("fn", "")
-        wide = self._settle_formats(o, kind, fn)
-        if any([s.depends[v] for t in self.ins[o] for v, _ in self._values(t)]):
-            for t in self.outs[o]:
-                s.depends[t] = True
-        if kind == OpKind.ATTENTION and self.x.math_attention and attrs.get("rank", 0) > _PLAIN_RANK:
+        sources = self._sources(self.ins[o])
+        depends = s.depends
+        for v, _, _ in sources:
+            if depends[v]:
+                for t in outs:
+                    depends[t] = True
+                break
+        wide = self.x.mixed and self._settle_formats(o, kind, fn, sources)
+        contraction = kind in CONTRACTIONS
+        if kind == _ATTENTION and self.x.math_attention and attrs.get("rank", 0) > _PLAIN_RANK:
             self._math_attention(o)
             return
-        reads, weights = self._operands(o, self.ins[o], kind in CONTRACTIONS, wide and fn in WIDE_AFTER_CAST)
-        if kind in CONTRACTIONS:
+        reads, weights = self._operands(o, sources, contraction, wide and fn in WIDE_AFTER_CAST)
+        if contraction and weights:
             self._mark_weight(weights)
-        if fn == "cat" and self.x.split_cat and len(reads) + len(weights) > _POINTWISE_CAT:
-            for read in (*reads, *weights):
-                self._move(o, read, self.outs[o][0], "cat")
-        elif kind == OpKind.NORM and self.x.split_norm and fn != "batch_norm":
+        if fn == "cat" and self.x.split_cat and len(sources) > _POINTWISE_CAT:
+            for read in sources:
+                self._move(o, read, outs[0], "cat")
+        elif kind == _NORM and self.x.split_norm and fn != "batch_norm":
             self._two_pass_norm(o, fn, reads, weights, wide)
         else:
             self._add(self._step(o, kind, fn, reads, weights, wide))
 
     def _step(self, o: int, kind: int, fn: str, reads: list[Read], weights: list[Read], wide: bool) -> Step:
         """The one step of a plain operator."""
-        s, outs, dims = self.s, self.outs[o], self.dims[o]
+        s, outs, dims, attrs = self.s, self.outs[o], self.dims[o], self.w.op_attrs[o]
         role, cls = _RUN_AS[kind]
         batched = bool(outs) and s.batched[outs[0]]
         size, outer, foldable = self.iterations[o], 0, False
-        if role is Role.REDUCTION:
+        if role == _REDUCTION:
             outer = dims[0] * 2 + batched
-            if fn == "batch_norm" and self.w.op_attrs[o].get("statistics") != "input":
+            if fn == "batch_norm" and attrs.get("statistics") != "input":
                 foldable = True
                 if self.x.pointwise_norm:
-                    role, cls, outer = Role.POINTWISE, KernelClass.ELEMENTWISE, 0
-        elif role is Role.WINDOW:
+                    role, cls, outer = _POINTWISE, _ELEMENTWISE, 0
+        elif role == _WINDOW:
             size = s.elements[outs[0]] if outs else size
-        elif kind == OpKind.CONV:
-            cls = _convolution_class(dims)
-        elif kind == OpKind.GEMM and (dims[0] > 1 or self.batch_dim[o] == 0):
-            cls = KernelClass.BATCHED_GEMM
+        elif role == _EXTERN:
+            cls = _class_of_contraction(kind, dims, self.batch_dim[o])
         if fn in _ALONE:
-            role = Role.BARRIER
+            role = _BARRIER
         if not self.modelled[o]:
-            role, cls = Role.BARRIER, KernelClass.UNMODELLED
+            role, cls = _BARRIER, _UNMODELLED
         writes = [(t, s.elements[t]) for t in outs]
-        step = Step(o, kind, cls, role, size * 2 + batched, reads, weights, writes)
-        step.outer, step.wide, step.vector, step.foldable = outer, wide, self.vector[o], foldable
-        step.special = (
-            fn in TRANSCENDENTAL or kind == OpKind.SOFTMAX or (kind == OpKind.NORM and not foldable)
-        )
-        step.inplace = "inplace" in self.w.op_attrs[o]
-        step.reindexes = kind == OpKind.LAYOUT and fn != "cast"
-        step.name = fn or self.w.op_target[o]
+        step = Step(o, kind, cls, role, size * 2 + batched, reads, weights, writes, outer, wide)
+        step.vector, step.foldable, step.name = self.vector[o], foldable, fn or self.w.op_target[o]
+        step.special = kind == _SOFTMAX or (kind == _NORM and not foldable) or fn in TRANSCENDENTAL
+        step.inplace = "inplace" in attrs
+        step.reindexes = kind == _LAYOUT and fn != "cast"
         return step
 
     def _two_pass_norm(self, o: int, fn: str, reads: list[Read], weights: list[Read], wide: bool) -> None:
@@ -240,9 +255,7 @@ class _Reader:
         if whole.role != Role.REDUCTION:
             self._add(whole)
             return
-        sums = self._new_value(
-            whole.outer // 2, self.outs[o][0], Format.WIDE if self.x.mixed else Format.NARROW
-        )
+        sums = self._new_value(whole.outer // 2, self.outs[o][0], _WIDE if self.x.mixed else _NARROW)
         half = whole.vector / 2
         self._add(replace(whole, weights=[], writes=[(sums, whole.outer // 2)], vector=half))
         inputs = [*reads, (sums, sums, whole.outer // 2)]
@@ -264,68 +277,49 @@ class _Reader:
         s = self.s
         s.elements.append(elements)
         s.batched.append(s.batched[like])
-        s.form.append(int(form))
+        s.form.append(form)
         s.stored.append(False)
         s.depends.append(s.depends[like])
         return len(s.elements) - 1
 
-    def _settle_formats(self, o: int, kind: int, fn: str) -> bool:
+    def _settle_formats(self, o: int, kind: int, fn: str, sources: list[Read]) -> bool:
         """Set the formats of an operator's outputs under mixed precision; whether it computes in FP32."""
-        if not self.x.mixed:
-            return False
-        s = self.s
-        if kind in CONTRACTIONS or fn == "prelu" or (kind == OpKind.NORM and fn != "batch_norm"):
-            out = Format.NARROW
-        elif kind == OpKind.SOFTMAX or fn in WIDE_AFTER_CAST or fn in WIDE_INSIDE:
-            out = Format.WIDE
+        form, elements = self.s.form, self.s.elements
+        if kind in CONTRACTIONS or fn == "prelu" or (kind == _NORM and fn != "batch_norm"):
+            wide = False
+        elif kind == _SOFTMAX or fn in WIDE_AFTER_CAST or fn in WIDE_INSIDE:
+            wide = True
         elif fn == "batch_norm":
-            out = Format(self._input_form(o, first_only=True))
+            wide = form[sources[0][0]] == _WIDE
         else:
-            out = Format(self._input_form(o))
-        for t in self.outs[o]:
-            if s.form[t] == Format.WIDE:
-                s.form[t] = out
-        return out == Format.WIDE
-
-    def _input_form(self, o: int, *, first_only: bool = False) -> int:
-        """The widest float format among inputs that are not scalars; narrow where there is none."""
-        s = self.s
-        for t in self.ins[o][:1] if first_only else self.ins[o]:
-            if s.elements[t] > 1 or first_only:
-                for v, _ in self._values(t):
-                    if s.form[v] == Format.WIDE:
-                        return Format.WIDE
-        return Format.NARROW
+            # a number promotes nothing
+            wide = any([form[v] == _WIDE and elements[t] > 1 for v, t, _ in sources])
+        if not wide:
+            for t in self.outs[o]:
+                if form[t] == _WIDE:
+                    form[t] = _NARROW
+        return wide
 
     def _operands(
-        self, o: int, tensors: list[int], narrow: bool, cast_up: bool = False
+        self, o: int, sources: list[Read], narrow: bool, cast_up: bool = False
     ) -> tuple[list[Read], list[Read]]:
-        """Activations and stored tensors that are read, through the casts and copies that come before."""
-        s, mixed, each_use = self.s, self.x.mixed, self.x.cast_each_use
-        copied = self._copied(o)
+        """Activations and stored tensors that are read, through the casts of mixed precision."""
+        stored, form, mixed, each_use = self.s.stored, self.s.form, self.x.mixed, self.x.cast_each_use
         reads: list[Read] = []
         weights: list[Read] = []
-        for t in tensors:
-            for v, n in self._values(t):
-                if s.stored[v]:
-                    weights.append((v, t, n))
-                    continue
-                read = (v, t, n)
-                if mixed and narrow and s.form[v] == Format.WIDE:
-                    read = self._cast(o, read, Format.NARROW)
-                elif each_use and cast_up and s.form[v] == Format.NARROW:
-                    read = self._cast(o, read, Format.WIDE)
-                if t in copied:
-                    read = self._move(o, read, self._new_value(s.elements[t], v, s.form[read[0]]), "copy")
+        for read in sources:
+            v = read[0]
+            if stored[v]:
+                weights.append(read)
+            elif mixed and narrow and form[v] == _WIDE:
+                reads.append(self._cast(o, read, _NARROW))
+            elif cast_up and each_use and form[v] == _NARROW:
+                reads.append(self._cast(o, read, _WIDE))
+            else:
                 reads.append(read)
         return reads, weights
 
-    def _copied(self, o: int) -> set[int]:
-        """Tensors whose strides no matrix product takes: they are copied before it."""
-        positions = self.w.op_attrs[o].get("copied") if self.x.copy_operands else None
-        return {self.ins[o][p] for p in positions} if positions else set()
-
-    def _cast(self, o: int, read: Read, form: Format) -> Read:
+    def _cast(self, o: int, read: Read, form: int) -> Read:
         """Read a value in another format: cast what is read, or the whole value once for all who want it."""
         value, view, n = read
         if self.x.cast_each_use:
@@ -338,22 +332,20 @@ class _Reader:
 
     def _move(self, o: int, read: Read, target: int, name: str) -> Read:
         """A step that puts what is read into another value (or a piece of it); how to read it from there."""
-        n = self.s.elements[target] if name != "cat" else read[2]
+        value, view, n = read
         size = n * 2 + self.s.batched[target]
-        stored = self.s.stored[read[0]]
         step = Step(o, OpKind.LAYOUT, KernelClass.COPY, Role.POINTWISE, size, [read], [], [(target, n)])
-        if stored:
-            step.reads, step.weights = step.weights, step.reads
-        step.name, step.reindexes, step.wide = name, name == "copy", name == "cast"
+        if self.s.stored[value]:
+            step.reads, step.weights = [], [read]
+        step.name, step.wide = name, name == "cast"
         self._add(step)
-        return (target, read[1], n)
+        return (target, view, n)
 
     def _mark_weight(self, weights: list[Read]) -> None:
         """The largest float parameter of a contraction is stored as weights are."""
-        if weights:
-            value, _, n = max(weights, key=lambda r: r[2])
-            if n > 1 and self.s.form[value] < Format.OWN:
-                self.s.form[value] = Format.WEIGHT
+        value, _, n = max(weights, key=_ELEMENTS)
+        if n > 1 and self.s.form[value] < _OWN:
+            self.s.form[value] = _WEIGHT
 
     def _math_attention(self, o: int) -> None:
         """Two matrix products with a softmax over the materialised matrix, which is kept in FP32.
@@ -363,11 +355,11 @@ class _Reader:
         """
         batch, heads, lq, lk, d, dv = self.dims[o][:6]
         out, rows, n = self.outs[o][0], batch * heads, batch * heads * lq * lk
-        wide = Format.WIDE if self.x.mixed else Format.NARROW
-        scores, probabilities = (self._new_value(n, out, form) for form in (wide, Format.NARROW))
+        scores = self._new_value(n, out, _WIDE if self.x.mixed else _NARROW)
+        probabilities = self._new_value(n, out, _NARROW)
         batched = self.s.batched[out]
         (qk, stored_qk), (v, stored_v), (mask, stored_mask) = (
-            self._operands(o, tensors, narrow=narrow)
+            self._operands(o, self._sources(tensors), narrow=narrow)
             for tensors, narrow in (
                 (self.ins[o][:2], True),
                 (self.ins[o][2:3], True),
@@ -400,9 +392,13 @@ def _rows(ptr: NDArray[Any], values: NDArray[Any]) -> list[list[int]]:
     return [flat[a:b] for a, b in pairwise(bounds)]
 
 
-def _convolution_class(dims: list[int]) -> KernelClass:
-    """Which of the four convolutions it is to a machine."""
-    _, groups, _, c, _, _, fy, fx = dims
-    if groups > 1:
-        return KernelClass.DEPTHWISE if c == 1 else KernelClass.GROUPED
-    return KernelClass.POINTWISE if fy * fx == 1 else KernelClass.CONV
+def _class_of_contraction(kind: int, dims: list[int], batch_dim: int) -> int:
+    """What a contraction is to a machine."""
+    if kind == _CONV:
+        _, groups, _, c, _, _, fy, fx = dims
+        if groups > 1:
+            return KernelClass.DEPTHWISE if c == 1 else KernelClass.GROUPED
+        return KernelClass.POINTWISE if fy * fx == 1 else KernelClass.CONV
+    if kind == _ATTENTION:
+        return KernelClass.ATTENTION
+    return KernelClass.BATCHED_GEMM if dims[0] > 1 or batch_dim == 0 else KernelClass.GEMM
