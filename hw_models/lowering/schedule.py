@@ -246,7 +246,9 @@ class _Reader:
         step.vector, step.foldable, step.name = self.vector[o], foldable, fn or self.w.op_target[o]
         step.special = kind == _SOFTMAX or (kind == _NORM and not foldable) or fn in TRANSCENDENTAL
         step.inplace = "inplace" in attrs
-        step.reindexes = kind == _LAYOUT and fn != "cast"
+        # images lie with their channels innermost (inductor's layout_optimization), so a mean over positions
+        # visits them in another order than the pointwise work before it
+        step.reindexes = (kind == _LAYOUT and fn != "cast") or bool(attrs.get("spatial_mean"))
         return step
 
     def _two_pass_norm(self, o: int, fn: str, reads: list[Read], weights: list[Read], wide: bool) -> None:

@@ -61,7 +61,7 @@ class Step:
         foldable: a batch norm with running statistics, which a compiler can fold into the contraction
             before it.
         inplace: overwrites an input, as its author wrote it.
-        reindexes: its output has the elements of its input in another order, or only some of them.
+        reindexes: visits the elements of its input in another order than they were written, or only some.
         name: function, for tables.
     """
 

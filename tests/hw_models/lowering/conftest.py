@@ -88,7 +88,13 @@ class Net:
 
     def mean(self, x: int) -> int:
         _, c, h, w = self.shape[x]
-        return self.op(OpKind.REDUCE, (c, h * w), [x], (1, c, 1, 1), vector_cost=1.0, attrs={"fn": "mean"})
+        attrs = {"fn": "mean", "spatial_mean": True}
+        return self.op(OpKind.REDUCE, (c, h * w), [x], (1, c, 1, 1), vector_cost=1.0, attrs=attrs)
+
+    def row_sum(self, x: int) -> int:
+        *rows, width = self.shape[x]
+        dims, out = (prod(rows), width), (*rows, 1)
+        return self.op(OpKind.REDUCE, dims, [x], out, vector_cost=1.0, attrs={"fn": "sum"})
 
     def pool(self, x: int, taps: int = 3, stride: int = 1) -> int:
         _, c, h, w = self.shape[x]

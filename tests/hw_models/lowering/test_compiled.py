@@ -37,13 +37,21 @@ def test_squeeze_and_excitation(net, table):
     out = net.conv(net.pointwise("mul", x, net.pointwise("sigmoid", gate)), 8)
     assert table(net.done(out), "compiled") == [
         ("depthwise", "conv", A, A),
-        ("reduce", "batch_norm+silu+mean", A, A + 16),
+        ("elementwise", "batch_norm+silu", A, A),
+        ("reduce", "mean", A, 16),
         ("pointwise", "conv", 16, 8),
         ("elementwise", "relu", 8, 8),
         ("pointwise", "conv", 8, 16),
         ("elementwise", "sigmoid+mul", A + 16, A),
         ("pointwise", "conv", A, 2 * A),
     ]
+
+
+def test_sums_of_rows_and_what_divides_by_them_are_one_kernel(net, table):
+    t = 16 * 8 * 4
+    x = net.pointwise("exp", net.linear(net.input(1, 16, 8), 8))
+    out = net.linear(net.pointwise("div", x, net.row_sum(x)), 8)
+    assert table(net.done(out), "compiled")[1] == ("reduce", "exp+sum+div", t, t)
 
 
 def test_transformer_block_repeats_the_residual_sum(net, table):
