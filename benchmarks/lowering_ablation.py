@@ -173,10 +173,10 @@ def _score(setting: Setting, table: pd.DataFrame, every: int) -> list[dict[str, 
 def _networks(rows: pd.DataFrame, *, reparameterize: bool) -> list[Workload | None]:
     """The network of every row; None where the installed timm cannot build it."""
     found: list[Workload | None] = []
-    for done, row in enumerate(rows.itertuples()):
-        print(f"{done}/{len(rows)} {row.model}", file=sys.stderr, end="\033[K\r")
+    for done, (model, size) in enumerate(zip(rows["model"], rows["img_size"].astype(int), strict=True)):
+        print(f"{done}/{len(rows)} {model}", file=sys.stderr, end="\033[K\r")
         try:
-            found.append(timm_workload(str(row.model), int(row.img_size), reparameterize=reparameterize))
+            found.append(timm_workload(model, int(size), reparameterize=reparameterize))
         except CodesignError:
             found.append(None)
     return found
