@@ -118,14 +118,15 @@ class Kernels:
         vector_ops: (U,) operations of the vector unit, those merged into the kernel included.
         weight_bytes, read_bytes, write_bytes: (U,) outer traffic of the kernel: weights, activations in,
             activations out.
-        reuse_bytes: (U,) bytes the network touched since the kernel's inputs were written (traffic-weighted
-            mean); NaN: inputs come from outside. What a cache larger than this can still hold need not come
+        reuse_bytes: (U,) bytes the network touched since the kernel's inputs were last written or read, the
+            inputs included (traffic-weighted mean); NaN: inputs come from outside. What a cache larger than this can still hold need not come
             from DRAM.
         out_elements: (U,) elements written.
         network_ptr: (W + 1,) CSR pointers into `index`: network w runs `index[network_ptr[w]:network_ptr[w +
             1]]` in order.
         index: (K,) row of each kernel instance.
-        op_ptr, op_index: CSR lists: the operators of its network that each instance stands for.
+        op_ptr, op_index: CSR lists: the operators of its network that each instance stands for; one that is
+            recomputed where it is read stands in several.
         labels: (K,) a short name of each instance for tables ("stages.0.conv1 conv+add+relu").
         network: (W,) names; batch: (W,) images per inference.
         peak_activation_bytes, weights_bytes: (W,) live activations at their peak over this order; all weights
