@@ -119,8 +119,8 @@ class Kernels:
         weight_bytes, read_bytes, write_bytes: (U,) outer traffic of the kernel: weights, activations in,
             activations out.
         reuse_bytes: (U,) bytes the network touched since the kernel's inputs were last written or read, the
-            inputs included (traffic-weighted mean); NaN: inputs come from outside. What a cache larger than this can still hold need not come
-            from DRAM.
+            inputs included (traffic-weighted mean); NaN: inputs come from outside. What a cache larger than
+            this can still hold need not come from DRAM.
         out_elements: (U,) elements written.
         network_ptr: (W + 1,) CSR pointers into `index`: network w runs `index[network_ptr[w]:network_ptr[w +
             1]]` in order.
