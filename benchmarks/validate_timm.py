@@ -19,11 +19,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from hw_models.validation import Validation, validate
-from search_spaces.vision.timm_models import timm_workload
+from codesign.validation import validate
 
 if TYPE_CHECKING:
-    from hw_models.workload.graph import Workload
+    from hw_models.validation import Validation
 
 HERE = Path(__file__).resolve().parent
 RESULT = HERE / "results" / "validate_timm.json"
@@ -52,7 +51,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="directory of measurements; default: the rows that ship")
     data = parser.parse_args().data
     started = time.perf_counter()
-    result = validate(data, resolver=_timm, progress=_tell)
+    result = validate(data, progress=_tell)
     seconds = time.perf_counter() - started
     found = {
         "command": COMMAND,
@@ -67,10 +66,6 @@ def main() -> None:
         RESULT.parent.mkdir(exist_ok=True)
         RESULT.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
         DOCUMENT.write_text(_document(result, found), encoding="utf-8")
-
-
-def _timm(model: str, img_size: int | None, reparameterize: bool) -> Workload:
-    return timm_workload(model, img_size, reparameterize=reparameterize)
 
 
 def _tell(done: int, total: int, what: str) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from codesign.quality.base import Quality, Rating
 from codesign.quality.published import published_or_none
-from hw_models.cost.base import Estimate
+from hw_models.cost.base import COST_UNITS, Estimate
 from hw_models.errors import CodesignError, InputError, NotCostableError
 from search_spaces.candidate import Candidate
 
@@ -21,17 +21,6 @@ if TYPE_CHECKING:
     from search_spaces.product import Product
 
 State = Literal["ok", "cannot_run", "unknown", "failed"]
-
-COST_UNITS: Final[Mapping[str, str]] = {
-    "latency": "s",
-    "energy": "J",
-    "power": "W",
-    "peak_memory": "byte",
-    "area": "m2",
-    "price": "USD",
-}
-"""Quantities of a cost and their SI units."""
-
 
 UNKNOWN: Final = {unit: Estimate.unknown(unit) for unit in (*COST_UNITS.values(), "%")}
 

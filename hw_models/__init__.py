@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
+
+from hw_models.lazy import lazy_names
 
 if TYPE_CHECKING:
     from hw_models.cost.arrays import CostGrid as CostGrid
@@ -40,14 +41,4 @@ _HOMES: Final = {
 
 __all__ = sorted(_HOMES)  # noqa: PLE0605  (a list of the table's keys)
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'hw_models' has no attribute '{name}'")
-    value = getattr(import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)

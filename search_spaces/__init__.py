@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
+from hw_models.lazy import lazy_names
 from search_spaces import torchvision_hook
 
 if TYPE_CHECKING:
@@ -30,13 +30,6 @@ _HOMES: Final = {
 
 __all__ = sorted(_HOMES)  # noqa: PLE0605  (a list of the table's keys)
 
-
-def __getattr__(name: str) -> Any:
-    """Load a public name from its home when it is first used."""
-    if name not in _HOMES:
-        msg = f"module 'search_spaces' has no attribute '{name}'; it has {', '.join(__all__)}"
-        raise AttributeError(msg)
-    return getattr(import_module(_HOMES[name]), name)
-
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)
 
 torchvision_hook.install()

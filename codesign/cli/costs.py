@@ -25,7 +25,10 @@ Precision = Annotated[
     ),
 ]
 Lowering = Annotated[
-    str | None, typer.Option(help="What really runs: ideal, eager or compiled (the default).")
+    str | None,
+    typer.Option(
+        help="What really runs: ideal, eager, compiled; default: compiled on GPU and CPU, else ideal."
+    ),
 ]
 Mode = Annotated[str | None, typer.Option(help="Power mode to put the chips in.")]
 CostModel = Annotated[
@@ -122,7 +125,8 @@ def compare_command(  # noqa: PLR0913, PLR0917  (a parameter for each option)
         short = found.short_frame()
         print_table(short.drop(columns="note"), title=f"{workload.name} on {len(chips)} chips")
         for name, note in zip(short["chip"], short["note"], strict=True):
-            typer.echo(f"{name}: {note}" if note else "", nl=bool(note))
+            if note:
+                typer.echo(f"{name}: {note}")
     if not (frame["feasibility"] == "ok").any():
         raise typer.Exit(3)
 

@@ -12,7 +12,6 @@ import typer
 if TYPE_CHECKING:
     from hw_models.validation import Score, Validation
     from hw_models.validation.join import Progress
-    from hw_models.workload.graph import Workload
 
 MAX_REASONS = 12
 """Reasons for skipped rows that are shown one by one, most frequent first."""
@@ -40,24 +39,15 @@ def validate(
     Errors are fractions of the measured quantity; `mape` is without any free scale, `mape_scaled` after one.
     """
     from codesign.cli.output import print_table
-    from hw_models.validation import validate as compare
+    from codesign.validation import validate as compare
 
     with _progress() as progress:
-        result = compare(
-            data, resolver=timm, datasets=dataset, devices=device, max_rows=max_rows, progress=progress
-        )
+        result = compare(data, datasets=dataset, devices=device, max_rows=max_rows, progress=progress)
     if as_json:
         print_table(result.rows, as_json=True)
     else:
         print_table([_short(score) for score in result.scores], title="predicted against measured")
     _tell_skipped(result)
-
-
-def timm(model: str, img_size: int | None, reparameterize: bool) -> Workload:
-    """A network by its timm name."""
-    from search_spaces.vision.timm_models import timm_workload
-
-    return timm_workload(model, img_size, reparameterize=reparameterize)
 
 
 def _short(score: Score) -> dict[str, object]:

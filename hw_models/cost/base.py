@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 import numpy as np
 from typing_extensions import override
 
-from hw_models.cost.arrays import GRID_UNITS, UNKNOWN_FIDELITY, Feasibility, Fidelity, GridQuantity
+from hw_models.cost.arrays import UNKNOWN_FIDELITY, Feasibility, Fidelity, GridQuantity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +22,16 @@ if TYPE_CHECKING:
     from hw_models.cost.explain import Explanation
     from hw_models.spec.accelerator import Accelerator
     from hw_models.workload.graph import Workload
+
+COST_UNITS: Final[Mapping[str, str]] = {
+    "latency": "s",
+    "energy": "J",
+    "power": "W",
+    "peak_memory": "byte",
+    "area": "m2",
+    "price": "USD",
+}
+"""Quantities of a cost and their SI units (price: US dollar)."""
 
 SHOWN_UNITS: Final[Mapping[str, tuple[tuple[float, str], ...]]] = {
     "s": ((1.0, "s"), (1e-3, "ms"), (1e-6, "us")),
@@ -157,7 +167,7 @@ class Cost:
     @property
     def quantities(self) -> dict[str, Estimate]:
         """The six estimates by name."""
-        return {name: getattr(self, name) for name in GRID_UNITS}
+        return {name: getattr(self, name) for name in COST_UNITS}
 
     def to_frame(self) -> pd.DataFrame:
         """One row per kernel in execution order, with its operators; units in the column names."""

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hw_models.cost.arrays import (
-    GRID_UNITS,
-    CostGrid,
-    Feasibility,
-    GridQuantity,
-    Kernels,
-)
-from hw_models.cost.base import Cost, Detail, Estimate, show
+from hw_models.cost.arrays import CostGrid, Feasibility, GridQuantity, Kernels
+from hw_models.cost.base import COST_UNITS, Cost, Detail, Estimate, show
 from hw_models.cost.chips import Chips, default_lowering, default_precision
 from hw_models.cost.combine import shares
 from hw_models.cost.energy import Counts, Energies
@@ -32,15 +26,6 @@ if TYPE_CHECKING:
     from hw_models.cost.frame import Comparison
     from hw_models.spec.accelerator import Accelerator
     from hw_models.workload.graph import Workload
-
-UNITS: Final = {
-    "latency": "s",
-    "energy": "J",
-    "power": "W",
-    "peak_memory": "byte",
-    "area": "m2",
-    "price": "USD",
-}
 
 
 def estimate(
@@ -278,7 +263,7 @@ def _cost(
         energies=Energies.of(chips),
     )
     code = Feasibility(int(grid.feasibility[0, 0]))
-    estimates = {name: Estimate.at(grid.quantities[name], 0, 0, UNITS[name]) for name in GRID_UNITS}
+    estimates = {name: Estimate.at(grid.quantities[name], 0, 0, unit) for name, unit in COST_UNITS.items()}
     reason = reason_of(code, accelerator, kernels, chips)
     return Cost(
         network=grid.networks[0],
