@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -173,7 +174,7 @@ class Kernels:
         """W, the number of networks."""
         return len(self.network_ptr) - 1
 
-    @property
+    @cached_property
     def counts(self) -> sparse.csr_array:
         """(W, U) how often each network runs each distinct kernel; sparse."""
         from scipy import sparse

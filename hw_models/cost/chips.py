@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
@@ -137,6 +138,11 @@ class Chips:
             runs=np.array([_runs(c) for c in chips], np.bool_).reshape(len(chips), len(OpKind)),
             accelerators=chips,
         )
+
+    @cached_property
+    def ends(self) -> tuple[Chips, Chips]:
+        """The same chips at the low and at the high end of every range that their sources leave."""
+        return Chips.of(self.accelerators, edge="low"), Chips.of(self.accelerators, edge="high")
 
     def take(self, rows: Sequence[int] | NDArray[np.intp]) -> Chips:
         """The chips at these positions, in this order; a position may come twice."""

@@ -81,7 +81,7 @@ class Energies:
     @classmethod
     def of(cls, chips: Chips) -> Energies:
         """The chips' own figures, else priors for their process node and memory technology."""
-        low, high = Chips.of(chips.accelerators, edge="low"), Chips.of(chips.accelerators, edge="high")
+        low, high = chips.ends
         own = {
             f: np.array([getattr(c, f) for c in (chips, low, high)])
             for f in ("mac_energy", "dram_energy", "sram_energy")

@@ -18,7 +18,6 @@ from hw_models.cost.arrays import (
     Kernels,
     Terms,
 )
-from hw_models.cost.chips import Chips
 from hw_models.cost.combine import kernel_seconds
 from hw_models.cost.energy import Counts, Energies, energy, fidelity_codes, power
 from hw_models.cost.roofline import FLASH, HOST
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from hw_models.cost.chips import Chips
     from hw_models.cost.models import CostModel
 
 CHUNK_CELLS: Final = 400_000
@@ -165,7 +165,7 @@ def _latency(
     kernels: Kernels, chips: Chips, model: CostModel
 ) -> tuple[GridQuantity, FloatArray, NDArray[np.int8]]:
     """Latency with its interval, outer traffic (W, C), worst feasibility code of the kernels (W, C)."""
-    slow, fast = (Chips.of(chips.accelerators, edge=edge) for edge in ("low", "high"))
+    slow, fast = chips.ends
     ranged = np.flatnonzero(_differ(chips, slow) | _differ(chips, fast))
     n, r = len(chips), len(ranged)
     everything = chips.followed_by(slow.take(ranged), fast.take(ranged))
