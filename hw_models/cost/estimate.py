@@ -126,12 +126,7 @@ def as_accelerator(chip: Accelerator | str, mode: str | None = None) -> Accelera
         return chip if mode is None else chip.at_mode(mode)
     from hw_models.spec.load import load_chip
 
-    name, _, named_mode = chip.partition("@")
-    if named_mode and mode and named_mode != mode:
-        raise InputError(
-            f"chip '{chip}' names mode '{named_mode}', but mode '{mode}' was asked for; give one of them"
-        )
-    return load_chip(name, mode=mode or named_mode or None)
+    return load_chip(chip, mode=mode)
 
 
 def _lower(

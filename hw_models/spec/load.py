@@ -38,7 +38,7 @@ def load_chip(name: str | os.PathLike[str], mode: str | None = None) -> Accelera
     """The chip called `name`, or described by the file `name`, at a power mode (None: at its maximum).
 
     Args:
-        name: a packaged or own chip ("rtx3090"), one with its mode ("jetson_agx_orin_64@30W"), or a path.
+        name: a packaged or own chip ("rtx3090") or a path; with its mode: "jetson_agx_orin_64@30W".
         mode: name of one of its power modes.
 
     Returns:
@@ -49,19 +49,19 @@ def load_chip(name: str | os.PathLike[str], mode: str | None = None) -> Accelera
         FileError: the file is missing, unreadable or wrong inside; the message has every finding.
         InputError: two different modes are named.
     """
-    text = os.fspath(name)
-    if _is_path(text):
-        return _current(Path(text)).at_mode(mode)
-    text, _, in_name = text.partition("@")
+    text, in_name = _without_mode(os.fspath(name))
     if in_name and mode and in_name != mode:
         raise InputError(
             f"'{name}' names the power mode '{in_name}', and mode='{mode}' another; give one of them"
         )
+    mode = mode or in_name or None
+    if _is_path(text):
+        return _current(Path(text)).at_mode(mode)
     files = chip_files()
     if text not in files:
         hint = "run `codesign chips list` for all of them, or give a path to a .yaml file"
         raise UnknownNameError("chip", text, files, hint)
-    return _current(files[text]).at_mode(mode or in_name or None)
+    return _current(files[text]).at_mode(mode)
 
 
 def list_chips(pattern: str = "*") -> list[str]:
@@ -91,6 +91,14 @@ def _folders() -> Iterator[Path]:
     for plugin in registry.plugins("codesign.chips"):
         if not plugin.broken:
             yield Path(plugin.loaded)
+
+
+def _without_mode(text: str) -> tuple[str, str]:
+    """A chip's name or file and the power mode behind its "@", if there is one; a folder may have an @."""
+    chip, _, mode = text.rpartition("@")
+    if not chip or os.sep in mode or mode.endswith(SUFFIXES):
+        return text, ""
+    return chip, mode
 
 
 def _is_path(text: str) -> bool:

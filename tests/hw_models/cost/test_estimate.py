@@ -237,7 +237,7 @@ def test_unknown_quantity(conv_net, toy):
 def test_mode_is_named_once(toy):
     chip = toy(power_modes=[{"name": "5W", "cap": {"value": 5.0, "source": "s"}}])
     assert as_accelerator(chip, "5W").label == "toy@5W"
-    with pytest.raises(InputError, match="names mode '15W', but mode '30W' was asked for"):
+    with pytest.raises(InputError, match="names the power mode '15W', and mode='30W' another"):
         as_accelerator("jetson_agx_orin_64@15W", "30W")
     assert as_accelerator("jetson_agx_orin_64@15W").label == "jetson_agx_orin_64@15W"
 

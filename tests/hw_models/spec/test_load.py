@@ -59,6 +59,16 @@ def test_two_modes_contradict() -> None:
         load_chip("jetson_agx_orin_64@30W", mode="15W")
 
 
+def test_a_file_with_its_mode_and_a_folder_with_an_at_sign(tmp_path: Path) -> None:
+    folder = tmp_path / "a@b"
+    folder.mkdir()
+    file = folder / "mine.yaml"
+    text = (PACKAGED / "jetson_agx_orin_64.yaml").read_text()
+    file.write_text(text.replace("jetson_agx_orin_64", "mine"))
+    assert load_chip(file).label == "mine"
+    assert load_chip(f"{file}@15W").label == "mine@15W"
+
+
 def test_a_chip_at_a_mode_takes_no_other() -> None:
     with pytest.raises(InputError, match="is at a power mode already; load 'jetson_agx_orin_64' again"):
         load_chip("jetson_agx_orin_64@30W").at_mode("15W")
