@@ -25,6 +25,7 @@ QUANTITIES: Final[dict[str, tuple[str, str]]] = {
     "Hz": ("a frequency", "MHz"),
     "W": ("a power", "W"),
     "s": ("a time", "us"),
+    "V": ("a voltage", "V"),
     "J": ("an energy", "mJ"),
     "J/op": ("an energy per operation", "pJ/op"),
     "J/byte": ("an energy per byte", "pJ/byte"),
@@ -63,6 +64,7 @@ op = [operation] = op = ops = flop = FLOP = OP
 mac = 2 * op = mac = macs = MAC
 transfer = [transfer] = T = transfers
 joule = [energy] = J
+volt = [potential] = V
 watt = joule / second = W
 hertz = 1 / second = Hz
 OPS = op / second = OPS = FLOPS
@@ -87,6 +89,7 @@ _USUAL: Final = {
     "Hz": "Hz kHz MHz GHz",
     "W": "uW mW W kW",
     "s": "ns us ms s min h",
+    "V": "mV V",
     "J": "pJ nJ uJ mJ J",
     "J/op": "J/op fJ/op pJ/op pJ/mac pJ/MAC",
     "J/byte": "J/byte pJ/byte nJ/byte pJ/bit",

@@ -79,7 +79,9 @@ def kernel_energy(cost: Cost) -> NDArray[np.float64]:
     """(K,) J of each kernel: actions times the chip's energies, idle power over its time; NaN: unknown."""
     detail, kernels = cost.detail, cost.detail.kernels
     per_op = np.nan_to_num(detail.energies.op[0, 0], nan=np.inf)
-    macs, vector_ops, dram_bytes, sram_bytes = (detail.actions[:, ACTIONS.index(a)] for a in ACTIONS)
+    count = dict(zip(ACTIONS, detail.actions.T, strict=True))
+    macs, vector_ops = count["mac"], count["vector_op"]
+    dram_bytes, sram_bytes = (count[f"{m}_read"] + count[f"{m}_write"] for m in ("dram", "sram"))
     with np.errstate(invalid="ignore"):
         joules = np.where(macs > 0, 2.0 * macs * per_op[kernels.math], 0.0)
         joules += np.where(vector_ops > 0, vector_ops * per_op[kernels.vector_math], 0.0)

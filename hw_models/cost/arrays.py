@@ -85,11 +85,41 @@ class Feasibility(IntEnum):
 FIDELITY_LABELS: Final = np.array([*(f.label for f in Fidelity), ""], object)
 """Label of each fidelity code; the last one answers to `UNKNOWN_FIDELITY`."""
 
-RESOURCES: Final = ("mac", "vector", "dram", "sram", "issue")
-"""Axis R of `Terms.seconds`: MAC units, vector unit, external memory, last on-chip memory, fixed cost."""
+RESOURCES: Final = ("mac", "vector", "dram", "sram", "local", "noc", "exposed", "issue")
+"""Axis R of `Terms.seconds`: MAC units, vector unit, external memory, last on-chip memory, the busiest port
+of the memories inside it, interconnect; then what nothing hides: first fill, last drain, stalls, time per
+tile and per DMA descriptor; and the fixed cost of a kernel."""
 
-ACTIONS: Final = ("mac", "vector_op", "dram_byte", "sram_byte")
-"""What is counted for energy, in this order."""
+OVERLAPPING: Final = ("mac", "vector", "dram", "sram", "local", "noc")
+"""Resources that work side by side; the others add to the time."""
+
+ACTIONS: Final = (
+    "mac",
+    "vector_op",
+    "dram_read",
+    "dram_write",
+    "sram_read",
+    "sram_write",
+    "local_read",
+    "local_write",
+    "noc",
+)
+"""What is counted for energy, in this order: MACs, vector operations, bytes read from and written to external
+memory, the last on-chip memory, the memories inside it; bytes moved over the interconnect."""
+
+GEOMETRY: Final = (
+    "stride_y",
+    "stride_x",
+    "dilation_y",
+    "dilation_x",
+    "in_y",
+    "in_x",
+    "pad_y",
+    "pad_x",
+    "transposed",
+)
+"""Columns of `Kernels.geometry`: of a convolution its strides, dilations, input size as stored, padding
+before the first row and column, and 1 where it is transposed; of any other kernel 1, 1, 1, 1 and zeros."""
 
 GRID_UNITS: Final = {
     "latency": "s",
@@ -112,6 +142,7 @@ class Kernels:
     Attributes:
         cls: (U,) `KernelClass` codes.
         dims: (U, 8) loop dimensions of the main operator, as `hw_models.workload.op.LOOP_DIMS` names them.
+        geometry: (U, 9) what the loop dimensions of a convolution leave open, see `GEOMETRY`.
         kind: (U,) `OpKind` code of the main operator.
         math: (U,) `Precision` in which the MACs run.
         vector_math: (U,) `Precision` in which the vector operations run.
@@ -137,6 +168,7 @@ class Kernels:
 
     cls: NDArray[np.int8]
     dims: IntArray
+    geometry: IntArray
     kind: NDArray[np.int8]
     math: NDArray[np.int8]
     vector_math: NDArray[np.int8]

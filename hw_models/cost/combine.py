@@ -6,28 +6,33 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hw_models.cost.roofline import DRAM, ISSUE, MAC, SRAM, VECTOR
+from hw_models.cost.roofline import DRAM, EXPOSED, ISSUE, LOCAL, MAC, NOC, SRAM, VECTOR
 
 if TYPE_CHECKING:
     from hw_models.cost.arrays import FloatArray
 
-OVERLAPPING = (MAC, VECTOR, DRAM, SRAM)
+OVERLAPPING = (MAC, VECTOR, DRAM, SRAM, LOCAL, NOC)
+OPTIONAL = (VECTOR, SRAM, LOCAL, NOC)
 
 
 def kernel_seconds(seconds: FloatArray, overlap: float) -> FloatArray:
     """(U, C) time of each kernel from what its resources need alone, (U, C, R).
 
-    The p-norm of the overlapping resources plus the fixed cost: p = inf is perfect overlap (the roofline's
-    max), p = 1 none; any p >= 1 is at least the max, so that no kernel beats its roofline. A vector unit or
-    an on-chip memory whose rate is unknown (NaN) takes no part, which the caller must say; an unknown MAC or
-    DRAM time makes the kernel unknown.
+    The p-norm of the overlapping resources, plus what nothing hides and the fixed cost: p = inf is perfect
+    overlap (the roofline's max), p = 1 none; any p >= 1 is at least the max, so that no kernel beats its
+    roofline. A vector unit, an on-chip memory or an interconnect whose rate is unknown (NaN) takes no part,
+    which the caller must say; an unknown MAC or DRAM time makes the kernel unknown.
     """
-    return busy_seconds(seconds, overlap) + seconds[..., ISSUE]
+    return (
+        busy_seconds(seconds, overlap)
+        + np.nan_to_num(seconds[..., EXPOSED], posinf=np.inf)
+        + seconds[..., ISSUE]
+    )
 
 
 def busy_seconds(seconds: FloatArray, overlap: float) -> FloatArray:
-    """(U, C) time of each kernel without its fixed cost."""
-    optional = (np.nan_to_num(seconds[..., r], nan=0.0, posinf=np.inf) for r in (VECTOR, SRAM))
+    """(U, C) time of each kernel's overlapping resources together."""
+    optional = (np.nan_to_num(seconds[..., r], nan=0.0, posinf=np.inf) for r in OPTIONAL)
     parts = np.array([seconds[..., MAC], seconds[..., DRAM], *optional])
     if np.isinf(overlap):
         slowest: FloatArray = parts.max(axis=0)
@@ -55,5 +60,5 @@ def shares(seconds: FloatArray, overlap: float) -> FloatArray:
         with np.errstate(invalid="ignore"):
             ratio = known / np.where(busy > 0, busy, 1.0)[..., None]
             out = busy[..., None] * ratio**overlap
-    out[..., ISSUE] = seconds[..., ISSUE]
+    out[..., EXPOSED], out[..., ISSUE] = known[..., EXPOSED], seconds[..., ISSUE]
     return out

@@ -12,7 +12,7 @@ from hw_models.cost.base import COST_UNITS, Cost, Detail, Estimate, show
 from hw_models.cost.chips import Chips, default_lowering, default_precision
 from hw_models.cost.combine import shares
 from hw_models.cost.energy import Counts, Energies
-from hw_models.cost.grid import DRAM_BYTE, Prepared, evaluate
+from hw_models.cost.grid import DRAM_BYTES, Prepared, evaluate
 from hw_models.cost.models import CostModel, cost_model
 from hw_models.cost.notes import not_modelled_of, reason_of, warnings_of
 from hw_models.errors import InputError, NotCostableError, UnknownNameError
@@ -244,7 +244,7 @@ def _cost(
     """The one cell of a grid with everything that stands behind it."""
     prepared = Prepared.of(chips, model, grid.lowering[0])
     terms = prepared.terms(kernels)
-    traffic = kernels.counts @ terms.actions[..., DRAM_BYTE]
+    traffic = kernels.counts @ terms.actions[..., DRAM_BYTES].sum(axis=-1)
     detail = Detail(
         workload=workload,
         accelerator=accelerator,

@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from hw_models.cost.arrays import GRID_UNITS, RESOURCES, Feasibility, FloatArray, KernelClass
 from hw_models.cost.base import Cost, show
+from hw_models.cost.grid import DRAM_BYTES
 from hw_models.workload.op import Precision
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def kernel_frame(cost: Cost) -> pd.DataFrame:
             "weight_bytes": k.weight_bytes[row],
             "read_bytes": k.read_bytes[row],
             "write_bytes": k.write_bytes[row],
-            "dram_bytes": d.actions[row, 2],
+            "dram_bytes": d.actions[row][:, DRAM_BYTES].sum(axis=1),
             "time_us": total[row] * 1e6,
             **{f"{name}_us": d.seconds[row, r] * 1e6 for r, name in enumerate(RESOURCES)},
             "bound": [RESOURCES[r] for r in d.shares.argmax(axis=1)[row]],

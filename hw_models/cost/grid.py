@@ -36,10 +36,12 @@ CHUNK_CELLS: Final = 400_000
 DEFAULT_LOWERING: Final = "compiled"
 """Whose class constants stand where no network says how it was lowered."""
 
-DRAM_BYTE: Final = ACTIONS.index("dram_byte")
+DRAM_BYTES: Final = (ACTIONS.index("dram_read"), ACTIONS.index("dram_write"))
+"""Actions that together are the outer traffic."""
 DISTINCT: Final = (
     "cls",
     "dims",
+    "geometry",
     "kind",
     "math",
     "vector_math",
@@ -105,7 +107,7 @@ def latency_and_traffic(
         terms = prepared.terms(rows)
         runs = counts[:, part]
         seconds += runs @ kernel_seconds(terms.seconds, prepared.model.overlap)
-        traffic += runs @ terms.actions[..., DRAM_BYTE]
+        traffic += runs @ terms.actions[..., DRAM_BYTES].sum(axis=-1)
         for code in np.unique(terms.feasibility):
             if code != Feasibility.OK:
                 hit = (runs @ (terms.feasibility == code).astype(np.float64)) > 0

@@ -28,7 +28,7 @@ GPU: Final = ENGINE_KINDS.index("gpu")
 FLASH, HOST = OUTER_KINDS.index("flash"), OUTER_KINDS.index("host")
 CACHE_SPAN: Final = 0.59
 CACHE_SHARE: Final = 0.8
-MAC, VECTOR, DRAM, SRAM, ISSUE = range(len(RESOURCES))
+MAC, VECTOR, DRAM, SRAM, LOCAL, NOC, EXPOSED, ISSUE = range(len(RESOURCES))
 
 
 def smooth_miss(reuse_bytes: FloatArray, capacity: FloatArray) -> FloatArray:
@@ -91,9 +91,8 @@ class Roofline:
         seconds = np.zeros((len(RESOURCES), *shape))
         actions = np.empty((len(ACTIONS), *shape))
         miss = self.crossing(kernels.reuse_bytes, chips)
-        dram_bytes = (
-            kernels.weight_bytes[:, None] + (kernels.read_bytes + kernels.write_bytes)[:, None] * miss
-        )
+        dram_read = kernels.weight_bytes[:, None] + kernels.read_bytes[:, None] * miss
+        dram_write = kernels.write_bytes[:, None] * miss
         on_vector = (kernels.cls == KernelClass.DEPTHWISE)[:, None] & (chips.kind == GPU)[None, :]
         mac_ops = 2.0 * kernels.macs[:, None]
         peak = chips.mac_peak.T[kernels.math]
@@ -103,11 +102,19 @@ class Roofline:
             seconds[VECTOR] = np.where(
                 vector_ops == 0, 0.0, vector_ops / chips.vector_peak.T[kernels.vector_math]
             )
-            seconds[DRAM] = dram_bytes / chips.dram_bandwidth[None, :]
+            seconds[DRAM] = (dram_read + dram_write) / chips.dram_bandwidth[None, :]
             seconds[SRAM] = kernels.outer_bytes[:, None] / chips.sram_bandwidth[None, :]
         seconds[ISSUE] = np.where(np.isnan(chips.issue), 0.0, chips.issue)[None, :]
-        for row, count in enumerate((kernels.macs, kernels.vector_ops, None, kernels.outer_bytes)):
-            actions[row] = dram_bytes if count is None else count[:, None]
+        counted = {
+            "mac": kernels.macs[:, None],
+            "vector_op": kernels.vector_ops[:, None],
+            "dram_read": dram_read,
+            "dram_write": dram_write,
+            "sram_read": (kernels.weight_bytes + kernels.read_bytes)[:, None],
+            "sram_write": kernels.write_bytes[:, None],
+        }
+        for row, name in enumerate(ACTIONS):
+            actions[row] = counted.get(name, np.nan)
         feasibility, demand, bound = _feasibility(kernels, chips, peak, on_vector)
         seconds[:, (feasibility == Feasibility.PRECISION) | (feasibility == Feasibility.OPERATOR)] = np.inf
         return Terms(

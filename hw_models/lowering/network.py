@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from hw_models.cost.arrays import KernelClass
 from hw_models.cost.memory import Lifetimes
+from hw_models.lowering.geometry import geometry
 from hw_models.lowering.steps import Role
 from hw_models.workload import counts
 from hw_models.workload.op import N_DIMS, OpKind, TensorKind
@@ -75,6 +76,7 @@ class LoweredNetwork:
     Attributes:
         name, batch: of the workload that was lowered.
         cls, kind, dims: (K,), (K,), (K, 8) of each kernel's main step.
+        geometry: (K, 9) strides, dilations, input size, padding of convolutions.
         batch_dim: (K,) position of the loop dimension that grows with the batch, -1: none.
         macs: (K,) at `batch`; vector_fixed, vector_batched: (K,) vector operations, constant and in
             proportion to the batch.
@@ -96,6 +98,7 @@ class LoweredNetwork:
     cls: NDArray[np.int8]
     kind: NDArray[np.int8]
     dims: IntArray
+    geometry: IntArray
     batch_dim: IntArray
     macs: FloatArray
     vector_fixed: FloatArray
@@ -259,6 +262,7 @@ class _Accounts:
             cls=np.array([m.cls for m in main], np.int8),
             kind=kind,
             dims=dims,
+            geometry=geometry(w, rows, [m.dims is None and m.kind == OpKind.CONV for m in main]),
             batch_dim=batch_dim,
             macs=(counts.macs(kind, dims) * w.op_modelled[rows]).astype(np.float64),
             vector_fixed=vector[:, 0],

@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from hw_models.errors import InputError, UnknownNameError
 from hw_models.spec.parts import PRECISIONS, Dims, Engine, EngineKind, Memory, MemoryKind, PowerMode, Remark
-from hw_models.spec.quantities import Count, Dollars, Sourced, Spec, SquareMetres, Watts, problem
+from hw_models.spec.quantities import Count, Dollars, Sourced, Spec, SquareMetres, Volts, Watts, problem
 from hw_models.spec.references import broken_references
 
 if TYPE_CHECKING:
@@ -81,7 +81,12 @@ class Accelerator(Spec):
     idle_power: Watts | None = Field(None, description="Power drawn when nothing runs.")
     process_nm: Count | None = Field(None, description="Process node in nm.")
     die_area: SquareMetres | None = Field(None, description="Area of the die, or of the core where it is IP.")
+    voltage: Volts | None = Field(None, description="Supply of the logic; null: as usual at its node.")
     price: Dollars | None = Field(None, description="Price of one, in the form that the note names.")
+    dram_price: Dollars | None = Field(None, description="Price of the external memory; null: unknown.")
+    package_price: Dollars | None = Field(
+        None, description="Price of package, assembly and test; null: unknown."
+    )
     limits: Mapping[str, Remark] = Field(
         {}, description="What the chip demands or guarantees in words: safety, quantisation."
     )
@@ -223,7 +228,9 @@ class Accelerator(Spec):
 
         def memory(level: Memory) -> Memory:
             by = off_chip if level.off_chip else on_chip
-            figures = {"bandwidth": _times(level.bandwidth, by[0]), "capacity": _times(level.capacity, by[1])}
+            rates = ("bandwidth", "read_bandwidth", "write_bandwidth")
+            figures = {name: _times(getattr(level, name), by[0]) for name in rates}
+            figures["capacity"] = _times(level.capacity, by[1])
             return level.model_copy(update=figures)
 
         def engine(e: Engine) -> Engine:

@@ -35,6 +35,8 @@ from hw_models.spec.quantities import (
 from hw_models.workload.op import Precision
 
 EngineKind = Literal["gpu", "cpu", "npu", "dsp", "mcu"]
+Operand = Literal["weight", "input", "output"]
+LoopName = Literal["n", "g", "k", "c", "oy", "ox", "fy", "fx"]
 MemoryKind = Literal["sram", "cache", "dram", "flash", "host"]
 
 PRECISIONS: Final = tuple(p.label for p in Precision if not p.label.startswith(("bool", "complex")))
@@ -110,11 +112,71 @@ class Memory(_Named):
     access_energy: JoulesPerByte | None = Field(
         None, description="Energy of moving one byte; null: not modelled."
     )
+    read_bandwidth: BytesPerSecond | None = Field(
+        None, description="Of the read ports, where they are their own; null: reads share `bandwidth`."
+    )
+    write_bandwidth: BytesPerSecond | None = Field(
+        None, description="Of the write ports, where they are their own; null: writes share `bandwidth`."
+    )
+    read_energy: JoulesPerByte | None = Field(
+        None, description="Energy of reading one byte; null: `access_energy`."
+    )
+    write_energy: JoulesPerByte | None = Field(
+        None, description="Energy of writing one byte; null: `access_energy`."
+    )
+    leakage: Watts | None = Field(
+        None,
+        description="Power lost while it is on, whatever happens (DRAM: background); null: not modelled.",
+    )
+    holds: tuple[Operand, ...] | None = Field(None, description="Operands it keeps; null: all of them.")
+    double_buffered: bool | None = Field(
+        None, description="Whether half of it is filled while the other half is used; null: not stated."
+    )
+    instances: Count | None = Field(None, description="How many equal ones the capacity counts together.")
+    burst: Bytes | None = Field(None, description="Least that one access moves; null: not modelled.")
+    latency: Seconds | None = Field(None, description="From a request to its first byte; null: not modelled.")
 
     @property
     def off_chip(self) -> bool:
         """Whether it lies outside the chip: DRAM, flash, or a host's memory behind a link."""
         return self.kind in {"dram", "flash", "host"}
+
+
+class Dataflow(Spec):
+    """How the MAC array is organised: what `hw_models.cost.tiled` needs beyond rates and sizes."""
+
+    kind: str = Field(description="Organisation by name, for example weight_stationary; see docs/chips.md.")
+    unroll: tuple[tuple[LoopName, ...], ...] = Field(
+        (), description="Per axis of the array the loops spread over it; empty: as the organisation does."
+    )
+    parameters: Mapping[str, Count] = Field(
+        {}, description="Further figures of the organisation by name; its table says the unit of each."
+    )
+    source: str = Field(description="Key into the chip's `sources`.")
+    note: str | None = Field(None, description="How it was derived, what disagrees with it.")
+
+
+class Sparsity(Spec):
+    """One supported way to skip zeros: pattern, precision and operand together, with the gain it brings."""
+
+    pattern: str = Field(
+        pattern=r"^[0-9]+:[0-9]+$", description="At most N of M neighbours are not zero, N:M."
+    )
+    precision: PrecisionName = Field(description="Number format it holds for.")
+    operand: Operand = Field("weight", description="Which operand is sparse.")
+    factor: Count = Field(description="Rate over the dense rate.")
+
+
+class Quantisation(Spec):
+    """One scheme of quantised arithmetic that the engine runs."""
+
+    precision: PrecisionName = Field(description="Number format it holds for.")
+    symmetric: bool = Field(description="Whether zero points are all zero.")
+    granularity: Literal["per_tensor", "per_channel", "per_group"] = Field(
+        description="What shares one scale."
+    )
+    group: int | None = Field(None, ge=1, description="Weights that share a scale, where it is per group.")
+    source: str = Field(description="Key into the chip's `sources`.")
 
 
 class Engine(_Named):
@@ -147,6 +209,17 @@ class Engine(_Named):
         {}, description="precision -> energy of one op; empty: not modelled."
     )
     issue: Seconds | None = Field(None, description="Fixed time of starting one kernel; null: unknown.")
+    dataflow: Dataflow | None = Field(
+        None, description="How the array works, for the tiled model; null: not stated."
+    )
+    accumulator_bits: Count | None = Field(None, description="Width of a partial sum; null: unknown.")
+    sparsity: tuple[Sparsity, ...] = Field((), description="Supported sparse formats; any other runs dense.")
+    quantisation: tuple[Quantisation, ...] | None = Field(
+        None, description="Legal schemes of quantised arithmetic; null: not stated."
+    )
+    leakage: Watts | None = Field(
+        None, description="Power lost in the logic while it is on, whatever happens; null: not modelled."
+    )
 
 
 class PowerMode(Spec):

@@ -182,6 +182,12 @@ class Watts(Sourced):
     unit = "W"
 
 
+class Volts(Sourced):
+    """A voltage in V."""
+
+    unit = "V"
+
+
 class Seconds(Sourced):
     """A time in s."""
 

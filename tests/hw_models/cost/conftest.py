@@ -43,6 +43,7 @@ def _kernels(
     return Kernels(
         cls=np.array([row["cls"] for row in rows], np.int8),
         dims=np.ones((len(rows), 8), np.int64),
+        geometry=np.tile(np.array([1, 1, 1, 1, 0, 0, 0, 0, 0], np.int64), (len(rows), 1)),
         kind=np.array(kind, np.int8),
         math=column("math", math, np.int8),
         vector_math=column("vector_math", math, np.int8),

@@ -12,7 +12,7 @@ from hw_models.cost.roofline import Roofline, least_miss, smooth_miss
 from hw_models.errors import NotCostableError
 from hw_models.workload.op import Precision
 
-MAC, VECTOR, DRAM, SRAM, ISSUE = range(len(RESOURCES))
+MAC, VECTOR, DRAM, SRAM, LOCAL, NOC, EXPOSED, ISSUE = range(len(RESOURCES))
 
 
 def terms(kernels, chip, row, **options):
@@ -139,7 +139,7 @@ def test_combination_of_resources(overlap):
 
 
 def test_nothing_to_do_takes_no_time():
-    assert shares(np.zeros((1, 1, 5)), 4.0).sum() == 0
+    assert shares(np.zeros((1, 1, len(RESOURCES))), 4.0).sum() == 0
 
 
 def test_unknown_dram_time_makes_the_kernel_unknown():

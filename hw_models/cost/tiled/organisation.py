@@ -1,0 +1,73 @@
+"""The seam of the tiled model: an organisation of MAC array and memories, and its terms of contractions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from hw_models.cost.arrays import FloatArray
+    from hw_models.cost.tiled.problem import Problems
+    from hw_models.spec.accelerator import Accelerator
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A figure that an organisation reads from `dataflow.parameters` of a chip's engine.
+
+    Attributes:
+        unit: of the number, "1" for a pure one.
+        meaning: what it is.
+        default: what stands where the chip's file leaves it out; None: it must be given.
+        source: where the default is from.
+    """
+
+    unit: str
+    meaning: str
+    default: float | None = None
+    source: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class TiledTerms:
+    """What D contractions ask of C chips of one organisation, in the layout of `hw_models.cost.arrays.Terms`.
+
+    Attributes:
+        seconds: (D, C, R) time each resource needs alone; NaN: not modelled; inf: cannot run.
+        actions: (D, C, A) actions counted, as `ACTIONS`; NaN: not modelled.
+        feasibility: (D, C) `Feasibility` codes; demand, bound: (D, C) the figures behind any other than
+            OK, in byte for CAPACITY.
+        gap: (D, C) proven relative distance of the mapping's latency to the best there is; 0 exact, NaN where
+            nothing was searched.
+        mapping: (D, C) description of the mapping chosen, or None.
+    """
+
+    seconds: FloatArray
+    actions: FloatArray
+    feasibility: NDArray[np.int8]
+    demand: FloatArray
+    bound: FloatArray
+    gap: FloatArray
+    mapping: NDArray[np.object_] | None = None
+
+
+class Organisation(Protocol):
+    """One way to build an accelerator. Pure: no I/O, no globals."""
+
+    kind: ClassVar[str]
+    """Name, as `dataflow.kind` of an engine gives it."""
+
+    parameters: ClassVar[Mapping[str, Parameter]]
+    """What `dataflow.parameters` may hold."""
+
+    def missing(self, chip: Accelerator) -> tuple[str, ...]:
+        """Paths of the fields that this organisation needs and the chip's file leaves open."""
+        ...
+
+    def terms(self, problems: Problems, chips: Sequence[Accelerator]) -> TiledTerms:
+        """Seconds each resource needs alone and actions counted, each problem on each chip."""
+        ...

@@ -1,0 +1,1 @@
+"""Published and computed figures of cost models and chips, one reader a file; see `base`."""
