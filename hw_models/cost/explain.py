@@ -14,6 +14,8 @@ from hw_models.cost.base import Cost, show
 from hw_models.cost.chips import last_on_chip, vector_peak
 from hw_models.cost.energy import EDGES, dram_prior, energy_parts, energy_priors
 from hw_models.cost.frame import bound_of, resource_seconds
+from hw_models.cost.grid import DRAM_BYTES
+from hw_models.cost.roofline import ISSUE, MAC, VECTOR
 from hw_models.errors import UnknownNameError
 from hw_models.workload.op import Precision
 
@@ -28,6 +30,9 @@ LEVERS: Final = {
     "vector": "rate of the vector unit",
     "dram": "bandwidth of the external memory",
     "sram": "bandwidth of the on-chip memory",
+    "local": "bandwidth of the memories inside",
+    "noc": "bandwidth of the interconnect",
+    "exposed": "time that nothing hides: first fill, last drain, stalls",
     "issue": "speed of starting a kernel",
 }
 
@@ -145,23 +150,23 @@ def _formulas(cost: Cost) -> Iterator[tuple[str, str]]:
     amounts = (
         (
             "mac",
-            2 * k.macs * (d.seconds[:, 0] > 0),
+            2 * k.macs * (d.seconds[:, MAC] > 0),
             "op",
             float(d.chips.mac_peak[0, Precision[cost.precision.upper()]]),
             "op/s",
         ),
-        ("dram", d.actions[:, 2], "byte", float(d.chips.dram_bandwidth[0]), "byte/s"),
+        ("dram", d.actions[:, DRAM_BYTES].sum(axis=1), "byte", float(d.chips.dram_bandwidth[0]), "byte/s"),
     )
     for name, amount, unit, rate, per in amounts:
         total, seconds = float((k.counts @ amount)[0]), float(alone[RESOURCES.index(name)])
         if seconds > 0 and rate > 0:
             share = total / rate / seconds
             yield name, f"{show(total, unit)} / ({show(rate, per)} x {share:.3f}) = {show(seconds, 's')}"
-    if np.isfinite(d.seconds[:, 1]).all():
+    if np.isfinite(d.seconds[:, VECTOR]).all():
         ops = show(float(d.counts.vector_ops.sum()), "op")
-        yield "vector", f"{ops}, and a GPU's depthwise MACs: {show(float(alone[1]), 's')}"
-    issue = float(d.seconds[0, 4]) if len(d.seconds) else 0.0
-    yield "issue", f"{k.n_instances} kernels x {show(issue, 's')} = {show(float(alone[4]), 's')}"
+        yield "vector", f"{ops}, and a GPU's depthwise MACs: {show(float(alone[VECTOR]), 's')}"
+    issue = float(d.seconds[0, ISSUE]) if len(d.seconds) else 0.0
+    yield "issue", f"{k.n_instances} kernels x {show(issue, 's')} = {show(float(alone[ISSUE]), 's')}"
 
 
 def _figures(cost: Cost) -> Iterator[tuple[str, str]]:

@@ -104,6 +104,7 @@ class Roofline:
             )
             seconds[DRAM] = (dram_read + dram_write) / chips.dram_bandwidth[None, :]
             seconds[SRAM] = kernels.outer_bytes[:, None] / chips.sram_bandwidth[None, :]
+        seconds[[LOCAL, NOC]] = np.nan
         seconds[ISSUE] = np.where(np.isnan(chips.issue), 0.0, chips.issue)[None, :]
         counted = {
             "mac": kernels.macs[:, None],

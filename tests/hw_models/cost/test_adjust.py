@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hw_models.cost.adjust import Adjustment, class_priors, power_capped_clock
-from hw_models.cost.arrays import KernelClass
+from hw_models.cost.arrays import RESOURCES, KernelClass
 from hw_models.cost.chips import ENGINE_KINDS, Chips
 from hw_models.cost.models import cost_model
 from hw_models.errors import InputError
@@ -50,7 +50,7 @@ def test_factors_by_class(kernels, toy):
     assert out[2, 1] == pytest.approx(1 / constants.vector)
     assert out[0, 2] == pytest.approx(1 / constants.bandwidth["contraction"])
     assert out[2, 2] == pytest.approx(1 / constants.bandwidth["other"])
-    assert (out[:, 4] == constants.issue).all()
+    assert (out[:, RESOURCES.index("issue")] == constants.issue).all()
 
 
 def test_issue_time_of_the_chip_comes_first(toy):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hw_models.cost.arrays import RESOURCES, Feasibility, KernelClass
+from hw_models.cost.arrays import ACTIONS, RESOURCES, Feasibility, KernelClass
 from hw_models.cost.chips import Chips, default_precision
 from hw_models.cost.combine import busy_seconds, kernel_seconds, shares
+from hw_models.cost.grid import DRAM_BYTES
 from hw_models.cost.roofline import Roofline, least_miss, smooth_miss
 from hw_models.errors import NotCostableError
 from hw_models.workload.op import Precision
@@ -27,7 +28,11 @@ def test_seconds_by_hand(kernels, toy):
     assert found.seconds[0, 0, DRAM] == pytest.approx(32e6 / 32e9)
     assert np.isnan(found.seconds[0, 0, SRAM]), "no bandwidth is known, so it is not modelled, not free"
     assert found.seconds[0, 0, ISSUE] == 0
-    assert found.actions[0, 0].tolist() == [2e9, 64e6, 32e6, 32e6]
+    counted = dict(zip(ACTIONS, found.actions[0, 0].tolist(), strict=True))
+    assert [counted[a] for a in ("mac", "vector_op")] == [2e9, 64e6]
+    assert [counted[a] for a in ("dram_read", "dram_write", "sram_read", "sram_write")] == [24e6, 8e6] * 2
+    assert all(np.isnan(counted[a]) for a in ("local_read", "local_write", "noc"))
+    assert np.isnan(found.seconds[0, 0, [LOCAL, NOC]]).all(), "a roofline knows one memory on the chip"
 
 
 def test_depthwise_runs_on_the_vector_unit_of_a_gpu_alone(kernels, toy):
@@ -112,7 +117,8 @@ def test_flash_and_host_take_no_activations(kernels, toy):
     row = {"cls": KernelClass.CONV, "macs": 1e6, "weight_bytes": 1e6, "read_bytes": 2e6, "write_bytes": 4e6}
     for kind, inside, from_outside in (("dram", 7e6, 7e6), ("flash", 1e6, 1e6), ("host", 1e6, 7e6)):
         chip = toy(dram={"kind": kind, "name": kind})
-        moved = [terms(kernels, chip, row | {"reuse_bytes": d}).actions[0, 0, 2] for d in (1e12, np.nan)]
+        rows = [row | {"reuse_bytes": distance} for distance in (1e12, np.nan)]
+        moved = [terms(kernels, chip, r).actions[0, 0, DRAM_BYTES].sum() for r in rows]
         assert moved == pytest.approx([inside, from_outside], rel=1e-6)
 
 
@@ -127,14 +133,14 @@ def test_cache_laws():
 
 @pytest.mark.parametrize("overlap", [1.0, 2.5, 4.0, np.inf])
 def test_combination_of_resources(overlap):
-    seconds = np.array([[[3.0, 4.0, 1.0, np.nan, 0.5]]])
-    expected = 4.0 if np.isinf(overlap) else (3**overlap + 4**overlap + 1) ** (1 / overlap)
+    seconds = np.array([[[3.0, 4.0, 1.0, np.nan, np.nan, 2.0, 0.25, 0.5]]])
+    expected = 4.0 if np.isinf(overlap) else (3**overlap + 4**overlap + 1 + 2**overlap) ** (1 / overlap)
     assert busy_seconds(seconds, overlap)[0, 0] == pytest.approx(expected)
-    assert kernel_seconds(seconds, overlap)[0, 0] == pytest.approx(expected + 0.5)
+    assert kernel_seconds(seconds, overlap)[0, 0] == pytest.approx(expected + 0.75)
     parts = shares(seconds, overlap)[0, 0]
-    assert parts.sum() == pytest.approx(expected + 0.5)
-    assert parts[SRAM] == 0
-    assert parts[ISSUE] == 0.5
+    assert parts.sum() == pytest.approx(expected + 0.75)
+    assert parts[[SRAM, LOCAL]].tolist() == [0, 0]
+    assert parts[[EXPOSED, ISSUE]].tolist() == [0.25, 0.5]
     assert parts[VECTOR] == parts.max()
 
 
@@ -143,4 +149,6 @@ def test_nothing_to_do_takes_no_time():
 
 
 def test_unknown_dram_time_makes_the_kernel_unknown():
-    assert np.isnan(kernel_seconds(np.array([[[1.0, 0.0, np.nan, 0.0, 0.0]]]), 4.0)).all()
+    seconds = np.zeros((1, 1, len(RESOURCES)))
+    seconds[..., DRAM] = np.nan
+    assert np.isnan(kernel_seconds(seconds, 4.0)).all()
