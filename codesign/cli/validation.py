@@ -13,6 +13,13 @@ if TYPE_CHECKING:
     from hw_models.validation import Score, Validation
     from hw_models.validation.join import Progress
 
+TITLES = {
+    "silicon": "predicted against measured: silicon and RTL",
+    "closed_form": "predicted against closed forms and vendors' sheets",
+    "model": "agreement with other people's cost models, which is not truth",
+}
+"""The three kinds of truth, each in a table of its own."""
+
 MAX_REASONS = 12
 """Reasons for skipped rows that are shown one by one, most frequent first."""
 
@@ -25,7 +32,7 @@ def register(app: typer.Typer) -> None:
 def validate(
     data: Annotated[
         Path | None,
-        typer.Option(help="Directory with files such as timm_throughput.csv, devices.csv, device_names.csv."),
+        typer.Option(help="Directory with files such as timm_throughput.csv, devices.csv, gemmini_rtl.csv."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as a JSON list.")] = False,
     dataset: Annotated[list[str] | None, typer.Option(help="Only this data set; may be repeated.")] = None,
@@ -46,15 +53,20 @@ def validate(
     if as_json:
         print_table(result.rows, as_json=True)
     else:
-        print_table([_short(score) for score in result.scores], title="predicted against measured")
+        for truth, title in TITLES.items():
+            of_truth = [score for score in result.scores if score.truth == truth]
+            if of_truth:
+                print_table([_short(score) for score in of_truth], title=title)
     _tell_skipped(result)
 
 
 def _short(score: Score) -> dict[str, object]:
     """What fits on a screen: errors in per cent, the best naive predictor in brackets."""
     return {
-        "device": score.device,
+        "set": score.dataset,
+        "device": score.device or "",
         "mode": (score.mode or "").replace("|", " "),
+        "quantity": score.quantity,
         "n": score.n,
         "tau (naive)": _beside(score.kendall_tau, score.naive_kendall_tau, "{:.3f}"),
         "% off, 1 scale (naive)": _beside(score.mape_scaled, score.naive_mape_scaled, "{:.1%}"),

@@ -82,13 +82,19 @@ class Measured:
     not_read: tuple[str, ...]
 
 
-def load(data: str | Path | None = None, *, datasets: Sequence[str] | None = None) -> Measured:
+def load(
+    data: str | Path | None = None,
+    *,
+    datasets: Sequence[str] | None = None,
+    others: Callable[[str], bool] | None = None,
+) -> Measured:
     """Read the known files in `data` and below; None: the rows that ship.
 
     Args:
         data: directory with files of the known names (csv, csv.gz, parquet); `devices` and `device_names`
             tables there go before the shipped ones.
         datasets: names of the sets wanted; None: all.
+        others: whether somebody else reads the file of that name; with such a file there may be no records.
 
     Raises:
         UnknownNameError: a set that is not known.
@@ -107,13 +113,12 @@ def load(data: str | Path | None = None, *, datasets: Sequence[str] | None = Non
     records = {
         name: concat([read(p, DATASETS[name]) for p in paths]) for name, paths in by_name.items() if paths
     }
-    if not records:
+    read_elsewhere = others or (lambda _: False)
+    if not records and not any(read_elsewhere(dataset_name(p)) for p in files):
         raise _nothing_known(directory, files, wanted)
     known = {*DATASETS, *BESIDE}
-    others = (
-        tuple(str(p.relative_to(directory)) for p in files if dataset_name(p) not in known) if data else ()
-    )
-    return Measured(records, devices, others)
+    unread = [p for p in files if dataset_name(p) not in known and not read_elsewhere(dataset_name(p))]
+    return Measured(records, devices, tuple(str(p.relative_to(directory)) for p in unread) if data else ())
 
 
 def read(path: Path, dataset: Dataset) -> Records:

@@ -34,6 +34,7 @@ class Score:
         bias: mean signed error.
         coverage_90: share of measurements in their 90 % interval; width_90: its median half-width over value.
         naive_mape_scaled, naive_kendall_tau: of the best naive predictor of each, on the same rows.
+        reason: why there is nothing to compare, where the whole set is out of reach.
     """
 
     dataset: str
@@ -58,10 +59,12 @@ class Score:
     width_90: float | None = None
     naive_mape_scaled: float | None = None
     naive_kendall_tau: float | None = None
+    reason: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Every figure by its key, in order."""
-        return asdict(self)
+        """Every figure by its key, in order; the reason only where there is one."""
+        figures = asdict(self)
+        return figures if self.reason else {k: v for k, v in figures.items() if k != "reason"}
 
 
 def errors_of(points: pd.DataFrame, naive: Mapping[str, FloatArray]) -> dict[str, Any]:

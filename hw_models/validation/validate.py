@@ -11,10 +11,12 @@ from typing_extensions import override
 
 from hw_models.errors import UnknownNameError
 from hw_models.measured.loaders import DATASETS, Measured, load
+from hw_models.measured.tables import find_tables
 from hw_models.validation.join import Group, Name, Progress, count_reasons, group_names, join
 from hw_models.validation.naive import naive_throughput, published_counts
 from hw_models.validation.predict import Prediction, predict
 from hw_models.validation.score import Score, errors_of
+from hw_models.validation.truth.catalogue import judge_files, judge_shipped, truth_set, truth_sets
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,7 +90,8 @@ def validate(
     """
     import pandas as pd
 
-    measured = load(data, datasets=datasets)
+    of_tables, of_truth = _split_names(datasets)
+    measured = load(data, datasets=of_tables, others=lambda name: truth_set(name) is not None)
     scores: list[Score] = []
     points: list[pd.DataFrame] = []
     skipped: list[pd.DataFrame] = []
@@ -99,12 +102,35 @@ def validate(
         scores += _scores(records, predicted, left, measured if data is None else load())
         points += [p.points for p in predicted.values()]
         skipped.append(left)
+    if devices is None and of_truth != []:
+        judged = judge_shipped(of_truth) if data is None else judge_files(find_tables(Path(data)), of_truth)
+        for one in judged:
+            scores += one.scores
+            points.append(one.points)
+            skipped.append(one.skipped)
     return Validation(
         scores=tuple(scores),
         points=pd.concat(points, ignore_index=True) if points else pd.DataFrame(),
-        skipped=pd.concat(skipped, ignore_index=True),
+        skipped=pd.concat(skipped, ignore_index=True)
+        if skipped
+        else pd.DataFrame(columns=["dataset", "device", "mode", "reason", "n"]),
         not_read=measured.not_read,
     )
+
+
+def _split_names(datasets: Sequence[str] | None) -> tuple[list[str] | None, list[str] | None]:
+    """Names of tables of measurements and of sets of reference figures; None: all.
+
+    Raises:
+        UnknownNameError: a name that is neither.
+    """
+    if datasets is None:
+        return None, None
+    known = [*DATASETS, *(s.name for s in truth_sets())]
+    for name in datasets:
+        if name not in DATASETS and name not in known and truth_set(name) is None:
+            raise UnknownNameError("data set", name, known, f"known: {', '.join(known)}")
+    return [n for n in datasets if n in DATASETS], [n for n in datasets if n not in DATASETS]
 
 
 def _only(records: Mapping[str, Records], devices: Sequence[str] | None) -> dict[str, Records]:

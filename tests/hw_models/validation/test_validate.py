@@ -299,6 +299,6 @@ def test_results_show_themselves(tmp_path: Path) -> None:
     result = validate(write(tmp_path, [row("cnn2")]), resolver=resolver)
     assert repr(result) == "Validation(1 device modes, 1 rows compared, 0 skipped)"
     assert "zeta9" in result._repr_html_()
-    assert list(result.to_frame().columns) == KEYS
-    assert list(Score.__dataclass_fields__) == KEYS
+    assert list(result.to_frame().columns) == [*KEYS, "reason"]
+    assert list(Score.__dataclass_fields__) == [*KEYS, "reason"]
     assert np.isfinite(result.points[["predicted", "low", "high"]].to_numpy()).all()
