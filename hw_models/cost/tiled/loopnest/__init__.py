@@ -1,0 +1,1 @@
+"""N-level loop nests with per-operand memory levels: a mapping is given or searched, then counted in full."""
