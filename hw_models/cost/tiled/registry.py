@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 GROUP: Final = "codesign.organisations"
 """Entry-point group of organisations that others bring."""
 
-BUILT_IN: Final[dict[str, str]] = {}
+BUILT_IN: Final[dict[str, str]] = {
+    "dot_product": "hw_models.cost.tiled.dot_product:DotProduct",
+}
 """`dataflow.kind` -> "module:name" of the class (or instance) that ships, imported when it is first used."""
 
 
