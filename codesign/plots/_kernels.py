@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import sparse
 
-from hw_models.cost.arrays import ACTIONS
+from hw_models.cost.energy import Counts, energy
 from hw_models.workload.op import Precision
 
 if TYPE_CHECKING:
@@ -78,15 +79,9 @@ def kernel_rows(cost: Cost) -> list[KernelRow]:
 def kernel_energy(cost: Cost) -> NDArray[np.float64]:
     """(K,) J of each kernel: actions times the chip's energies, idle power over its time; NaN: unknown."""
     detail, kernels = cost.detail, cost.detail.kernels
-    per_op = np.nan_to_num(detail.energies.op[0, 0], nan=np.inf)
-    count = dict(zip(ACTIONS, detail.actions.T, strict=True))
-    macs, vector_ops = count["mac"], count["vector_op"]
-    dram_bytes, sram_bytes = (count[f"{m}_read"] + count[f"{m}_write"] for m in ("dram", "sram"))
-    with np.errstate(invalid="ignore"):
-        joules = np.where(macs > 0, 2.0 * macs * per_op[kernels.math], 0.0)
-        joules += np.where(vector_ops > 0, vector_ops * per_op[kernels.vector_math], 0.0)
-        joules += dram_bytes * detail.energies.dram[0, 0] + sram_bytes * detail.energies.sram[0, 0]
-    joules += np.nan_to_num(detail.energies.idle[0]) * detail.shares.sum(axis=1)
+    alone = sparse.eye_array(kernels.n_distinct, format="csr")
+    counts = Counts.of(kernels, detail.actions[:, None], runs=alone)
+    joules = energy(counts, detail.energies, detail.shares.sum(axis=1)[:, None]).value[:, 0]
     out: NDArray[np.float64] = np.where(np.isfinite(joules), joules, np.nan)[kernels.index]
     return out
 

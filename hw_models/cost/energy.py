@@ -1,175 +1,183 @@
-"""Energy and power: counts times energies, the chip's own figures or else priors for its process node."""
+"""Energy and power: counted actions times the energies of each chip, and what it draws meanwhile."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, Self
 
 import numpy as np
 
-from hw_models.cost.arrays import UNKNOWN_FIDELITY, Fidelity, FloatArray, GridQuantity, Kernels
-from hw_models.cost.chips import ENGINE_KINDS, N_PRECISIONS, Chips
-from hw_models.workload.op import Precision
+from hw_models.cost.arrays import ACTIONS, UNKNOWN_FIDELITY, Fidelity, GridQuantity
+from hw_models.cost.energies import INSIDE, MOVES, Energies
+from hw_models.cost.energy_laws import EDGES, at_node, dram_prior, energy_priors
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import NDArray
+    from scipy import sparse
 
-EDGES: Final = ("value", "low", "high")
-PJ: Final = 1e-12
-BITS_PER_BYTE: Final = 8.0
+    from hw_models.cost.arrays import FloatArray, IntArray, Kernels
+    from hw_models.cost.chips import Chips
 
+__all__ = [
+    "EDGES",
+    "MOVES",
+    "PARTS",
+    "Counts",
+    "Energies",
+    "at_node",
+    "dram_prior",
+    "energy",
+    "energy_parts",
+    "energy_priors",
+    "fidelity_codes",
+    "formats_of",
+    "power",
+]
 
-@cache
-def energy_priors() -> Mapping[str, Any]:
-    """The priors that ship (`energy_priors.yaml`), each with its source."""
-    from ruamel.yaml import YAML
+PARTS: Final = ("mac", "vector", "dram", "sram", "local", "noc", "idle")
+"""What an energy is made of."""
 
-    text = (files("hw_models.cost") / "energy_priors.yaml").read_text("utf-8")
-    priors: Mapping[str, Any] = YAML(typ="safe", pure=True).load(text)
-    return priors
-
-
-def at_node(picojoules: tuple[float, float], process_nm: FloatArray) -> FloatArray:
-    """(3, C) value, low, high in J of a figure given at two nodes, at other nodes; NaN where not valid.
-
-    A power law through the two nodes. Below the finer node the value is the power law's, and the interval
-    reaches up to that node's own figure, since voltage no longer falls as it did. Source: Horowitz 2014 and
-    Jouppi 2021 as named in `energy_priors.yaml`; the interpolation is ours.
-    """
-    (coarse, fine), (first, last) = (
-        energy_priors()["nodes_nm"]["reference"],
-        energy_priors()["nodes_nm"]["valid"],
-    )
-    exponent = np.log(picojoules[0] / picojoules[1]) / np.log(coarse / fine)
-    value = picojoules[1] * (process_nm / fine) ** exponent
-    value = np.where((process_nm >= first) & (process_nm <= last), value, np.nan)
-    return np.array([value, value, np.where(np.isnan(value), np.nan, np.maximum(value, picojoules[1]))]) * PJ
-
-
-def dram_prior(technology: str | None) -> tuple[str, Mapping[str, Any]] | None:
-    """Name and row of a memory technology's prior, the longest name it starts with; None: there is none."""
-    table: Mapping[str, Mapping[str, Any]] = energy_priors()["dram"]
-    plain = re.sub(r"[^a-z0-9]", "", (technology or "").lower())
-    names = sorted((n for n in table if plain.startswith(n)), key=len)
-    return (names[-1], table[names[-1]]) if names else None
-
-
-@dataclass(frozen=True, eq=False)
-class Energies:
-    """Energies of the actions on C chips; axis 0 is (value, low, high); NaN: neither figure nor prior.
-
-    Attributes:
-        op: (3, C, P) J for one op of the MAC units or the vector unit (1 MAC = 2 ops).
-        dram, sram: (3, C) J/byte.
-        idle: (C,) W drawn whatever runs; NaN: not modelled.
-        op_is_prior: (C, P); dram_is_prior, sram_is_prior: (C,).
-    """
-
-    op: FloatArray
-    dram: FloatArray
-    sram: FloatArray
-    idle: FloatArray
-    op_is_prior: NDArray[np.bool_]
-    dram_is_prior: NDArray[np.bool_]
-    sram_is_prior: NDArray[np.bool_]
-
-    @classmethod
-    def of(cls, chips: Chips) -> Energies:
-        """The chips' own figures, else priors for their process node and memory technology."""
-        low, high = chips.ends
-        own = {
-            f: np.array([getattr(c, f) for c in (chips, low, high)])
-            for f in ("mac_energy", "dram_energy", "sram_energy")
-        }
-        op = np.where(np.isnan(own["mac_energy"]), _op_prior(chips), own["mac_energy"])
-        dram = np.where(np.isnan(own["dram_energy"]), _dram_prior(chips), own["dram_energy"])
-        sram = np.where(np.isnan(own["sram_energy"]), _sram_prior(chips), own["sram_energy"])
-        is_prior = [np.isnan(own[f][0]) for f in ("mac_energy", "dram_energy", "sram_energy")]
-        return cls(op, dram, sram, chips.idle, *is_prior)
-
-
-def _op_prior(chips: Chips) -> FloatArray:
-    priors = energy_priors()
-    by_kind = np.array([[priors["delivery"][kind][edge] for kind in ENGINE_KINDS] for edge in EDGES])
-    table = np.full((3, len(chips), N_PRECISIONS), np.nan)
-    rows = dict(priors["operations"])
-    rows |= {scheme: rows[base] for scheme, base in priors["storage_only"].items()}
-    for p in Precision:
-        if p.label in rows:
-            table[:, :, p] = at_node(rows[p.label]["pj"], chips.process_nm) * by_kind[:, chips.kind]
-    return table
-
-
-def _dram_prior(chips: Chips) -> FloatArray:
-    found = [dram_prior(c.dram.technology if c.dram else None) for c in chips.accelerators]
-    rows = [[row[1][edge] if row else np.nan for edge in EDGES] for row in found]
-    picojoules = np.array(rows, np.float64).reshape(len(chips), 3)
-    return np.ascontiguousarray(picojoules.T) * (PJ * BITS_PER_BYTE)
-
-
-def _sram_prior(chips: Chips) -> FloatArray:
-    row = energy_priors()["on_chip"]
-    spread = np.array([1.0, row["low"], row["high"]])
-    joules: FloatArray = at_node(row["pj_per_byte"], chips.process_nm) * spread[:, None]
-    return joules
+MAC, VECTOR_OP = ACTIONS.index("mac"), ACTIONS.index("vector_op")
+LOCAL: Final = (ACTIONS.index("local_read"), ACTIONS.index("local_write"))
+N_OUTSIDE: Final = len(MOVES) - len(INSIDE)
 
 
 @dataclass(frozen=True, eq=False)
 class Counts:
-    """Actions of W networks: ops of MAC units and vector unit by precision (W, P); bytes (W,) and (W, C)."""
+    """Actions of W networks on C chips. Q number formats are in use; 1 MAC = 2 ops.
 
+    Attributes:
+        formats: (Q,) `Precision` codes, ascending.
+        mac_ops, vector_ops: (W, C, Q) ops of the MAC units and of the vector unit.
+        fed_mac_ops: (W, C, Q) of `mac_ops`, those whose operands' bytes inside the engine are counted in
+            `moved`; what brings operands to the others is in the energy of their ops.
+        moved: (W, C, B) bytes of `MOVES`; NaN: not counted, but inside the engine 0 where ops are not fed.
+    """
+
+    formats: IntArray
     mac_ops: FloatArray
+    fed_mac_ops: FloatArray
     vector_ops: FloatArray
-    sram_bytes: FloatArray
-    dram_bytes: FloatArray
+    moved: FloatArray
 
     @classmethod
-    def of(cls, kernels: Kernels, dram_bytes: FloatArray) -> Counts:
-        """Sums over the kernels of each network; `dram_bytes` (W, C) depend on what a chip keeps inside."""
-        counts = kernels.counts
-        by_math = np.zeros((2, kernels.n_distinct, N_PRECISIONS))
-        rows = np.arange(kernels.n_distinct)
-        by_math[0, rows, kernels.math] = 2.0 * kernels.macs
-        by_math[1, rows, kernels.vector_math] = kernels.vector_ops
-        return cls(counts @ by_math[0], counts @ by_math[1], counts @ kernels.outer_bytes, dram_bytes)
+    def of(
+        cls,
+        kernels: Kernels,
+        actions: FloatArray,
+        *,
+        runs: sparse.csr_array | None = None,
+        formats: IntArray | None = None,
+    ) -> Self:
+        """Sums over the kernels of each network.
+
+        Args:
+            kernels: U distinct kernels, of all networks or a part of them.
+            actions: (U, C, A) of each of them on each chip, as `Terms.actions`.
+            runs: (W, U) how often each network runs each of them; None: `kernels.counts`.
+            formats: number formats of the result; None: those that the kernels use.
+        """
+        runs = kernels.counts if runs is None else runs
+        formats = formats_of(kernels) if formats is None else formats
+        n, c = actions.shape[:2]
+        fed = np.isfinite(actions[..., LOCAL]).all(axis=-1)
+        moved = actions[..., 2:].copy()
+        inside = moved[..., N_OUTSIDE:]
+        inside[np.isnan(inside)] = 0.0
+        mac_ops = 2.0 * actions[..., MAC]
+        kinds = (mac_ops, np.where(fed, mac_ops, 0.0), actions[..., VECTOR_OP])
+        maths = (kernels.math, kernels.math, kernels.vector_math)
+        columns = [moved.reshape(n, -1)]
+        for ops, math in zip(kinds, maths, strict=True):
+            columns += [np.where((math == p)[:, None], ops, 0.0) for p in formats]
+        total = runs @ np.concatenate(columns, axis=1)
+        w, b, q = total.shape[0], c * len(MOVES), len(formats)
+        ops = np.moveaxis(total[:, b:].reshape(w, 3, q, c), (1, 3), (0, 2))
+        return cls(formats, ops[0], ops[1], ops[2], total[:, :b].reshape(w, c, len(MOVES)))
+
+    @classmethod
+    def none(cls, n_networks: int, n_chips: int, formats: IntArray) -> Self:
+        """No actions at all, to add to."""
+        ops = np.zeros((n_networks, n_chips, len(formats)))
+        return cls(formats, ops, ops, ops, np.zeros((n_networks, n_chips, len(MOVES))))
+
+    def __add__(self, other: Self) -> Self:
+        """Actions of both, of networks cut into parts."""
+        return type(self)(
+            self.formats,
+            self.mac_ops + other.mac_ops,
+            self.fed_mac_ops + other.fed_mac_ops,
+            self.vector_ops + other.vector_ops,
+            self.moved + other.moved,
+        )
+
+    def of_move(self, name: str) -> FloatArray:
+        """(W, C) bytes of one of `MOVES`."""
+        moved: FloatArray = self.moved[..., MOVES.index(name)]
+        return moved
+
+    @property
+    def dram_bytes(self) -> FloatArray:
+        """(W, C) bytes that cross to external memory and back."""
+        return self.of_move("dram_read") + self.of_move("dram_write")
+
+
+def formats_of(kernels: Kernels) -> IntArray:
+    """(Q,) `Precision` codes in which the kernels compute."""
+    used = (kernels.math[kernels.macs > 0], kernels.vector_math[kernels.vector_ops > 0])
+    return np.unique(np.concatenate(used)).astype(np.int64)
 
 
 def energy_parts(counts: Counts, energies: Energies, latency: FloatArray) -> dict[str, FloatArray]:
-    """(3, W, C) J of "mac", "vector", "dram", "sram", "idle"; NaN where a figure that is needed is missing.
+    """(3, W, C) J of each of `PARTS`; NaN where a figure that is needed is missing.
 
     Idle power is drawn for the whole of the latency; where it is unknown the part is 0 by leaving it out,
     which `not_modelled` says.
     """
-    idle = np.nan_to_num(energies.idle)[None, :] * latency
-    return {
-        "mac": _ops_energy(counts.mac_ops, energies.op),
-        "vector": _ops_energy(counts.vector_ops, energies.op),
-        "dram": counts.dram_bytes[None] * energies.dram[:, None, :],
-        "sram": counts.sram_bytes[None, :, None] * energies.sram[:, None, :],
-        "idle": np.broadcast_to(idle, (3, *latency.shape)),
-    }
+    return dict(_parts(counts, energies, latency))
 
 
-def _ops_energy(ops: FloatArray, joules: FloatArray) -> FloatArray:
-    total = np.zeros((3, len(ops), joules.shape[1]))
-    for p in np.flatnonzero(ops.any(axis=0)):
-        used = ops[:, p] > 0
-        total[:, used] += ops[used, p][None, :, None] * joules[:, None, :, p]
+def _parts(counts: Counts, energies: Energies, latency: FloatArray) -> Iterator[tuple[str, FloatArray]]:
+    """Part by part, so that a sum over a large grid holds one at a time."""
+    op, fed = energies.op[:, :, counts.formats], energies.fed_op[:, :, counts.formats]
+    yield "mac", _product(counts.mac_ops - counts.fed_mac_ops, op) + _product(counts.fed_mac_ops, fed)
+    yield "vector", _product(counts.vector_ops, op)
+    for name in PARTS[2:-1]:
+        columns = [i for i, move in enumerate(MOVES) if move.partition("_")[0] == name]
+        yield name, _product(counts.moved[..., columns], energies.move[..., columns])
+    yield "idle", np.nan_to_num(energies.idle)[:, None, :] * latency
+
+
+def _product(amount: FloatArray, joules: FloatArray) -> FloatArray:
+    """(3, W, C) amounts (W, C, X) times energies (3, C, X), summed over X; nothing costs nothing."""
+    total = np.zeros((3, *amount.shape[:2]))
+    for column in range(amount.shape[-1]):
+        n = amount[..., column]
+        with np.errstate(invalid="ignore"):
+            total += np.where(n == 0, 0.0, n * joules[:, None, :, column])
     return total
 
 
-def energy(counts: Counts, energies: Energies, latency: FloatArray) -> GridQuantity:
-    """J of one inference of a batch on every chip, NaN where any part is unknown."""
-    value, low, high = np.sum(list(energy_parts(counts, energies, latency).values()), axis=0)
-    used = (counts.mac_ops > 0) | (counts.vector_ops > 0)
-    prior = (used.astype(float) @ energies.op_is_prior.T.astype(float)) > 0
-    prior |= energies.dram_is_prior | energies.sram_is_prior
-    return GridQuantity(value, low, high, fidelity_codes(value, prior))
+def energy(
+    counts: Counts, energies: Energies, latency: FloatArray, fidelity: Fidelity = Fidelity.ROOFLINE
+) -> GridQuantity:
+    """J of one inference of a batch on every chip, NaN where any part is unknown.
+
+    Args:
+        counts: actions of the networks on the chips.
+        energies: of each action on the chips.
+        latency: (W, C) s of one inference.
+        fidelity: of the counts; where an energy is a prior, the result is one.
+    """
+    total = np.zeros((3, *latency.shape))
+    for _, part in _parts(counts, energies, latency):
+        total += part
+    used_ops = ((counts.mac_ops > 0) | (counts.vector_ops > 0)) & energies.op_is_prior[:, counts.formats]
+    used_moves = (counts.moved > 0) & energies.move_is_prior
+    prior = used_ops.any(axis=-1) | used_moves.any(axis=-1) | (energies.idle_from == "prior")
+    value, low, high = total
+    return GridQuantity(value, low, high, fidelity_codes(value, prior, fidelity))
 
 
 def power(joules: GridQuantity, seconds: GridQuantity, chips: Chips) -> tuple[GridQuantity, NDArray[np.str_]]:
@@ -187,10 +195,13 @@ def power(joules: GridQuantity, seconds: GridQuantity, chips: Chips) -> tuple[Gr
     value = np.where(by_cap, cap, value)
     low, high = np.minimum(low, limit), np.where(by_cap, cap, np.minimum(high, limit))
     codes = np.where(by_cap, Fidelity.PRIOR, joules.fidelity)
-    return GridQuantity(value, low, high, fidelity_codes(value, codes == Fidelity.PRIOR)), source
+    codes = np.where(np.isnan(value), UNKNOWN_FIDELITY, codes).astype(np.int8)
+    return GridQuantity(value, low, high, codes), source
 
 
-def fidelity_codes(value: FloatArray, prior: NDArray[np.bool_]) -> NDArray[np.int8]:
-    """Codes of numbers that are roofline where nothing is a prior, and unknown where there is none."""
-    codes = np.where(prior, Fidelity.PRIOR, Fidelity.ROOFLINE)
+def fidelity_codes(
+    value: FloatArray, prior: NDArray[np.bool_], fidelity: Fidelity = Fidelity.ROOFLINE
+) -> NDArray[np.int8]:
+    """Codes of numbers that have that fidelity where nothing is a prior, and unknown where there is none."""
+    codes = np.where(prior, Fidelity.PRIOR, fidelity)
     return np.where(np.isnan(value), UNKNOWN_FIDELITY, codes).astype(np.int8)

@@ -12,7 +12,7 @@ from hw_models.cost.base import COST_UNITS, Cost, Detail, Estimate, show
 from hw_models.cost.chips import Chips, default_lowering, default_precision
 from hw_models.cost.combine import shares
 from hw_models.cost.energy import Counts, Energies
-from hw_models.cost.grid import DRAM_BYTES, Prepared, evaluate
+from hw_models.cost.grid import Prepared, evaluate
 from hw_models.cost.models import CostModel, cost_model
 from hw_models.cost.notes import not_modelled_of, reason_of, warnings_of
 from hw_models.errors import InputError, NotCostableError, UnknownNameError
@@ -244,7 +244,6 @@ def _cost(
     """The one cell of a grid with everything that stands behind it."""
     prepared = Prepared.of(chips, model, grid.lowering[0])
     terms = prepared.terms(kernels)
-    traffic = kernels.counts @ terms.actions[..., DRAM_BYTES].sum(axis=-1)
     detail = Detail(
         workload=workload,
         accelerator=accelerator,
@@ -254,7 +253,7 @@ def _cost(
         shares=shares(terms.seconds, model.overlap)[:, 0],
         actions=terms.actions[:, 0],
         constants=model.priors.for_chips(chips, grid.lowering[0])[0] if model.priors else None,
-        counts=Counts.of(kernels, traffic),
+        counts=Counts.of(kernels, terms.actions),
         energies=Energies.of(chips),
     )
     code = Feasibility(int(grid.feasibility[0, 0]))

@@ -12,7 +12,7 @@ from typing_extensions import override
 from hw_models.cost.arrays import GRID_UNITS, RESOURCES
 from hw_models.cost.base import Cost, show
 from hw_models.cost.chips import last_on_chip, vector_peak
-from hw_models.cost.energy import EDGES, dram_prior, energy_parts, energy_priors
+from hw_models.cost.explain_energy import cited, figure_lines, part_lines
 from hw_models.cost.frame import bound_of, resource_seconds
 from hw_models.cost.grid import DRAM_BYTES
 from hw_models.cost.roofline import ISSUE, MAC, VECTOR
@@ -20,9 +20,7 @@ from hw_models.errors import UnknownNameError
 from hw_models.workload.op import Precision
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from hw_models.spec.quantities import Sourced
+    from collections.abc import Iterator
 
 SLOWEST: Final = 5
 LEVERS: Final = {
@@ -174,11 +172,11 @@ def _figures(cost: Cost) -> Iterator[tuple[str, str]]:
     engine, memory = chip.main_engine, chip.dram
     used = dict.fromkeys(Precision(int(p)).label for p in d.kernels.math[d.kernels.macs > 0])
     for name in used:
-        yield f"peak {name}", _cited(engine.peak.get(name), chip.sources)
+        yield f"peak {name}", cited(engine.peak.get(name), chip.sources)
     vector = vector_peak(engine)
     if vector:
         for name, figure in vector.items():
-            yield f"vector rate {name}", _cited(figure, chip.sources)
+            yield f"vector rate {name}", cited(figure, chip.sources)
     elif d.constants:
         rate = float(np.nanmax(d.chips.vector_peak[0]))
         yield (
@@ -186,10 +184,10 @@ def _figures(cost: Cost) -> Iterator[tuple[str, str]]:
             f"{show(rate, 'op/s')}: prior, {d.constants.vector_per_mac} x best MAC peak",
         )
     if memory:
-        yield f"bandwidth of {memory.technology or memory.name}", _cited(memory.bandwidth, chip.sources)
+        yield f"bandwidth of {memory.technology or memory.name}", cited(memory.bandwidth, chip.sources)
     level = last_on_chip(chip)
     if level and level.capacity:
-        yield f"capacity of {level.name}", _cited(level.capacity, chip.sources)
+        yield f"capacity of {level.name}", cited(level.capacity, chip.sources)
     elif d.constants:
         yield "on-chip capacity", f"{show(d.constants.sram_capacity, 'byte')}: prior of the class"
     if d.constants:
@@ -199,7 +197,7 @@ def _figures(cost: Cost) -> Iterator[tuple[str, str]]:
         of_class = (
             f"{show(c.issue, 's')} [{show(c.issue_low, 's')} .. {show(c.issue_high, 's')}]: class figure"
         )
-        yield "start of a kernel", _cited(engine.issue, chip.sources) if engine.issue else of_class
+        yield "start of a kernel", cited(engine.issue, chip.sources) if engine.issue else of_class
         yield "90 % interval of the class", f"x {c.low:g} .. x {c.high:g}"
         yield "class figures from", f"{c.source}; {c.obtained}"
 
@@ -218,69 +216,15 @@ def _slowest(cost: Cost) -> Iterator[tuple[str, str]]:
 
 
 def _energy(cost: Cost, _: str) -> tuple[Section, ...]:
-    d = cost.detail
     if cost.latency.value is None:
         return (Section("Unknown", (("", cost.reason or "the latency is unknown"),)),)
-    parts = {
-        n: p[:, 0, 0] for n, p in energy_parts(d.counts, d.energies, np.array([[cost.latency.value]])).items()
-    }
-    total = sum(p[0] for p in parts.values())
-    blind = np.isnan(d.energies.idle[0])
-    if blind:  # left out of the sum, which must not read as a known zero
-        del parts["idle"]
-    told = {n: tuple(show(float(x), "J") for x in p) for n, p in parts.items()}
-    lines = [(n, f"{v} [{low} .. {high}], {parts[n][0] / total:.1%}") for n, (v, low, high) in told.items()]
-    if blind:
-        lines.append(("idle", "unknown: the chip's file states no idle power"))
+    parts, growth = part_lines(cost)
     return (
-        Section("Parts", tuple(lines)),
+        Section("Parts", tuple(parts)),
         Section("Counts", tuple(_counts(cost))),
-        Section("Energies", tuple(_energies(cost))),
-        Section(
-            "Energy change when one figure grows by 1 %",
-            tuple((n, f"{p[0] / total:+.3f} %") for n, p in parts.items()),
-        ),
+        Section("Energies", tuple(figure_lines(cost))),
+        Section("Energy change when one figure grows by 1 %", tuple(growth)),
     )
-
-
-def _energies(cost: Cost) -> Iterator[tuple[str, str]]:
-    d, chip, priors = cost.detail, cost.detail.accelerator, energy_priors()
-    for p in np.flatnonzero((d.counts.mac_ops[0] > 0) | (d.counts.vector_ops[0] > 0)):
-        label = Precision(int(p)).label
-        row = priors["operations"].get(priors["storage_only"].get(label, label))
-        own = chip.main_engine.energy_per_op.get(label)
-        delivery = f"x {priors['delivery'][chip.main_engine.kind]['value']:g} for operand delivery"
-        prior = f"prior at {d.chips.process_nm[0]:g} nm, {_from(row)}, {delivery}" if row else "no prior"
-        yield (
-            f"one {label} op",
-            _energy_text(d.energies.op[:, 0, p], _cited(own, chip.sources) if own else prior, "J/op"),
-        )
-    technology = chip.dram.technology if chip.dram else None
-    found = dram_prior(technology)
-    own_dram = chip.dram.access_energy if chip.dram else None
-    prior = (
-        f"prior {found[0]}, {_from(found[1])}"
-        if found
-        else f"no figure and no prior for {technology or 'an unknown technology'}"
-    )
-    yield (
-        "one byte of external memory",
-        _energy_text(d.energies.dram[:, 0], _cited(own_dram, chip.sources) if own_dram else prior, "J/byte"),
-    )
-    level = last_on_chip(chip)
-    own_sram = level.access_energy if level else None
-    prior = f"prior at {d.chips.process_nm[0]:g} nm, {_from(priors['on_chip'])}"
-    yield (
-        "one byte on chip",
-        _energy_text(d.energies.sram[:, 0], _cited(own_sram, chip.sources) if own_sram else prior, "J/byte"),
-    )
-
-
-def _energy_text(joules: np.ndarray[tuple[int], np.dtype[np.float64]], source: str, unit: str) -> str:
-    if np.isnan(joules[0]):
-        return f"unknown: {source}"
-    value, low, high = (f"{j * 1e12:.4g}" for j in joules[: len(EDGES)])
-    return f"{value} p{unit} [{low} .. {high}]: {source}"
 
 
 def _power(cost: Cost, _: str) -> tuple[Section, ...]:
@@ -313,20 +257,6 @@ def _stated(cost: Cost, what: str) -> tuple[Section, ...]:
     figure = {"area": chip.die_area, "price": chip.price}[what]
     return (
         Section(
-            "Stated by the chip's file", ((f"{what} [{GRID_UNITS[what]}]", _cited(figure, chip.sources)),)
+            "Stated by the chip's file", ((f"{what} [{GRID_UNITS[what]}]", cited(figure, chip.sources)),)
         ),
     )
-
-
-def _from(row: Mapping[str, object]) -> str:
-    names = row["source"]
-    told = " + ".join(names) if isinstance(names, list) else str(names)
-    return f"{told} ({row['note']})" if row.get("note") else told
-
-
-def _cited(figure: Sourced | None, sources: Mapping[str, str]) -> str:
-    """A figure with its range, note and source spelt out."""
-    if figure is None:
-        return "unknown"
-    note = f"; {figure.note}" if figure.note else ""
-    return f"{figure}: {sources.get(figure.source, figure.source)}{note}"

@@ -19,7 +19,7 @@ from hw_models.cost.arrays import (
     Terms,
 )
 from hw_models.cost.combine import kernel_seconds
-from hw_models.cost.energy import Counts, Energies, energy, fidelity_codes, power
+from hw_models.cost.energy import Counts, Energies, energy, fidelity_codes, formats_of, power
 from hw_models.cost.roofline import FLASH, HOST
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ DEFAULT_LOWERING: Final = "compiled"
 
 DRAM_BYTES: Final = (ACTIONS.index("dram_read"), ACTIONS.index("dram_write"))
 """Actions that together are the outer traffic."""
+
 DISTINCT: Final = (
     "cls",
     "dims",
@@ -92,27 +93,28 @@ def chunks(kernels: Kernels, n_chips: int) -> Iterator[tuple[slice, Kernels]]:
         )
 
 
-def latency_and_traffic(
-    kernels: Kernels, prepared: Prepared
-) -> tuple[FloatArray, FloatArray, NDArray[np.int8]]:
-    """(W, C) seconds of one inference, bytes of outer traffic, worst feasibility code of the kernels.
+def latency_and_counts(
+    kernels: Kernels, prepared: Prepared, n_counted: int
+) -> tuple[FloatArray, Counts, NDArray[np.int8]]:
+    """(W, C) seconds of one inference, actions on the first chips, worst feasibility code of the kernels.
 
     Kernels of a network run one after the other: no overlap between them is assumed.
     """
     shape = (kernels.n_networks, len(prepared.chips))
     counts = kernels.counts.tocsc()
-    seconds, traffic = np.zeros(shape), np.zeros(shape)
+    seconds, formats = np.zeros(shape), formats_of(kernels)
+    counted = Counts.none(kernels.n_networks, n_counted, formats)
     worst = np.zeros(shape, np.int8)
     for part, rows in chunks(kernels, len(prepared.chips)):
         terms = prepared.terms(rows)
         runs = counts[:, part]
         seconds += runs @ kernel_seconds(terms.seconds, prepared.model.overlap)
-        traffic += runs @ terms.actions[..., DRAM_BYTES].sum(axis=-1)
+        counted += Counts.of(rows, terms.actions[:, :n_counted], runs=runs, formats=formats)
         for code in np.unique(terms.feasibility):
             if code != Feasibility.OK:
                 hit = (runs @ (terms.feasibility == code).astype(np.float64)) > 0
                 worst = np.where(hit, np.maximum(worst, code), worst).astype(np.int8)
-    return seconds, traffic, worst
+    return seconds, counted, worst
 
 
 def evaluate(
@@ -122,11 +124,10 @@ def evaluate(
 
     The chips' own ranges enter the interval by costing each chip that has one again at either end.
     """
-    latency, traffic, worst = _latency(kernels, chips, model)
+    latency, counts, worst = _latency(kernels, chips, model)
     worst = np.where(~fits(kernels, chips) & (worst == Feasibility.OK), Feasibility.CAPACITY, worst).astype(
         np.int8
     )
-    counts = Counts.of(kernels, traffic)
     joules = energy(counts, Energies.of(chips), latency.value)
     watts, source = power(joules, latency, chips)
     shape = latency.value.shape
@@ -165,14 +166,14 @@ def fits(kernels: Kernels, chips: Chips) -> NDArray[np.bool_]:
 
 def _latency(
     kernels: Kernels, chips: Chips, model: CostModel
-) -> tuple[GridQuantity, FloatArray, NDArray[np.int8]]:
-    """Latency with its interval, outer traffic (W, C), worst feasibility code of the kernels (W, C)."""
+) -> tuple[GridQuantity, Counts, NDArray[np.int8]]:
+    """Latency with its interval, actions counted, worst feasibility code of the kernels (W, C)."""
     slow, fast = chips.ends
     ranged = np.flatnonzero(_differ(chips, slow) | _differ(chips, fast))
     n, r = len(chips), len(ranged)
     everything = chips.followed_by(slow.take(ranged), fast.take(ranged))
     prepared = Prepared.of(everything, model, kernels.lowering[0] if kernels.lowering else DEFAULT_LOWERING)
-    seconds, traffic, worst = latency_and_traffic(kernels, prepared)
+    seconds, counts, worst = latency_and_counts(kernels, prepared, n)
     worst = worst[:, :n]
     value = np.where(np.isfinite(seconds[:, :n]) & (worst != Feasibility.UNKNOWN), seconds[:, :n], np.nan)
     up, down = np.zeros_like(value), np.zeros_like(value)
@@ -184,7 +185,7 @@ def _latency(
             GridQuantity(
                 value, value * np.exp(down), np.full_like(value, np.nan), fidelity_codes(value, up < 0)
             ),
-            traffic[:, :n],
+            counts,
             worst,
         )
     adjustment, first = prepared.adjustment, slice(0, n)
@@ -198,7 +199,7 @@ def _latency(
     uses_vector = (kernels.counts @ kernels.vector_ops) > 0
     prior = uses_vector[:, None] & prepared.chips.vector_is_prior[None, first]
     prior |= inside[:, None] & prepared.chips.sram_is_prior[None, first]
-    return GridQuantity(value, low, high, fidelity_codes(value, prior)), traffic[:, :n], worst
+    return GridQuantity(value, low, high, fidelity_codes(value, prior)), counts, worst
 
 
 def _together(*logs: FloatArray) -> FloatArray:

@@ -8,6 +8,7 @@ import numpy as np
 
 from hw_models.cost.arrays import Feasibility
 from hw_models.cost.base import show
+from hw_models.cost.explain_energy import left_out
 from hw_models.cost.grid import room
 from hw_models.workload.op import OpKind, Precision
 
@@ -84,8 +85,7 @@ def not_modelled_of(workload: Workload, accelerator: Accelerator, detail: Detail
         out.append("time of the on-chip memory: its bandwidth is unknown")
     if np.isnan(chips.vector_peak[0]).all():
         out.append("time of the vector unit: its rate is unknown")
-    if np.isnan(chips.idle[0]):
-        out.append("idle and leakage power: unknown")
+    out += left_out(detail)
     if len(accelerator.engines) > 1:
         others = ", ".join(e.name for e in accelerator.engines[1:])
         out.append(f"all engines but {accelerator.main_engine.name}: {others}")

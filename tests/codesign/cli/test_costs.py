@@ -93,7 +93,7 @@ def test_estimate_as_json():
     assert record["latency_s_low"] < record["latency_s"] < record["latency_s_high"]
     assert record["latency_fidelity"] == "roofline"
     assert record["price_usd"] is None
-    assert "idle and leakage power: unknown" in record["not_modelled"]
+    assert "host work before and after the network" in record["not_modelled"]
 
 
 @pytest.mark.usefixtures("place")

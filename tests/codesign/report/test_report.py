@@ -92,14 +92,13 @@ def test_every_kernel_of_the_chosen_point_is_listed(content: Report, run: Study)
     titles = [title for title, _ in content.pick.explained]
     assert "Latency change when one figure grows by 1 %" in titles
     idle = [row[1].text for _, t in content.pick.explained for row in t.rows if row[0].text == "idle"]
-    assert idle == ["unknown: the chip's file states no idle power"]
+    assert any("J [" in text for text in idle)
 
 
 def test_what_is_not_modelled_is_said(content: Report) -> None:
     text = " ".join(content.gaps)
     for part in (
         "between two images",
-        "idle and leakage power: unknown",
         "0.00% of its bytes",
         "functional safety",
     ):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hw_models.cost.arrays import Fidelity, GridQuantity, KernelClass
+from hw_models.cost.arrays import ACTIONS, Fidelity, GridQuantity, KernelClass
 from hw_models.cost.chips import Chips
 from hw_models.cost.energy import (
     Counts,
@@ -23,11 +23,16 @@ ROW = {"cls": KernelClass.CONV, "macs": 1e9, "vector_ops": 1e6, "read_bytes": 1e
 SECOND = np.array([[1.0]])
 
 
-def joules(kernels, chip, seconds=SECOND):
-    k = kernels([ROW])
-    counts = Counts.of(k, np.array([[2e6]]))
-    chips = Chips.of([chip])
-    return energy(counts, Energies.of(chips), seconds), energy_parts(counts, Energies.of(chips), seconds)
+ROOFLINE = {"dram_read": 1e6, "dram_write": 1e6, "sram_read": 1e6, "sram_write": 1e6}
+
+
+def joules(kernels, chip, seconds=SECOND, moved=ROOFLINE):
+    """Of one kernel that moves so many bytes; what is not named is not counted."""
+    k, chips = kernels([ROW]), Chips.of([chip])
+    counted = {"mac": ROW["macs"], "vector_op": ROW["vector_ops"], **moved}
+    actions = np.array([[[counted.get(name, np.nan) for name in ACTIONS]]])
+    counts, energies = Counts.of(k, actions), Energies.of(chips)
+    return energy(counts, energies, seconds), energy_parts(counts, energies, seconds)
 
 
 @pytest.mark.parametrize(("nm", "pj"), [(45, 0.15), (7, 0.05), ((45 * 7) ** 0.5, (0.15 * 0.05) ** 0.5)])
@@ -65,13 +70,15 @@ def test_memory_technology(technology, name):
 
 def test_every_prior_is_in_order_and_cites_a_source():
     priors = energy_priors()
-    delivery = priors["delivery"].values()
+    factors = ("control", "bank_spread", "register_file", "noc", "idle_of_tdp")
+    delivery = [*priors["delivery"].values(), *(priors[name] for name in factors)]
     for row in [*priors["dram"].values(), *delivery]:
         assert 0 < row["low"] <= row["value"] <= row["high"]
     for row in [
         *priors["dram"].values(),
         *priors["operations"].values(),
-        priors["on_chip"],
+        *priors["banks"],
+        priors["idle_of_tdp"],
         *delivery,
     ]:
         assert set(row["source"]) <= set(priors["sources"])
@@ -79,7 +86,10 @@ def test_every_prior_is_in_order_and_cites_a_source():
 
 def test_priors_by_hand(kernels, toy):
     found, parts = joules(kernels, toy(process_nm={"value": 7, "source": "s"}))
-    assert parts["mac"][:, 0, 0] == pytest.approx(2e9 * 0.05e-12 * np.array([5, 2, 10]))
+    assert parts["mac"][0, 0, 0] == pytest.approx(2e9 * 0.05e-12 * 5)
+    assert parts["mac"][1, 0, 0] == pytest.approx(
+        2e9 * 0.05e-12 * 5 / np.exp(np.hypot(np.log(5 / 2), np.log(1 / 0.81)))
+    )
     assert parts["dram"][:, 0, 0] == pytest.approx(2e6 * 8 * 1e-12 * np.array([8, 4.8, 31.25]))
     assert found.value[0, 0] == pytest.approx(sum(p[0, 0, 0] for p in parts.values()))
     assert found.low[0, 0] < found.value[0, 0] < found.high[0, 0]
@@ -90,6 +100,7 @@ def test_figures_of_the_chip_come_first(kernels, toy):
     op = {"energy_per_op": {"int8": {"value": 1e-12, "low": 0.5e-12, "source": "s"}}}
     access = {"access_energy": {"value": 10e-12, "source": "s"}}
     chip = toy(engine=op, dram=access, sram=access, idle_power={"value": 0.25, "source": "s"})
+    assert Energies.of(Chips.of([chip])).idle_from.tolist() == ["stated"]
     found, parts = joules(kernels, chip)
     assert parts["mac"][:, 0, 0] == pytest.approx([2e-3, 1e-3, 2e-3])
     assert parts["dram"][:, 0, 0] == pytest.approx([20e-6] * 3)
@@ -108,7 +119,7 @@ def test_no_figure_and_no_prior_is_unknown(kernels, toy, gap):
 
 def test_precisions_that_are_not_used_need_no_energy(kernels, toy):
     chips = Chips.of([toy()])
-    assert np.isnan(Energies.of(chips).op[0, 0, Precision.FP8])
+    assert np.isnan(Energies.of(chips).op[0, 0, Precision.FP64])
     assert np.isfinite(joules(kernels, toy())[0].value).all()
 
 

@@ -205,7 +205,7 @@ def test_every_quantity_explains_itself(conv_net, toy, what):
     assert str(explanation).startswith(what.replace("_", " "))
     assert explanation.to_dict()["what"] == what
     assert "<table" in explanation._repr_html_()
-    assert "idle and leakage power: unknown" in str(explanation)
+    assert "host work before and after the network" in str(explanation)
 
 
 def test_explanation_of_latency_has_bound_numbers_sources_and_sensitivities(conv_net, toy):
@@ -225,7 +225,9 @@ def test_explanation_of_latency_has_bound_numbers_sources_and_sensitivities(conv
 
 def test_explanation_of_energy_cites_priors(conv_net, toy):
     said = str(estimate(conv_net, toy(), precision="int8").explain("energy"))
-    assert "prior at 16 nm, h14 + tpu4i (int8 mul + int32 add), x 5 for operand delivery" in said
+    assert (
+        "prior at 16 nm, usual supply, h14 + tpu4i (int8 mul + int32 add), x 5 for operand delivery" in said
+    )
     assert "prior lpddr4" in said
 
 

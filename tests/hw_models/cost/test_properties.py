@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hw_models.cost.arrays import Feasibility, KernelClass
 from hw_models.cost.chips import ENGINE_KINDS, Chips
-from hw_models.cost.grid import DRAM_BYTES, Prepared, evaluate, latency_and_traffic
+from hw_models.cost.grid import DRAM_BYTES, Prepared, evaluate, latency_and_counts
 from hw_models.cost.models import cost_model
 from hw_models.cost.roofline import Roofline
 
@@ -113,11 +113,13 @@ def test_the_same_input_gives_the_same_bytes(kernels, toy, rows):
 def test_chunks_of_kernels_do_not_change_the_sum(kernels, toy, monkeypatch):
     rows = [{"cls": KernelClass.CONV, "macs": 1e6 * i, "read_bytes": 1e5 * i} for i in range(1, 40)]
     k, chips = kernels(rows, [list(range(39)), [3, 3, 38]]), Chips.of([toy(), toy(kind="cpu")])
-    whole = latency_and_traffic(k, Prepared.of(chips, MODEL, "compiled"))
+    seconds, counts, worst = latency_and_counts(k, Prepared.of(chips, MODEL, "compiled"), 2)
     monkeypatch.setattr("hw_models.cost.grid.CHUNK_CELLS", 10)
-    parts = latency_and_traffic(k, Prepared.of(chips, MODEL, "compiled"))
-    for a, b in zip(whole, parts, strict=True):
-        assert a == pytest.approx(b, rel=1e-12)
+    again, recounted, same = latency_and_counts(k, Prepared.of(chips, MODEL, "compiled"), 2)
+    assert again == pytest.approx(seconds, rel=1e-12)
+    assert same.tolist() == worst.tolist()
+    for field in ("mac_ops", "fed_mac_ops", "vector_ops", "moved"):
+        assert getattr(recounted, field) == pytest.approx(getattr(counts, field), rel=1e-12)
 
 
 def test_counts_leave_the_order_of_kernels_alone(kernels):
