@@ -94,12 +94,10 @@ class YamlFile:
         """What stands at a path; None where there is nothing."""
         node = self.root
         for step in path:
-            if isinstance(node, list) and isinstance(step, int) and step < len(node):
-                node = node[step]
-            elif isinstance(node, dict) and step in node:
-                node = node[step]
-            else:
+            keys = range(len(node)) if isinstance(node, list) else node if isinstance(node, dict) else ()
+            if step not in keys:
                 return None
+            node = node[step]
         return node
 
     def wrong(self, path: Steps, message: str) -> None:

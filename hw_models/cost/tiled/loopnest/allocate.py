@@ -1,0 +1,128 @@
+"""Given the order of the temporal loops, which of them each memory keeps.
+
+Source: A. Symons et al., "LOMA: Fast Auto-Scheduling on DNN Accelerators through Loop-Order-based Memory
+Allocation", AICAS 2021; as in zigzag-dse 3.9.1 (MIT), `zigzag/opt/loma/memory_allocator.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import product
+from math import inf, prod
+from typing import TYPE_CHECKING
+
+from hw_models.cost.tiled.loopnest.mapping import OPERANDS, OUTPUT
+from hw_models.cost.tiled.loopnest.spread import spread_over, time_loops
+from hw_models.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hw_models.cost.tiled.loopnest.layer import Layer
+    from hw_models.cost.tiled.loopnest.machine import Machine, Store
+    from hw_models.cost.tiled.loopnest.mapping import LoopNest
+    from hw_models.cost.tiled.loopnest.spread import Factors, Spread
+
+
+@dataclass(frozen=True, slots=True)
+class TooSmall:
+    """Why an order of loops has no allocation: what a memory would have to hold, and what it can."""
+
+    store: str
+    demand_bits: float
+    bound_bits: int
+
+
+def allocate(machine: Machine, layer: Layer, nest: LoopNest) -> LoopNest:
+    """The mapping with its levels chosen: memory by memory, innermost first, for the least traffic above.
+
+    Raises:
+        InputError: it does not fit the layer, the array, or a memory; the message says by how much.
+    """
+    spread = spread_over(machine, layer, nest.spatial)
+    loops = time_loops(spread, nest)
+    found = cuts_for(spread, tuple(zip(loops.dims, loops.sizes, strict=True)))
+    if isinstance(found, TooSmall):
+        needs = f"memory {found.store} would have to hold {found.demand_bits:.0f} bits"
+        levers = "a larger memory, a smaller unrolling or another loop order would fit"
+        raise InputError(f"{needs}; it has {found.bound_bits}; {levers}")
+    return replace(nest, levels={OPERANDS[op]: cuts for op, cuts in enumerate(found)})
+
+
+def cuts_for(spread: Spread, loops: Sequence[tuple[str, int]]) -> tuple[tuple[int, ...], ...] | TooSmall:
+    """Per operand the temporal loops at or below each of its memories."""
+    machine, layer = spread.machine, spread.layer
+    below = [spread.at_levels(op) for op in range(3)]
+    cuts: list[list[int]] = [[], [], []]
+    for i, store in enumerate(machine.stores):
+        choices: list[list[tuple[int, float, float]]] = []
+        for op in store.operands:
+            top = machine.levels[op][-1] == i
+            sizes = _slices(layer, op, store, below[op], cuts[op], loops)
+            if isinstance(sizes, TooSmall):
+                return sizes
+            start = cuts[op][-1] if cuts[op] else 0
+            if top and start + len(sizes) - 1 < len(loops):
+                return TooSmall(store.name, sizes[-1] + store.bits, store.bits)
+            choices.append(_options(sizes, start, loops, top))
+        best = _best(choices, store.bits)
+        if best is None:
+            least = sum(options[0][1] for options in choices)
+            return TooSmall(store.name, least, store.bits)
+        for op, cut in zip(store.operands, best, strict=True):
+            cuts[op].append(cut)
+    return tuple(map(tuple, cuts))
+
+
+def _slices(
+    layer: Layer, op: int, store: Store, below: Factors, cuts: Sequence[int], loops: Sequence[tuple[str, int]]
+) -> list[float] | TooSmall:
+    """Bits that the memory needs for each number of further loops, as long as they fit."""
+    level, start = len(cuts), cuts[-1] if cuts else 0
+    extents: dict[str, float] = {}
+    for dim, units in (*(loop for at in below[: level + 1] for loop in at), *loops[:start]):
+        extents[dim] = extents.get(dim, 1) * units
+    bits = layer.bits[op]
+    if op == OUTPUT:
+        still = {dim for at in below[level + 1 :] for dim, _ in at} | {dim for dim, _ in loops[start:]}
+        bits = layer.bits[OUTPUT if still & layer.irrelevant[OUTPUT] else 3]
+    whole = dict(extents)
+    for dim, size in loops[start:]:
+        whole[dim] = whole.get(dim, 1) * size
+    everything = layer.tile(op, whole) * bits
+    sizes: list[float] = []
+    for n in range(start, len(loops) + 1):
+        if n > start:
+            dim, size = loops[n - 1]
+            extents[dim] = extents.get(dim, 1) * size
+        needed = layer.tile(op, extents) * bits
+        if store.halved and n < len(loops) and needed < everything:
+            needed *= 2
+        if needed > store.bits:
+            if not sizes:
+                return TooSmall(store.name, needed, store.bits)
+            break
+        sizes.append(needed)
+    return sizes
+
+
+def _options(
+    sizes: Sequence[float], start: int, loops: Sequence[tuple[str, int]], top: bool
+) -> list[tuple[int, float, float]]:
+    """(cut, bits, traffic above) of each choice; the outermost memory of an operand must take all loops."""
+    if top:
+        return [(start + len(sizes) - 1, sizes[-1], 0.0)]
+    return [(start + n, size, prod(s for _, s in loops[start + n :]) * size) for n, size in enumerate(sizes)]
+
+
+def _best(choices: Sequence[Sequence[tuple[int, float, float]]], bits: int) -> tuple[int, ...] | None:
+    best, least = None, inf
+    for combination in product(*choices):
+        if sum(size for _, size, _ in combination) > bits:
+            if best is None and all(a is b[0] for a, b in zip(combination, choices, strict=True)):
+                return None
+            continue
+        traffic = sum(above for _, _, above in combination)
+        if traffic <= least:
+            best, least = tuple(cut for cut, _, _ in combination), traffic
+    return best
