@@ -1,0 +1,1 @@
+"""Two-level loop nests on systolic arrays and vector units: tiles, traffic, and an exact bounded search."""

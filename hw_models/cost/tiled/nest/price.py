@@ -1,0 +1,182 @@
+"""What counts cost a chip: seconds of each resource, latency of the double-buffered pipeline, actions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hw_models.cost.arrays import ACTIONS, RESOURCES
+from hw_models.cost.tiled.nest.count import COUNTS
+from hw_models.cost.tiled.nest.machine import OPERANDS, SEARCH_ENERGY
+
+if TYPE_CHECKING:
+    from hw_models.cost.arrays import FloatArray
+    from hw_models.cost.tiled.nest.machine import Machine, Port
+    from hw_models.cost.tiled.nest.spatial import Layout
+
+I = {name: column for column, name in enumerate(COUNTS)}  # noqa: E741  (index of a count)
+
+
+@dataclass(frozen=True, eq=False)
+class Priced:
+    """P mappings on one chip.
+
+    Attributes:
+        latency: (P,) s, inf where a tile does not fit; energy: (P,) of one search unit, J where the chip's
+            file has energies.
+        seconds: (P, R) by resource, NaN where not modelled; actions: (P, A).
+        excess: (P,) largest demand over a memory beyond its capacity in byte, 0 where all fits.
+    """
+
+    latency: FloatArray
+    energy: FloatArray
+    seconds: FloatArray
+    actions: FloatArray
+    excess: FloatArray
+
+
+def port_seconds(port: Port, read: FloatArray, write: FloatArray) -> FloatArray:
+    """Time of the busiest port."""
+    shared = (read * port.shares_read + write * port.shares_write) * port.shared
+    busiest: FloatArray = np.maximum(np.maximum(read * port.read, write * port.write), shared)
+    return busiest
+
+
+def demands(counts: FloatArray, machine: Machine) -> FloatArray:
+    """(P, B) bytes that the tiles of each mapping take in each on-chip memory."""
+    held = np.zeros((len(counts), len(machine.buffers)))
+    for place, operand in enumerate(OPERANDS):
+        if machine.local[place] >= 0:
+            held[:, machine.local[place]] += counts[:, I[f"local_{operand}"]]
+        held[:, machine.sram[place]] += counts[:, I[f"sram_{operand}"]]
+    return held
+
+
+def price(counts: FloatArray, machine: Machine, layout: Layout, mac_rate: float, mac_energy: float) -> Priced:
+    """Seconds and actions of counts (P, `COUNTS`) on one chip.
+
+    Two boundaries, each a pipeline of two stages in equal steps: with N steps of d (move) and b (work) the
+    makespan is max(N d + b, N b + d) where tiles are double buffered, else N (d + b). Source: two-stage flow
+    shop with equal jobs (Johnson, Nav. Res. Logist. Q. 1954).
+    """
+    c = {name: counts[:, column] for name, column in I.items()}
+    build = machine.build
+    cycle = float(build.rows * build.cols * build.count) / mac_rate
+    mac = c["mac_cycles"] * cycle
+    local, local_known = _level(machine, machine.local, _local_traffic(c, machine), build.local)
+    sram, sram_known = _level(machine, machine.sram, _sram_traffic(c), (True, True, True))
+    dram_read = c["dram_weight"] + c["dram_input"] + c["dram_sum"]
+    dram = port_seconds(machine.dram, dram_read, c["dram_output"])
+    first = port_seconds(machine.dram, c["first_weight"] + c["first_input"], c["last_output"])
+    work = np.maximum(mac, local)
+    if not any(build.local):
+        busy = np.maximum(work, sram)
+    elif build.double_local:
+        first_local, _ = _level(machine, machine.sram, _first_local(c), (True, True, True))
+        busy = np.maximum(sram + work / c["local_tiles"], work + first_local)
+    else:
+        busy = sram + work
+    if build.double_sram:
+        latency = np.maximum(dram + busy / c["outer_tiles"], busy + first) + machine.dram_latency
+    else:
+        latency = dram + busy + machine.dram_latency * c["outer_tiles"]
+    latency = (
+        latency + machine.issue * c["local_tiles"] + machine.dma * c["descriptors"] + layout.skew * cycle
+    )
+    excess = np.maximum(demands(counts, machine) - [b.capacity for b in machine.buffers], 0.0).max(axis=1)
+    seconds = np.full((len(counts), len(RESOURCES)), np.nan)
+    hidden = np.maximum(np.maximum(mac, local), np.maximum(sram, dram))
+    for name, value in (("mac", mac), ("dram", dram), ("exposed", latency - hidden), ("vector", 0.0 * mac)):
+        seconds[:, RESOURCES.index(name)] = value
+    seconds[:, RESOURCES.index("issue")] = 0.0
+    if sram_known:
+        seconds[:, RESOURCES.index("sram")] = sram
+    if local_known:
+        seconds[:, RESOURCES.index("local")] = local
+    actions = _actions(c, machine)
+    energy = _energy(c, machine, mac_energy)
+    return Priced(np.where(excess > 0, np.inf, latency), energy, seconds, actions, excess)
+
+
+Traffic = tuple[tuple["FloatArray", "FloatArray"], ...]
+
+
+def _local_traffic(c: dict[str, FloatArray], machine: Machine) -> Traffic:
+    """Per operand, bytes read from and written to its local memory; nothing where it has none."""
+    nothing = 0.0 * c["drain"]
+    full = (
+        (c["array_weight"], c["fill_weight"]),
+        (c["array_input"], c["fill_input"]),
+        (c["array_sum_read"] + c["drain"], c["array_sum_write"] + c["fill_sum"]),
+    )
+    return tuple(
+        traffic if there else (nothing, nothing)
+        for traffic, there in zip(full, machine.build.local, strict=True)
+    )
+
+
+def _sram_traffic(c: dict[str, FloatArray]) -> Traffic:
+    """Per operand, bytes read from and written to the last on-chip memory, on both of its sides."""
+    return (
+        (c["fill_weight"], c["dram_weight"]),
+        (c["fill_input"], c["dram_input"]),
+        (c["fill_sum"] + c["dram_output"], c["drain"] + c["dram_sum"]),
+    )
+
+
+def _first_local(c: dict[str, FloatArray]) -> Traffic:
+    nothing = 0.0 * c["drain"]
+    return (
+        (c["first_local_weight"], nothing),
+        (c["first_local_input"], nothing),
+        (nothing, c["last_local_output"]),
+    )
+
+
+def _level(
+    machine: Machine, place: tuple[int, ...], traffic: Traffic, there: tuple[bool, ...]
+) -> tuple[FloatArray, bool]:
+    """Seconds of the busiest memory of a level, and whether any of its bandwidths is known."""
+    slowest, known = 0.0 * traffic[0][0], False
+    for buffer in sorted({p for p, t in zip(place, there, strict=True) if t}):
+        served = [t for t, p in zip(traffic, place, strict=True) if p == buffer]
+        read, write = (np.sum([t[side] for t in served], axis=0) for side in (0, 1))
+        port = machine.buffers[buffer].port
+        known = known or port.known
+        slowest = np.maximum(slowest, port_seconds(port, read, write))
+    return slowest, known
+
+
+def _actions(c: dict[str, FloatArray], machine: Machine) -> FloatArray:
+    """(P, A) bytes by level; MACs are the caller's, the interconnect is not modelled."""
+    actions = np.full((len(c["drain"]), len(ACTIONS)), np.nan)
+    sram, local = _sram_traffic(c), _local_traffic(c, machine)
+    sums = {
+        "vector_op": 0.0 * c["drain"],
+        "dram_read": c["dram_weight"] + c["dram_input"] + c["dram_sum"],
+        "dram_write": c["dram_output"],
+        "sram_read": sram[0][0] + sram[1][0] + sram[2][0],
+        "sram_write": sram[0][1] + sram[1][1] + sram[2][1],
+        "local_read": local[0][0] + local[1][0] + local[2][0],
+        "local_write": local[0][1] + local[1][1] + local[2][1],
+    }
+    for name, value in sums.items():
+        actions[:, ACTIONS.index(name)] = value
+    return actions
+
+
+def _energy(c: dict[str, FloatArray], machine: Machine, mac_energy: float) -> FloatArray:
+    """(P,) energy of all traffic by which mappings are told apart; the MACs are the same for all of them."""
+    read, write = machine.dram_energy or (SEARCH_ENERGY["dram"],) * 2
+    total = (c["dram_weight"] + c["dram_input"] + c["dram_sum"]) * read + c["dram_output"] * write
+    for level, places, traffic in (
+        ("local", machine.local, _local_traffic(c, machine)),
+        ("sram", machine.sram, _sram_traffic(c)),
+    ):
+        for place, (moved_in, moved_out) in zip(places, traffic, strict=True):
+            if place >= 0:
+                read, write = machine.buffers[place].energy or (SEARCH_ENERGY[level],) * 2
+                total = total + moved_in * read + moved_out * write
+    return total
