@@ -16,6 +16,10 @@ GROUP: Final = "codesign.organisations"
 """Entry-point group of organisations that others bring."""
 
 BUILT_IN: Final[dict[str, str]] = {
+    "weight_stationary": "hw_models.cost.tiled.nest.organisations:WeightStationary",
+    "output_stationary": "hw_models.cost.tiled.nest.organisations:OutputStationary",
+    "input_stationary": "hw_models.cost.tiled.nest.organisations:InputStationary",
+    "vector": "hw_models.cost.tiled.nest.organisations:Vector",
     "dot_product": "hw_models.cost.tiled.dot_product:DotProduct",
 }
 """`dataflow.kind` -> "module:name" of the class (or instance) that ships, imported when it is first used."""
