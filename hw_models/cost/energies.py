@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from hw_models.cost.arrays import ACTIONS
-from hw_models.cost.chips import ENGINE_KINDS, N_PRECISIONS, last_on_chip
+from hw_models.cost.chips import ENGINE_KINDS, last_on_chip
 from hw_models.cost.energy_laws import (
     EDGES,
     PJ,
@@ -74,8 +75,9 @@ class Energies:
         own = np.array([c.mac_energy for c in (chips, *chips.ends)])
         is_prior = np.isnan(own[0])
         factor = supply_factor(_ranges(chips.accelerators, lambda c: c.voltage), chips.process_nm)
+        arithmetic = at_node(_op_picojoules(), chips.process_nm[:, None])
         op, fed_op = (
-            np.where(is_prior, _op_prior(chips, factor, overhead), own)
+            np.where(is_prior, together(arithmetic, together(overhead, factor)[..., None]), own)
             for overhead in (_delivery(chips), _factor("control"))
         )
         move, move_is_prior = _move_energies(chips, factor)
@@ -133,15 +135,14 @@ def _delivery(chips: Chips) -> FloatArray:
     return table
 
 
-def _op_prior(chips: Chips, supply: FloatArray, overhead: FloatArray) -> FloatArray:
+@cache
+def _op_picojoules() -> FloatArray:
+    """(2, P) pJ of the arithmetic of one op at the reference nodes; NaN: no prior for that format."""
     priors = energy_priors()
-    table = np.full((3, len(chips), N_PRECISIONS), np.nan)
     rows = dict(priors["operations"])
     rows |= {scheme: rows[base] for scheme, base in priors["storage_only"].items()}
-    for p in Precision:
-        if p.label in rows:
-            table[:, :, p] = together(at_node(rows[p.label]["pj"], chips.process_nm), overhead, supply)
-    return table
+    known = (rows.get(p.label, {"pj": (np.nan, np.nan)})["pj"] for p in Precision)
+    return np.array(list(known), np.float64).T
 
 
 def _move_energies(chips: Chips, supply: FloatArray) -> tuple[FloatArray, BoolArray]:

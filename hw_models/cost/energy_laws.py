@@ -31,14 +31,14 @@ def energy_priors() -> Mapping[str, Any]:
 
 
 def at_node(picojoules: Any, process_nm: FloatArray) -> FloatArray:
-    """(3, C) value, low, high in J of a figure given at two nodes, at other nodes; NaN where not valid.
+    """(3, C) value, low, high in J, at other nodes, of a figure given at two nodes; NaN where not valid.
 
     A power law through the two nodes. Below the finer node the value is the power law's, and the interval
     reaches up to that node's own figure, since voltage no longer falls as it did.
 
     Args:
-        picojoules: at the coarse and at the fine reference node, each a number or (C,).
-        process_nm: (C,) nodes.
+        picojoules: at the coarse and at the fine reference node, each a number or an array.
+        process_nm: (C,) nodes, or a shape that goes with it.
 
     Source: Horowitz 2014 and Jouppi 2021 as named in `energy_priors.yaml`; the interpolation is ours.
     """

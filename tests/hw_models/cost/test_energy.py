@@ -17,6 +17,7 @@ from hw_models.cost.energy import (
     energy_priors,
     power,
 )
+from hw_models.cost.energy_laws import bank_energy
 from hw_models.workload.op import Precision
 
 ROW = {"cls": KernelClass.CONV, "macs": 1e9, "vector_ops": 1e6, "read_bytes": 1e6, "write_bytes": 1e6}
@@ -121,6 +122,131 @@ def test_precisions_that_are_not_used_need_no_energy(kernels, toy):
     chips = Chips.of([toy()])
     assert np.isnan(Energies.of(chips).op[0, 0, Precision.FP64])
     assert np.isfinite(joules(kernels, toy())[0].value).all()
+
+
+LOCAL = {**ROOFLINE, "local_read": 3e9, "local_write": 1e9, "noc": 0.0}
+AT_7NM = {"value": 7, "source": "s"}
+
+
+@pytest.mark.parametrize(
+    ("size", "nm", "pj"),
+    [(8192, 45, 10 / 8), (32768, 45, 20 / 8), (2**20, 45, 100 / 8), (8192, 7, 7.5 / 8), (2**20, 7, 14 / 8)],
+)
+def test_sram_of_a_bank_is_the_table_of_the_sources(size, nm, pj):
+    """Horowitz 2014 and Jouppi 2021: 10, 20, 100 pJ at 45 nm, 7.5 and 14 at 7 nm, for 64 bit."""
+    assert bank_energy(np.array([size]), np.array([nm]))[0, 0] == pytest.approx(pj * 1e-12)
+
+
+def test_register_file_and_buffer_stand_in_the_ratios_of_eyeriss():
+    """Chen 2016, Table IV, per 16 bit at 65 nm: register file 1, buffer of 100 KiB 6 times a MAC."""
+    mac = 2 * at_node(energy_priors()["operations"]["int16"]["pj"], np.array([65.0]))[0, 0]
+    register, buffer = (2 * bank_energy(np.array([s]), np.array([65.0]))[0, 0] for s in (512, 100 * 1024))
+    assert register == pytest.approx(mac, rel=1e-3)
+    spread = energy_priors()["bank_spread"]
+    assert spread["low"] <= 6 * mac / buffer <= spread["high"]
+
+
+def test_a_larger_bank_never_costs_less_and_many_banks_less_than_one():
+    sizes = np.geomspace(1, 2**30, 61)
+    assert (np.diff(bank_energy(sizes, np.full(61, 16.0))[0]) >= 0).all()
+
+
+def test_memory_of_many_instances_costs_what_one_of_them_costs(toy):
+    whole = {"capacity": {"value": 2**20, "source": "s"}}
+    split = {**whole, "instances": {"value": 128, "source": "s"}}
+    energies = Energies.of(Chips.of([toy(sram=whole, process_nm=AT_7NM), toy(sram=split, process_nm=AT_7NM)]))
+    assert energies.of_move("sram_read")[0] == pytest.approx([1.75e-12, 7.5 / 8 * 1e-12])
+
+
+@pytest.mark.parametrize(("volts", "factor"), [(0.7, 1.0), (0.35, 0.25), (1.4, 4.0)])
+def test_energy_goes_with_the_square_of_the_supply(toy, volts, factor):
+    """7 nm runs at 0.7 V (Sinha, DAC 2012)."""
+    usual = Energies.of(Chips.of([toy(process_nm=AT_7NM)]))
+    stated = Energies.of(Chips.of([toy(process_nm=AT_7NM, voltage={"value": volts, "source": "s"})]))
+    for name in ("op", "fed_op"):
+        found, base = getattr(stated, name), getattr(usual, name)
+        assert found[0, 0, Precision.INT8] == pytest.approx(factor * base[0, 0, Precision.INT8])
+    assert stated.of_move("sram_read")[0, 0] == pytest.approx(factor * usual.of_move("sram_read")[0, 0])
+    assert stated.of_move("dram_read")[0, 0] == usual.of_move("dram_read")[0, 0]
+
+
+def test_a_known_supply_narrows_the_interval(toy):
+    def width(chip):
+        value, low, high = Energies.of(Chips.of([chip])).of_move("sram_read")[:, 0]
+        return (high - low) / value
+
+    assert width(toy(process_nm=AT_7NM, voltage={"value": 0.7, "source": "s"})) < width(
+        toy(process_nm=AT_7NM)
+    )
+
+
+def test_an_op_does_not_pay_for_operands_that_are_counted(kernels, toy):
+    """1e9 MACs of 2 x 0.05 pJ: x 5 with delivery, x 2 with the 4 byte of each counted apart."""
+    chip = toy(process_nm=AT_7NM)
+    _, alone = joules(kernels, chip)
+    _, fed = joules(kernels, chip, moved=LOCAL)
+    assert alone["mac"][0, 0, 0] == pytest.approx(1e9 * 2 * 0.05e-12 * 5)
+    assert alone["local"].tolist() == np.zeros((3, 1, 1)).tolist()
+    assert fed["mac"][0, 0, 0] == pytest.approx(1e9 * 2 * 0.05e-12 * 2)
+    assert fed["local"][0, 0, 0] == pytest.approx(4e9 * 0.176e-12)
+
+
+def test_the_stated_energy_of_an_op_includes_what_the_file_does_not_tell_apart(kernels, toy):
+    op = {"energy_per_op": {"int8": {"value": 1e-12, "source": "s"}}}
+    _, parts = joules(kernels, toy(engine=op), moved={**LOCAL, "noc": 1e9})
+    assert parts["mac"][0, 0, 0] == pytest.approx(2e-3)
+    assert parts["local"][0, 0, 0] == parts["noc"][0, 0, 0] == 0
+    inner = {"name": "rf", "kind": "sram", "read_energy": {"value": 0.5e-12, "source": "s"}}
+    _, parts = joules(kernels, toy(engine={**op, "memory": [inner]}), moved=LOCAL)
+    own, prior = 3e9 * 0.5e-12, Energies.of(Chips.of([toy()])).of_move("local_write")[0, 0]
+    assert parts["local"][0, 0, 0] == pytest.approx(own + 1e9 * prior)
+
+
+def test_reading_and_writing_may_cost_apart(kernels, toy):
+    dram = {"read_energy": {"value": 1e-12, "source": "s"}, "write_energy": {"value": 3e-12, "source": "s"}}
+    _, parts = joules(kernels, toy(dram=dram), moved={**ROOFLINE, "dram_write": 2e6})
+    assert parts["dram"][0, 0, 0] == pytest.approx(1e6 * 1e-12 + 2e6 * 3e-12)
+
+
+def test_traffic_that_is_not_counted_leaves_the_energy_unknown_and_none_costs_none(kernels, toy):
+    chip = toy(dram={"technology": None})
+    assert np.isnan(joules(kernels, toy(), moved={**ROOFLINE, "sram_read": np.nan})[0].value).all()
+    nothing_outside = {**ROOFLINE, "dram_read": 0.0, "dram_write": 0.0}
+    assert np.isfinite(joules(kernels, chip, moved=nothing_outside)[0].value).all()
+
+
+@pytest.mark.parametrize(
+    ("figures", "watts", "source"),
+    [
+        ({"tdp": {"value": 10.0, "source": "s"}}, 2.1, "prior"),
+        ({"idle_power": {"value": 0.5, "source": "s"}}, 0.5, "stated"),
+        (
+            {
+                "engine": {"leakage": {"value": 0.2, "source": "s"}},
+                "dram": {"leakage": {"value": 0.1, "source": "s"}},
+            },
+            0.3,
+            "leakage",
+        ),
+        ({"tdp": None}, np.nan, ""),
+    ],
+)
+def test_power_while_on_is_stated_or_leakage_or_a_share_of_the_tdp(kernels, toy, figures, watts, source):
+    energies = Energies.of(Chips.of([toy(**figures)]))
+    assert energies.idle[0, 0] == pytest.approx(watts, nan_ok=True)
+    assert energies.idle_from.tolist() == [source]
+    _, parts = joules(kernels, toy(**figures), np.array([[2.0]]))
+    assert parts["idle"][0, 0, 0] == pytest.approx(np.nan_to_num(2 * watts))
+
+
+def test_counts_of_parts_add_up(kernels, toy):
+    k = kernels([ROW, {**ROW, "macs": 3e8}], [[0, 1, 1], [1]])
+    actions = np.arange(2 * 1 * 9, dtype=float).reshape(2, 1, 9)
+    whole = Counts.of(k, actions)
+    assert whole.mac_ops[:, 0, 0].tolist() == [2 * (0 + 9 + 9), 2 * 9]
+    assert whole.fed_mac_ops.tolist() == whole.mac_ops.tolist()
+    assert whole.of_move("dram_read")[:, 0].tolist() == [2 + 11 + 11, 11]
+    assert whole.dram_bytes[1, 0] == 11 + 12
 
 
 def grid(*columns):
