@@ -164,11 +164,14 @@ class Adjustment:
         )
 
     def apply(self, seconds: FloatArray, kernels: Kernels) -> FloatArray:
-        """Terms (U, C, R) stretched by the constants of each kernel's class and each chip's kind."""
+        """Terms (U, C, R) stretched by the constants of each kernel's class and each chip's kind.
+
+        A kernel starts in the time that its terms say, or else in the chip's or its class's.
+        """
         out = seconds.copy()
         for resource, factor in zip((MAC, VECTOR, DRAM), self.factors, strict=True):
             out[..., resource] *= factor[kernels.cls]
-        out[..., ISSUE] = self.issue[0]
+        out[..., ISSUE] = np.where(out[..., ISSUE] > 0, out[..., ISSUE], self.issue[0])
         return out
 
 

@@ -6,7 +6,7 @@ resources.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
@@ -131,6 +131,23 @@ GRID_UNITS: Final = {
 }
 """Quantities of a cost and the SI unit (price: US dollar) of each, as it stands in column names."""
 
+PER_KERNEL: Final = (
+    "cls",
+    "dims",
+    "geometry",
+    "kind",
+    "math",
+    "vector_math",
+    "macs",
+    "vector_ops",
+    "weight_bytes",
+    "read_bytes",
+    "write_bytes",
+    "reuse_bytes",
+    "out_elements",
+)
+"""Fields of `Kernels` that have a row per distinct kernel."""
+
 UNKNOWN_FIDELITY: Final = -1
 """Code in place of a `Fidelity` where there is no number."""
 
@@ -217,6 +234,10 @@ class Kernels:
         matrix.sum_duplicates()
         return matrix
 
+    def take(self, rows: slice | IntArray) -> Kernels:
+        """These distinct kernels alone; the lists by instance and by network stay those of the whole."""
+        return replace(self, **{name: getattr(self, name)[rows] for name in PER_KERNEL})
+
     @property
     def outer_bytes(self) -> FloatArray:
         """(U,) compulsory outer traffic in bytes."""
@@ -236,6 +257,9 @@ class Terms:
             elsewhere.
         mapping: provider's own description of the mapping chosen, (U, C) object or None where there is none
             to tell.
+        gap: (U, C) proven relative distance of that mapping's time to the best there is; 0: it is the best,
+            NaN: nothing was searched. None: no mapping at all.
+        stands_in: (U, C) a class figure stands in for one that the chip's file leaves open. None: nowhere.
         provider: name of the provider; fidelity: of the numbers.
     """
 
@@ -247,6 +271,8 @@ class Terms:
     provider: str
     fidelity: Fidelity
     mapping: NDArray[np.object_] | None = None
+    gap: FloatArray | None = None
+    stands_in: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -9,16 +10,16 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 
 from hw_models.errors import NotCostableError
+from hw_models.spec.quantities import Sourced, Spec
 from hw_models.workload.op import OpKind, Precision
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
     from hw_models.cost.arrays import FloatArray
     from hw_models.spec.accelerator import Accelerator, Engine, Memory
-    from hw_models.spec.quantities import Sourced
 
 ENGINE_KINDS: Final = ("gpu", "cpu", "npu", "dsp", "mcu")
 """Kinds of engine in the order of their codes."""
@@ -54,14 +55,18 @@ class Chips:
         dram_bandwidth: (C,) byte/s of the outermost memory; `dram_capacity` (C,) bytes.
         outer_kind: (C,) code of that memory in `OUTER_KINDS`, -1: none. What a network makes goes to DRAM
             alone: flash cannot take it, and a host's memory behind a link is not spilt to.
+        dram_burst, dram_latency: (C,) least bytes that one access of it moves, s to the first of them.
         sram_capacity, sram_bandwidth: (C,) bytes and byte/s of the outermost on-chip level.
+        sram_read_bandwidth, sram_write_bandwidth: (C,) byte/s of ports of their own; NaN: they share the
+            bandwidth.
+        local_capacity: (C,) bytes of one instance of the largest memory inside that.
         vector_is_prior, sram_is_prior: (C,) a class figure stands in for vector rate, on-chip capacity.
         units, clock, tdp, idle, cap, issue: (C,) cores; Hz; W; W; W of the power mode; s of starting one
             kernel.
         mac_energy: (C, P) J/op; dram_energy, sram_energy: (C,) J/byte; process_nm: (C,); area (C,) m2; price
             (C,) USD.
         runs: (C, OpKind) whether the engine, or one that it falls back to, runs that kind of operator.
-        accelerators: (C,) where all of it came from.
+        accelerators: (C,) where all of it came from; edge: (C,) the end of its ranges that the figures are.
     """
 
     names: tuple[str, ...]
@@ -71,8 +76,13 @@ class Chips:
     dram_bandwidth: FloatArray
     dram_capacity: FloatArray
     outer_kind: NDArray[np.int8]
+    dram_burst: FloatArray
+    dram_latency: FloatArray
     sram_capacity: FloatArray
     sram_bandwidth: FloatArray
+    sram_read_bandwidth: FloatArray
+    sram_write_bandwidth: FloatArray
+    local_capacity: FloatArray
     vector_is_prior: NDArray[np.bool_]
     sram_is_prior: NDArray[np.bool_]
     units: FloatArray
@@ -89,6 +99,7 @@ class Chips:
     price: FloatArray
     runs: NDArray[np.bool_]
     accelerators: tuple[Accelerator, ...]
+    edge: tuple[Edge, ...]
 
     def __len__(self) -> int:
         return len(self.names)
@@ -119,8 +130,13 @@ class Chips:
             dram_bandwidth=outer("bandwidth"),
             dram_capacity=outer("capacity"),
             outer_kind=np.array([OUTER_KINDS.index(c.dram.kind) if c.dram else -1 for c in chips], np.int8),
+            dram_burst=outer("burst"),
+            dram_latency=outer("latency"),
             sram_capacity=on_chip("capacity"),
             sram_bandwidth=on_chip("bandwidth"),
+            sram_read_bandwidth=on_chip("read_bandwidth"),
+            sram_write_bandwidth=on_chip("write_bandwidth"),
+            local_capacity=np.array([_local_capacity(c, edge) for c in chips], np.float64),
             vector_is_prior=np.zeros(len(chips), np.bool_),
             sram_is_prior=np.zeros(len(chips), np.bool_),
             units=column(lambda c: c.main_engine.units),
@@ -137,12 +153,19 @@ class Chips:
             price=column(lambda c: c.price),
             runs=np.array([_runs(c) for c in chips], np.bool_).reshape(len(chips), len(OpKind)),
             accelerators=chips,
+            edge=(edge,) * len(chips),
         )
 
     @cached_property
     def ends(self) -> tuple[Chips, Chips]:
         """The same chips at the low and at the high end of every range that their sources leave."""
         return Chips.of(self.accelerators, edge="low"), Chips.of(self.accelerators, edge="high")
+
+    @cached_property
+    def costed(self) -> tuple[Accelerator, ...]:
+        """(C,) the accelerators with every figure at the end of its range that the arrays are at."""
+        pairs = zip(self.accelerators, self.edge, strict=True)
+        return tuple(c if edge == "value" else at_edge(c, edge) for c, edge in pairs)
 
     def take(self, rows: Sequence[int] | NDArray[np.intp]) -> Chips:
         """The chips at these positions, in this order; a position may come twice."""
@@ -170,6 +193,7 @@ class Chips:
         best = np.fmax.reduce(self.mac_peak, axis=1, initial=np.nan) if len(self) else np.zeros(0)
         no_vector = np.array([not row.any() for row in np.isfinite(self.vector_peak)], np.bool_)
         no_sram = ~np.isfinite(self.sram_capacity)
+        no_sram &= np.isfinite(sram_capacity)
         return replace(
             self,
             vector_peak=np.where(no_vector[:, None], (vector_per_mac * best)[:, None], self.vector_peak),
@@ -225,6 +249,46 @@ def last_on_chip(accelerator: Accelerator) -> Memory | None:
     return None
 
 
+def _local_capacity(accelerator: Accelerator, edge: Edge) -> float:
+    """Bytes of one instance of the largest memory of the main engine inside the last on-chip one."""
+    outer = last_on_chip(accelerator)
+    inside = [m for m in accelerator.main_engine.memory if m is not outer and not m.off_chip]
+    sizes = [_figure(m.capacity, edge) / (m.instances.value if m.instances else 1.0) for m in inside]
+    return max((s for s in sizes if np.isfinite(s)), default=np.nan)
+
+
+def at_edge(part: Spec, edge: Edge) -> Any:
+    """The same part of a chip with every figure at the low or high end of its range, the ranges left out.
+
+    What has no range is returned as it is, so that most of a chip is shared with the original.
+    """
+    if isinstance(part, Sourced):
+        return part if not part.has_range else part.model_copy(update=_end(part, edge))
+    update = {}
+    for name in type(part).model_fields:
+        value = getattr(part, name)
+        moved = _moved(value, edge)
+        if moved is not value:
+            update[name] = moved
+    return part.model_copy(update=update) if update else part
+
+
+def _end(figure: Sourced, edge: Edge) -> dict[str, float | None]:
+    return {"value": _figure(figure, edge), "low": None, "high": None}
+
+
+def _moved(value: Any, edge: Edge) -> Any:
+    if isinstance(value, Spec):
+        return at_edge(value, edge)
+    if isinstance(value, tuple):
+        moved = tuple(_moved(v, edge) for v in value)
+        return value if all(a is b for a, b in zip(moved, value, strict=True)) else moved
+    if isinstance(value, Mapping):
+        moved_values = {k: _moved(v, edge) for k, v in value.items()}
+        return value if all(moved_values[k] is v for k, v in value.items()) else moved_values
+    return value
+
+
 def _figure(sourced: Sourced | None, edge: Edge) -> float:
     if sourced is None:
         return np.nan
@@ -252,18 +316,46 @@ def _narrower_at_wide_rate(table: FloatArray) -> FloatArray:
     return np.where(np.isnan(table), base[:, None], table)
 
 
-def _runs(accelerator: Accelerator) -> list[bool]:
+def runs_itself(engine: Engine) -> NDArray[np.bool_]:
+    """(OpKind,) whether an engine runs that kind of operator; what its file leaves open it runs."""
+    taken = np.zeros(len(OpKind), np.bool_)
+    taken[list(MOVES)] = True
+    if engine.operators is None:
+        taken[:] = True
+    else:
+        taken[[k for k in OpKind if k.label in engine.operators]] = True
+    return taken
+
+
+def _runs(accelerator: Accelerator) -> NDArray[np.bool_]:
     """For every kind of operator, whether the main engine or one of its fallbacks takes it."""
     engines = {e.name: e for e in accelerator.engines}
     taken = np.zeros(len(OpKind), np.bool_)
-    taken[list(MOVES)] = True
     engine: Engine | None = accelerator.main_engine
     seen: set[str] = set()
     while engine is not None and engine.name not in seen:
         seen.add(engine.name)
-        if engine.operators is None:
-            taken[:] = True
-        else:
-            taken[[k for k in OpKind if k.label in engine.operators]] = True
+        taken |= runs_itself(engine)
         engine = engines.get(engine.fallback) if engine.fallback else None
-    return taken.tolist()
+    return taken
+
+
+def on_fallback(chip: Accelerator) -> Accelerator | None:
+    """The chip with the fallback of its main engine in that one's place; None: it names none."""
+    main = chip.main_engine
+    if main.fallback is None:
+        return None
+    engine = chip.engine(main.fallback)
+    rest = tuple(e for e in chip.engines if e.name not in (main.name, engine.name))
+    # the engine that could not run it is gone, so that fallbacks in a circle end
+    if engine.fallback not in {e.name for e in rest}:
+        engine = engine.model_copy(update={"fallback": None})
+    return chip.model_copy(update={"engines": (engine, *rest)})
+
+
+def fallbacks(chip: Accelerator) -> list[Accelerator]:
+    """The chip, then the chip on the fallback of its main engine, on that one's, and so on."""
+    found = [chip]
+    while (other := on_fallback(found[-1])) is not None:
+        found.append(other)
+    return found

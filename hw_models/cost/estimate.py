@@ -9,7 +9,7 @@ import numpy as np
 
 from hw_models.cost.arrays import CostGrid, Feasibility, GridQuantity, Kernels
 from hw_models.cost.base import COST_UNITS, Cost, Detail, Estimate, show
-from hw_models.cost.chips import Chips, default_lowering, default_precision
+from hw_models.cost.chips import Chips, default_lowering, default_precision, fallbacks
 from hw_models.cost.combine import shares
 from hw_models.cost.energy import Counts, Energies
 from hw_models.cost.grid import Prepared, evaluate
@@ -56,10 +56,11 @@ def estimate(
         InputError: a precision, lowering or batch that there is not.
     """
     accelerator = as_accelerator(chip, mode)
-    _check_costable(accelerator)
-    named = precision or default_precision(accelerator)
-    _check_precision(accelerator, named)
     assembly = cost_model(model)
+    _check_costable(accelerator)
+    assembly.check(accelerator)
+    named = precision or default_precision(accelerator)
+    _check_precision(accelerator, named, assembly)
     kernels = _lower([workload], named, batch, lowering or default_lowering(accelerator))
     chips = Chips.of([accelerator])
     grid = _grid([workload], chips, kernels, assembly)
@@ -145,12 +146,13 @@ def _check_costable(accelerator: Accelerator) -> None:
         )
 
 
-def _check_precision(accelerator: Accelerator, precision: str) -> None:
+def _check_precision(accelerator: Accelerator, precision: str, model: CostModel) -> None:
     """Unknown names and precisions that the chip has no peak for, its weight-only schemes included."""
     labels = {p.label: p for p in Precision}
     if precision not in labels:
         raise UnknownNameError("precision", precision, labels, f"known: {', '.join(labels)}")
-    if np.isnan(Chips.of([accelerator]).mac_peak[0, labels[precision]]):
+    engines = fallbacks(accelerator) if model.falls_back else [accelerator]
+    if np.isnan(Chips.of(engines).mac_peak[:, labels[precision]]).all():
         peak = accelerator.main_engine.peak
         known = ", ".join(f"{p} {show(s.value, 'op/s')}" for p, s in peak.items())
         raise NotCostableError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -39,20 +39,6 @@ DEFAULT_LOWERING: Final = "compiled"
 DRAM_BYTES: Final = (ACTIONS.index("dram_read"), ACTIONS.index("dram_write"))
 """Actions that together are the outer traffic."""
 
-DISTINCT: Final = (
-    "cls",
-    "dims",
-    "geometry",
-    "kind",
-    "math",
-    "vector_math",
-    "macs",
-    "vector_ops",
-    "weight_bytes",
-    "read_bytes",
-)
-DISTINCT_MORE: Final = ("write_bytes", "reuse_bytes", "out_elements")
-
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
@@ -87,16 +73,27 @@ def chunks(kernels: Kernels, n_chips: int) -> Iterator[tuple[slice, Kernels]]:
     step = max(1, CHUNK_CELLS // max(1, n_chips))
     for start in range(0, kernels.n_distinct, step):
         part = slice(start, start + step)
-        yield (
-            part,
-            replace(kernels, **{name: getattr(kernels, name)[part] for name in (*DISTINCT, *DISTINCT_MORE)}),
-        )
+        yield part, kernels.take(part)
 
 
-def latency_and_counts(
-    kernels: Kernels, prepared: Prepared, n_counted: int
-) -> tuple[FloatArray, Counts, NDArray[np.int8]]:
-    """(W, C) seconds of one inference, actions on the first chips, worst feasibility code of the kernels.
+class Totals(NamedTuple):
+    """Sums over the kernels of each network.
+
+    Attributes:
+        seconds: (W, C) of one inference.
+        counts: actions on the first chips.
+        worst: (W, C) worst feasibility code of the kernels.
+        stands_in: (W, C) a class figure stands in somewhere.
+    """
+
+    seconds: FloatArray
+    counts: Counts
+    worst: NDArray[np.int8]
+    stands_in: NDArray[np.bool_]
+
+
+def latency_and_counts(kernels: Kernels, prepared: Prepared, n_counted: int) -> Totals:
+    """Totals of each network on each chip; actions on the first `n_counted` chips.
 
     Kernels of a network run one after the other: no overlap between them is assumed.
     """
@@ -104,17 +101,19 @@ def latency_and_counts(
     counts = kernels.counts.tocsc()
     seconds, formats = np.zeros(shape), formats_of(kernels)
     counted = Counts.none(kernels.n_networks, n_counted, formats)
-    worst = np.zeros(shape, np.int8)
+    worst, stands_in = np.zeros(shape, np.int8), np.zeros(shape, np.bool_)
     for part, rows in chunks(kernels, len(prepared.chips)):
         terms = prepared.terms(rows)
         runs = counts[:, part]
         seconds += runs @ kernel_seconds(terms.seconds, prepared.model.overlap)
         counted += Counts.of(rows, terms.actions[:, :n_counted], runs=runs, formats=formats)
+        if terms.stands_in is not None:
+            stands_in |= (runs @ terms.stands_in.astype(np.float64)) > 0
         for code in np.unique(terms.feasibility):
             if code != Feasibility.OK:
                 hit = (runs @ (terms.feasibility == code).astype(np.float64)) > 0
                 worst = np.where(hit, np.maximum(worst, code), worst).astype(np.int8)
-    return seconds, counted, worst
+    return Totals(seconds, counted, worst, stands_in)
 
 
 def evaluate(
@@ -124,11 +123,11 @@ def evaluate(
 
     The chips' own ranges enter the interval by costing each chip that has one again at either end.
     """
-    latency, counts, worst = _latency(kernels, chips, model)
-    worst = np.where(~fits(kernels, chips) & (worst == Feasibility.OK), Feasibility.CAPACITY, worst).astype(
-        np.int8
-    )
-    joules = energy(counts, Energies.of(chips), latency.value)
+    latency, total = _latency(kernels, chips, model)
+    worst = total.worst[:, : len(chips)]
+    worst = np.where(~fits(kernels, chips) & (worst == Feasibility.OK), Feasibility.CAPACITY, worst)
+    worst = worst.astype(np.int8)
+    joules = energy(total.counts, Energies.of(chips), latency.value, model.fidelity)
     watts, source = power(joules, latency, chips)
     shape = latency.value.shape
     memory = kernels.peak_activation_bytes + kernels.weights_bytes
@@ -164,30 +163,23 @@ def fits(kernels: Kernels, chips: Chips) -> NDArray[np.bool_]:
     return fit
 
 
-def _latency(
-    kernels: Kernels, chips: Chips, model: CostModel
-) -> tuple[GridQuantity, Counts, NDArray[np.int8]]:
-    """Latency with its interval, actions counted, worst feasibility code of the kernels (W, C)."""
+def _latency(kernels: Kernels, chips: Chips, model: CostModel) -> tuple[GridQuantity, Totals]:
+    """Latency with its interval, and what it is the sum of, chips at the ends of their ranges behind."""
     slow, fast = chips.ends
     ranged = np.flatnonzero(_differ(chips, slow) | _differ(chips, fast))
     n, r = len(chips), len(ranged)
     everything = chips.followed_by(slow.take(ranged), fast.take(ranged))
     prepared = Prepared.of(everything, model, kernels.lowering[0] if kernels.lowering else DEFAULT_LOWERING)
-    seconds, counts, worst = latency_and_counts(kernels, prepared, n)
-    worst = worst[:, :n]
-    value = np.where(np.isfinite(seconds[:, :n]) & (worst != Feasibility.UNKNOWN), seconds[:, :n], np.nan)
+    total = latency_and_counts(kernels, prepared, n)
+    seconds, known = total.seconds, total.worst[:, :n] != Feasibility.UNKNOWN
+    value = np.where(np.isfinite(seconds[:, :n]) & known, seconds[:, :n], np.nan)
     up, down = np.zeros_like(value), np.zeros_like(value)
     with np.errstate(invalid="ignore"):
         up[:, ranged] = np.log(seconds[:, n : n + r] / value[:, ranged])
         down[:, ranged] = np.log(seconds[:, n + r :] / value[:, ranged])
     if prepared.adjustment is None:
-        return (
-            GridQuantity(
-                value, value * np.exp(down), np.full_like(value, np.nan), fidelity_codes(value, up < 0)
-            ),
-            counts,
-            worst,
-        )
+        low, high = value * np.exp(down), np.full_like(value, np.nan)
+        return GridQuantity(value, low, high, fidelity_codes(value, up < 0, model.fidelity)), total
     adjustment, first = prepared.adjustment, slice(0, n)
     started = np.diff(kernels.network_ptr)[:, None]
     issue, least, most = (started * seconds[first] for seconds in adjustment.issue)
@@ -195,11 +187,17 @@ def _latency(
         later, sooner = np.log1p((most - issue) / value), np.log1p((least - issue) / value)
     low = value * np.exp(-_together(down, np.log(adjustment.low[first]), np.nan_to_num(sooner)))
     high = value * np.exp(_together(up, np.log(adjustment.high[first]), np.nan_to_num(later)))
+    prior = _stands_in(kernels, prepared.chips, n) | total.stands_in[:, :n]
+    return GridQuantity(value, low, high, fidelity_codes(value, prior, model.fidelity)), total
+
+
+def _stands_in(kernels: Kernels, chips: Chips, n: int) -> NDArray[np.bool_]:
+    """(W, n) whether the class's vector rate or on-chip capacity enters the latency on the first chips."""
     inside = (kernels.counts @ np.isfinite(kernels.reuse_bytes).astype(np.float64)) > 0
     uses_vector = (kernels.counts @ kernels.vector_ops) > 0
-    prior = uses_vector[:, None] & prepared.chips.vector_is_prior[None, first]
-    prior |= inside[:, None] & prepared.chips.sram_is_prior[None, first]
-    return GridQuantity(value, low, high, fidelity_codes(value, prior)), counts, worst
+    prior: NDArray[np.bool_] = uses_vector[:, None] & chips.vector_is_prior[None, :n]
+    prior |= inside[:, None] & chips.sram_is_prior[None, :n]
+    return prior
 
 
 def _together(*logs: FloatArray) -> FloatArray:
@@ -210,7 +208,10 @@ def _together(*logs: FloatArray) -> FloatArray:
 
 def _differ(chips: Chips, other: Chips) -> NDArray[np.bool_]:
     """(C,) whether any figure that latency depends on differs."""
-    rates = ("mac_peak", "vector_peak", "dram_bandwidth", "sram_capacity", "sram_bandwidth", "issue")
+    rates = (
+        *("mac_peak", "vector_peak", "issue", "dram_bandwidth", "dram_burst", "dram_latency"),
+        *("sram_capacity", "sram_bandwidth", "sram_read_bandwidth", "sram_write_bandwidth", "local_capacity"),
+    )
     pairs = (
         (getattr(chips, f).reshape(len(chips), -1), getattr(other, f).reshape(len(chips), -1)) for f in rates
     )

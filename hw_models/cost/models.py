@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from hw_models.cost.adjust import ClassPriors, class_priors
+from hw_models.cost.arrays import Fidelity
 from hw_models.cost.roofline import Roofline
-from hw_models.errors import UnknownNameError
+from hw_models.errors import NotCostableError, UnknownNameError
 
 if TYPE_CHECKING:
     from hw_models.cost.base import TermsProvider
+    from hw_models.cost.tiled.priors import TiledPriors
+    from hw_models.spec.accelerator import Accelerator
 
 
 @dataclass(frozen=True)
@@ -20,22 +23,43 @@ class CostModel:
     Args:
         name: as results show it.
         provider: the terms.
-        priors: class constants that stretch the terms and give the interval; None: the bare terms, a bound.
+        priors: constants that stretch the terms and give the interval; None: the bare terms, a bound.
         overlap: p of the p-norm over a kernel's resources.
+        fidelity: of its numbers where no class figure stands in.
+        falls_back: whether it costs what the main engine cannot run on the fallback that it names.
     """
 
     name: str
     provider: TermsProvider
-    priors: ClassPriors | None
+    priors: ClassPriors | TiledPriors | None
     overlap: float
+    fidelity: Fidelity = Fidelity.ROOFLINE
+    falls_back: bool = False
+
+    def check(self, chip: Accelerator) -> None:
+        """Refuse a chip whose file lacks what the terms need.
+
+        Raises:
+            NotCostableError: it does; the message names every path and the next step.
+        """
+        if self.provider.supports(chip):
+            return
+        tell = getattr(self.provider, "missing", None)
+        gaps = tell(chip) if tell else ()
+        lacks = f", which needs {'; '.join(gaps)}" if gaps else ""
+        raise NotCostableError(
+            f"{chip.label} cannot be costed by model '{self.name}'{lacks}; add what is missing to a copy of "
+            f"its file (docs/chips.md says how), or use model='roofline'"
+        )
 
 
-MODELS: Final = ("roofline", "roofline_bound")
-"""`roofline`: roofline terms, class constants, interval. `roofline_bound`: the bare roofline."""
+MODELS: Final = ("roofline", "roofline_bound", "tiled")
+"""`roofline`: roofline terms, class constants, interval. `roofline_bound`: the bare roofline. `tiled`: a
+mapping for every contraction, every level of memory bounded."""
 
 
 def cost_model(name: str | CostModel) -> CostModel:
-    """The assembly of that name.
+    """The assembly of that name: one of `MODELS`, or a plug-in's terms without constants.
 
     Raises:
         UnknownNameError: no such model.
@@ -47,4 +71,15 @@ def cost_model(name: str | CostModel) -> CostModel:
         return CostModel(name, Roofline(), priors, priors.overlap)
     if name == "roofline_bound":
         return CostModel(name, Roofline(tight=True), None, float("inf"))
-    raise UnknownNameError("cost model", name, MODELS, f"known: {', '.join(MODELS)}")
+    if name == "tiled":
+        from hw_models.cost.tiled.priors import tiled_priors
+        from hw_models.cost.tiled.provider import Tiled
+
+        return CostModel(name, Tiled(), tiled_priors(), float("inf"), Fidelity.TILED, falls_back=True)
+    from hw_models.registry import plugin, plugins
+
+    others = tuple(p.name for p in plugins("codesign.cost_models"))
+    if name in others:
+        return CostModel(name, plugin("codesign.cost_models", name), None, float("inf"))
+    known = (*MODELS, *others)
+    raise UnknownNameError("cost model", name, known, f"known: {', '.join(known)}")

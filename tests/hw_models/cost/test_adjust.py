@@ -44,7 +44,9 @@ def test_factors_by_class(kernels, toy):
     chips = Chips.of([toy(kind="gpu", process_nm=None)])
     adjustment = Adjustment.of(chips, (constants,))
     k = kernels([{"cls": c} for c in (KernelClass.CONV, KernelClass.DEPTHWISE, KernelClass.ELEMENTWISE)])
-    out = adjustment.apply(np.ones((3, 1, 8)), k)[:, 0]
+    alone = np.ones((3, 1, len(RESOURCES)))
+    alone[..., RESOURCES.index("issue")] = 0
+    out = adjustment.apply(alone, k)[:, 0]
     assert out[0, 0] == pytest.approx(1 / constants.compute["conv"])
     assert out[1, 1] == pytest.approx(1 / constants.compute["depthwise"])
     assert out[2, 1] == pytest.approx(1 / constants.vector)

@@ -113,9 +113,9 @@ def test_the_same_input_gives_the_same_bytes(kernels, toy, rows):
 def test_chunks_of_kernels_do_not_change_the_sum(kernels, toy, monkeypatch):
     rows = [{"cls": KernelClass.CONV, "macs": 1e6 * i, "read_bytes": 1e5 * i} for i in range(1, 40)]
     k, chips = kernels(rows, [list(range(39)), [3, 3, 38]]), Chips.of([toy(), toy(kind="cpu")])
-    seconds, counts, worst = latency_and_counts(k, Prepared.of(chips, MODEL, "compiled"), 2)
+    seconds, counts, worst, _ = latency_and_counts(k, Prepared.of(chips, MODEL, "compiled"), 2)
     monkeypatch.setattr("hw_models.cost.grid.CHUNK_CELLS", 10)
-    again, recounted, same = latency_and_counts(k, Prepared.of(chips, MODEL, "compiled"), 2)
+    again, recounted, same, _ = latency_and_counts(k, Prepared.of(chips, MODEL, "compiled"), 2)
     assert again == pytest.approx(seconds, rel=1e-12)
     assert same.tolist() == worst.tolist()
     for field in ("mac_ops", "fed_mac_ops", "vector_ops", "moved"):
