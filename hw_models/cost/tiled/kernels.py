@@ -2,7 +2,7 @@
 
 A convolution or matrix product is one contraction, attention is two (queries by keys, weights by values); a
 transposed convolution is one for each phase of its stride. Equal contractions of different kernels are one
-row, so that a mapping is looked for once.
+row, so that a mapping is looked for once; equal means that the kernels move the same bytes, too.
 """
 
 from __future__ import annotations
@@ -56,20 +56,20 @@ class Contractions:
     @classmethod
     def of(cls, kernels: Kernels) -> Contractions:
         """The contractions of every kernel with MACs."""
-        distinct: dict[tuple[Row, int], int] = {}
+        distinct: dict[tuple[Row, int, tuple[float, ...]], int] = {}
         first: list[int] = []
         row: list[int] = []
         part: list[int] = []
         for u in np.flatnonzero(kernels.macs > 0).tolist():
-            math = int(kernels.math[u])
+            math, moved = int(kernels.math[u]), _moved(kernels, u)
             for found in _parts(kernels, u):
-                position = distinct.setdefault((found, math), len(distinct))
+                position = distinct.setdefault((found, math, moved), len(distinct))
                 if position == len(first):
                     first.append(u)
                 row.append(u)
                 part.append(position)
-        rows = [key for key, _ in distinct]
-        math_of = np.array([math for _, math in distinct], np.int64)
+        rows = [key for key, _, _ in distinct]
+        math_of = np.array([math for _, math, _ in distinct], np.int64)
 
         def table(column: int, width: int) -> IntArray:
             return np.array([r[column] for r in rows], np.int64).reshape(len(rows), width)
@@ -93,12 +93,6 @@ class Contractions:
     def __len__(self) -> int:
         return len(self.row)
 
-    def take(self, kernels: IntArray) -> Contractions:
-        """Only the parts of these kernels, and the problems that they need."""
-        mine = np.isin(self.row, kernels)
-        used, part = np.unique(self.part[mine], return_inverse=True)
-        return Contractions(self.problems.take(used), self.row[mine], part.reshape(-1), self.n_kernels)
-
     def sum(self, values: FloatArray) -> FloatArray:
         """(U, ...) sum of (D, ...) over the parts of each kernel; NaN only where a part of it is."""
         total = np.zeros((self.n_kernels, *values.shape[1:]))
@@ -106,20 +100,26 @@ class Contractions:
         return total
 
     @cached_property
-    def outer_bytes(self) -> tuple[FloatArray, FloatArray]:
-        """(U,) bytes that the operands are, read once and written once: inputs with weights, outputs."""
+    def once(self) -> FloatArray:
+        """(D, 2) bytes that the operands are: inputs with weights, which are read, and outputs, written."""
         p = self.problems
         read = p.input_elements * p.input_bits + p.weight_elements * p.weight_bits
-        return self.sum(read / BITS_PER_BYTE), self.sum(p.output_elements * p.output_bits / BITS_PER_BYTE)
+        return np.stack([read, p.output_elements * p.output_bits], axis=-1) / BITS_PER_BYTE
 
     @cached_property
     def between_bytes(self) -> FloatArray:
         """(U,) bytes that one part of a kernel writes and the next one reads: the scores of an attention."""
-        write = self.problems.output_elements * self.problems.output_bits / BITS_PER_BYTE
+        write = self.once[:, 1]
         last = np.append(self.row[1:] != self.row[:-1], True)[: len(self.row)]
         total = np.zeros(self.n_kernels)
         np.add.at(total, self.row[~last], write[self.part[~last]])
         return total
+
+
+def _moved(kernels: Kernels, u: int) -> tuple[float, ...]:
+    """What a kernel moves, by which the same contraction may be worth another mapping; NaN told as -1."""
+    columns = (kernels.weight_bytes, kernels.read_bytes, kernels.write_bytes, kernels.reuse_bytes)
+    return tuple(float(np.nan_to_num(c[u], nan=-1.0)) for c in columns)
 
 
 def _parts(kernels: Kernels, u: int) -> Iterator[Row]:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, runtime_checkable
+
+BESIDE: Final = ("dram_read", "dram_write", "sram_read", "sram_write")
+"""Last axis of what moves beside a contraction, in byte: from and to the external memory, the last on-chip
+one."""
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,4 +74,39 @@ class Organisation(Protocol):
 
     def terms(self, problems: Problems, chips: Sequence[Accelerator]) -> TiledTerms:
         """Seconds each resource needs alone and actions counted, each problem on each chip."""
+        ...
+
+
+@runtime_checkable
+class WeighsBeside(Protocol):
+    """An organisation that chooses among mappings, and takes into account what moves beside them.
+
+    A kernel moves more than its contraction (operands of fused operators) and less (activations that are
+    still on the chip from the kernel before). The best mapping depends on it; one that is chosen without it
+    can be slower on a better chip. Organisations that choose nothing need not have this.
+    """
+
+    def terms_beside(
+        self, problems: Problems, chips: Sequence[Accelerator], beside: FloatArray
+    ) -> TiledTerms:
+        """As `terms`, with `beside` (D, C, 4) bytes in the order of `BESIDE` added to every mapping's counts.
+
+        Those of the external memory may be negative; no count falls below zero by them.
+        """
+        ...
+
+
+@runtime_checkable
+class TakesMappings(Protocol):
+    """An organisation that costs a mapping as it is given."""
+
+    def terms_given(
+        self, problems: Problems, chips: Sequence[Accelerator], mappings: Sequence[Any]
+    ) -> TiledTerms:
+        """As `terms`, for the mapping given for each of the D problems, as its part of a mapping file.
+
+        Raises:
+            InputError: a mapping that does not cover its problem, or that nobody can read; a tile that does
+                not fit is no error but a code with demand and bound.
+        """
         ...
