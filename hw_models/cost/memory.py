@@ -32,11 +32,13 @@ class Lifetimes:
         born: (B,) kernel that writes it first (0 for inputs of the network).
         dies: (B,) last kernel during which its memory is its own; where another value takes its memory
             over, the kernel before.
+        buffer: (B,) position of the first of the values that share its memory, one after the other.
     """
 
     value: IntArray
     born: IntArray
     dies: IntArray
+    buffer: IntArray
 
     @classmethod
     def of(
@@ -58,15 +60,19 @@ class Lifetimes:
         """
         start = dict(zip(value, born, strict=True))
         end = dict(zip(value, last_use, strict=True))
-        given, received = set(), set()
+        heir: dict[int, int] = {}
+        received: dict[int, int] = {}
         for source, target in in_place:
-            if source not in given and target not in received and end.get(source) == start.get(target):
-                given.add(source)
-                received.add(target)
+            if source not in heir and target not in received and end.get(source) == start.get(target):
+                heir[source], received[target] = target, source
                 end[source] -= 1
-        return cls(
-            np.array(value, np.int64), np.array(born, np.int64), np.array([end[v] for v in value], np.int64)
-        )
+        place = {v: i for i, v in enumerate(value)}
+        first = {v: v for v in value}
+        for v in sorted(value, key=lambda v: start[v]):
+            if v in received:
+                first[v] = first[received[v]]
+        columns = (value, born, [end[v] for v in value], [place[first[v]] for v in value])
+        return cls(*(np.array(column, np.int64) for column in columns))
 
     def live_bytes(self, value_bytes: FloatArray, n_kernels: int) -> FloatArray:
         """(K,) bytes alive while each kernel runs; `value_bytes` by value."""

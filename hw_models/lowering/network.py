@@ -88,6 +88,9 @@ class LoweredNetwork:
         batched, form: (V,) grows with the batch; `Format` code.
         weight_values: values that are weights of the network.
         lifetimes: of the activations.
+        inputs, outputs: values that come from outside, that must be there in the end.
+        in_place: (I, 2) pairs (input, output) of which the output may overwrite the input, should that die in
+            the kernel that writes the output.
         op_ptr, op_index: CSR lists of operators per kernel.
         labels: (K,) short names.
         dead_ops: operators left out because nobody uses what they compute.
@@ -114,6 +117,9 @@ class LoweredNetwork:
     elements: FloatArray
     weight_values: IntArray
     lifetimes: Lifetimes
+    inputs: IntArray
+    outputs: IntArray
+    in_place: IntArray
     op_ptr: IntArray
     op_index: IntArray
     labels: tuple[str, ...]
@@ -278,6 +284,9 @@ class _Accounts:
             elements=np.array(s.elements, np.float64),
             weight_values=self._weight_values(),
             lifetimes=self._lifetimes(),
+            inputs=np.array(s.inputs, np.int64),
+            outputs=np.array(s.outputs, np.int64),
+            in_place=np.array(self.in_place, np.int64).reshape(-1, 2),
             op_ptr=np.cumsum([0, *map(len, ops)]),
             op_index=np.array([o for group in ops for o in group], np.int64),
             labels=tuple(map(self._label, main, self.parts)),

@@ -46,7 +46,7 @@ def price(net: LoweredNetwork, scheme: Scheme, batch: int) -> PricedNetwork:
     n = len(net.cls)
     ratio = batch / net.batch
     scale = np.where(net.batched, ratio, 1.0)
-    byte = scheme.bits[net.form] / 8 * scale
+    byte = element_bytes(net, scheme, batch)
     dims = net.dims.copy()
     rows = np.flatnonzero(net.batch_dim >= 0)
     dims[rows, net.batch_dim[rows]] = dims[rows, net.batch_dim[rows]] * batch // net.batch
@@ -72,6 +72,12 @@ def price(net: LoweredNetwork, scheme: Scheme, batch: int) -> PricedNetwork:
     weights = float((net.elements[net.weight_values] * byte[net.weight_values]).sum())
     peak = net.lifetimes.peak_bytes(net.elements * byte, n)
     return PricedNetwork(net, scheme, batch, code, amount, peak, weights)
+
+
+def element_bytes(net: LoweredNetwork, scheme: Scheme, batch: int) -> FloatArray:
+    """(V,) bytes of one element of each value as the network was read, at this precision and batch."""
+    byte: FloatArray = scheme.bits[net.form] / 8 * np.where(net.batched, batch / net.batch, 1.0)
+    return byte
 
 
 def _sum(edges: Edges, per_element: FloatArray, n: int) -> FloatArray:
