@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hw_models.cost.chips import Chips
     from hw_models.cost.energy import Counts, Energies
     from hw_models.cost.explain import Explanation
+    from hw_models.cost.models import CostModel
     from hw_models.spec.accelerator import Accelerator
     from hw_models.workload.graph import Workload
 
@@ -206,9 +207,9 @@ class Detail:
     Attributes:
         workload, accelerator, kernels: what was costed.
         chips: the chip as arrays, unknown vector rate filled by its class.
-        seconds: (U, R) time each resource needs alone, class constants applied; shares: (U, R) of the
-            kernel's time.
-        actions: (U, A) as counted.
+        model: how the cost was put together.
+        terms: of the kernels on the chip, its first column; class constants applied.
+        shares: (U, R) of the kernel's time.
         constants: class constants in force; None for a bound.
         counts, energies: of the whole network.
     """
@@ -217,9 +218,21 @@ class Detail:
     accelerator: Accelerator
     kernels: Kernels
     chips: Chips
-    seconds: FloatArray
+    model: CostModel
+    terms: Terms
     shares: FloatArray
-    actions: FloatArray
     constants: ClassConstants | None
     counts: Counts
     energies: Energies
+
+    @property
+    def seconds(self) -> FloatArray:
+        """(U, R) time each resource needs alone."""
+        seconds: FloatArray = self.terms.seconds[:, 0]
+        return seconds
+
+    @property
+    def actions(self) -> FloatArray:
+        """(U, A) as counted."""
+        actions: FloatArray = self.terms.actions[:, 0]
+        return actions

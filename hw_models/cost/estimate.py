@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hw_models.cost.arrays import CostGrid, Feasibility, GridQuantity, Kernels
+from hw_models.cost.arrays import CostGrid, Feasibility, GridQuantity, Kernels, Terms
 from hw_models.cost.base import COST_UNITS, Cost, Detail, Estimate, show
 from hw_models.cost.chips import Chips, default_lowering, default_precision, fallbacks
 from hw_models.cost.combine import shares
 from hw_models.cost.energy import Counts, Energies
-from hw_models.cost.grid import Prepared, evaluate
+from hw_models.cost.grid import Evaluated, Prepared, evaluate
 from hw_models.cost.models import CostModel, cost_model
 from hw_models.cost.notes import not_modelled_of, reason_of, warnings_of
 from hw_models.errors import InputError, NotCostableError, UnknownNameError
@@ -63,8 +63,9 @@ def estimate(
     _check_precision(accelerator, named, assembly)
     kernels = _lower([workload], named, batch, lowering or default_lowering(accelerator))
     chips = Chips.of([accelerator])
-    grid = _grid([workload], chips, kernels, assembly)
-    return _cost(workload, accelerator, kernels, chips, grid, assembly)
+    found = evaluate(kernels, chips, assembly)
+    grid = _grid([workload], chips, kernels, assembly, found)
+    return _cost(workload, accelerator, kernels, grid, found.terms, assembly)
 
 
 def estimate_many(
@@ -95,7 +96,8 @@ def estimate_many(
         columns = [i for i, made in enumerate(choices) if made == choice]
         kernels = _lower(workloads, choice[0], batch, choice[1])
         picked = Chips.of([accelerators[i] for i in columns])
-        parts.append((columns, _grid(workloads, picked, kernels, assembly)))
+        found = evaluate(kernels, picked, assembly)
+        parts.append((columns, _grid(workloads, picked, kernels, assembly, found)))
     return parts[0][1] if len(parts) == 1 else _side_by_side(parts)
 
 
@@ -188,9 +190,10 @@ def _default_or_any(accelerator: Accelerator) -> str:
         return "fp16"
 
 
-def _grid(workloads: Sequence[Workload], chips: Chips, kernels: Kernels, model: CostModel) -> CostGrid:
+def _grid(
+    workloads: Sequence[Workload], chips: Chips, kernels: Kernels, model: CostModel, found: Evaluated
+) -> CostGrid:
     """All networks on chips that share a precision and a lowering."""
-    quantities, feasibility, source = evaluate(kernels, chips, model)
     return CostGrid(
         networks=kernels.network,
         chips=chips.names,
@@ -198,10 +201,10 @@ def _grid(workloads: Sequence[Workload], chips: Chips, kernels: Kernels, model: 
         lowering=kernels.lowering[:1] * len(chips),
         batch=kernels.batch,
         model=model.name,
-        quantities=quantities,
-        feasibility=feasibility,
+        quantities=found.quantities,
+        feasibility=found.feasibility,
         unmodelled_bytes_share=np.array([w.unmodelled_share()["bytes"] for w in workloads], np.float64),
-        power_source=source,
+        power_source=found.power_source,
     )
 
 
@@ -239,23 +242,24 @@ def _cost(
     workload: Workload,
     accelerator: Accelerator,
     kernels: Kernels,
-    chips: Chips,
     grid: CostGrid,
+    terms: Terms | None,
     model: CostModel,
 ) -> Cost:
     """The one cell of a grid with everything that stands behind it."""
+    chips = Chips.of([accelerator])
     prepared = Prepared.of(chips, model, grid.lowering[0])
-    terms = prepared.terms(kernels)
+    terms = prepared.terms(kernels) if terms is None else terms
     detail = Detail(
         workload=workload,
         accelerator=accelerator,
         kernels=kernels,
         chips=prepared.chips,
-        seconds=terms.seconds[:, 0],
-        shares=shares(terms.seconds, model.overlap)[:, 0],
-        actions=terms.actions[:, 0],
+        model=model,
+        terms=terms,
+        shares=shares(terms.seconds[:, :1], model.overlap)[:, 0],
         constants=model.priors.for_chips(chips, grid.lowering[0])[0] if model.priors else None,
-        counts=Counts.of(kernels, terms.actions),
+        counts=Counts.of(kernels, terms.actions[:, :1]),
         energies=Energies.of(chips),
     )
     code = Feasibility(int(grid.feasibility[0, 0]))

@@ -84,12 +84,23 @@ class Totals(NamedTuple):
         counts: actions on the first chips.
         worst: (W, C) worst feasibility code of the kernels.
         stands_in: (W, C) a class figure stands in somewhere.
+        terms: of all kernels, where they were worked on in one piece; else None.
     """
 
     seconds: FloatArray
     counts: Counts
     worst: NDArray[np.int8]
     stands_in: NDArray[np.bool_]
+    terms: Terms | None
+
+
+class Evaluated(NamedTuple):
+    """Every quantity (W, C) of `CostGrid`, feasibility, where the power is from, the kernels' terms."""
+
+    quantities: dict[str, GridQuantity]
+    feasibility: NDArray[np.int8]
+    power_source: NDArray[np.str_]
+    terms: Terms | None
 
 
 def latency_and_counts(kernels: Kernels, prepared: Prepared, n_counted: int) -> Totals:
@@ -102,8 +113,9 @@ def latency_and_counts(kernels: Kernels, prepared: Prepared, n_counted: int) -> 
     seconds, formats = np.zeros(shape), formats_of(kernels)
     counted = Counts.none(kernels.n_networks, n_counted, formats)
     worst, stands_in = np.zeros(shape, np.int8), np.zeros(shape, np.bool_)
+    terms, pieces = None, 0
     for part, rows in chunks(kernels, len(prepared.chips)):
-        terms = prepared.terms(rows)
+        terms, pieces = prepared.terms(rows), pieces + 1
         runs = counts[:, part]
         seconds += runs @ kernel_seconds(terms.seconds, prepared.model.overlap)
         counted += Counts.of(rows, terms.actions[:, :n_counted], runs=runs, formats=formats)
@@ -113,13 +125,11 @@ def latency_and_counts(kernels: Kernels, prepared: Prepared, n_counted: int) -> 
             if code != Feasibility.OK:
                 hit = (runs @ (terms.feasibility == code).astype(np.float64)) > 0
                 worst = np.where(hit, np.maximum(worst, code), worst).astype(np.int8)
-    return Totals(seconds, counted, worst, stands_in)
+    return Totals(seconds, counted, worst, stands_in, terms if pieces == 1 else None)
 
 
-def evaluate(
-    kernels: Kernels, chips: Chips, model: CostModel
-) -> tuple[dict[str, GridQuantity], NDArray[np.int8], NDArray[np.str_]]:
-    """Every quantity (W, C) of `CostGrid`, the feasibility and where the power is from.
+def evaluate(kernels: Kernels, chips: Chips, model: CostModel) -> Evaluated:
+    """All networks on all chips.
 
     The chips' own ranges enter the interval by costing each chip that has one again at either end.
     """
@@ -139,7 +149,7 @@ def evaluate(
         "area": _exact(chips.area, shape, Fidelity.STATED),
         "price": _exact(chips.price, shape, Fidelity.STATED),
     }
-    return quantities, worst, source
+    return Evaluated(quantities, worst, source, total.terms)
 
 
 def room(chips: Chips) -> tuple[FloatArray, FloatArray]:

@@ -83,7 +83,7 @@ def test_the_cost_of_networks_one_after_the_other_is_the_sum(kernels, toy, rows,
 @FEW
 @given(rows=rows, kind=kinds)
 def test_energy_and_power_are_positive_and_inside_their_interval(kernels, toy, rows, kind):
-    quantities, _, _ = evaluate(kernels(rows), Chips.of([toy(kind=kind)]), MODEL)
+    quantities, *_ = evaluate(kernels(rows), Chips.of([toy(kind=kind)]), MODEL)
     for name in ("latency", "energy", "power"):
         q = quantities[name]
         assert 0 <= q.low[0, 0] <= q.value[0, 0] * (1 + 1e-12)
@@ -93,7 +93,7 @@ def test_energy_and_power_are_positive_and_inside_their_interval(kernels, toy, r
 @FEW
 @given(rows=rows, gap=st.sampled_from([{"engine": {"peak": {}}}, {"dram": {"bandwidth": None}}]))
 def test_unknown_never_becomes_a_number(kernels, toy, rows, gap):
-    quantities, feasibility, source = evaluate(kernels(rows), Chips.of([toy(**gap)]), MODEL)
+    quantities, feasibility, source, _ = evaluate(kernels(rows), Chips.of([toy(**gap)]), MODEL)
     assert feasibility[0, 0] == Feasibility.UNKNOWN
     assert source[0, 0] == ""
     for name in ("latency", "energy", "power", "area", "price"):
@@ -113,9 +113,9 @@ def test_the_same_input_gives_the_same_bytes(kernels, toy, rows):
 def test_chunks_of_kernels_do_not_change_the_sum(kernels, toy, monkeypatch):
     rows = [{"cls": KernelClass.CONV, "macs": 1e6 * i, "read_bytes": 1e5 * i} for i in range(1, 40)]
     k, chips = kernels(rows, [list(range(39)), [3, 3, 38]]), Chips.of([toy(), toy(kind="cpu")])
-    seconds, counts, worst, _ = latency_and_counts(k, Prepared.of(chips, MODEL, "compiled"), 2)
+    seconds, counts, worst, *_ = latency_and_counts(k, Prepared.of(chips, MODEL, "compiled"), 2)
     monkeypatch.setattr("hw_models.cost.grid.CHUNK_CELLS", 10)
-    again, recounted, same, _ = latency_and_counts(k, Prepared.of(chips, MODEL, "compiled"), 2)
+    again, recounted, same, *_ = latency_and_counts(k, Prepared.of(chips, MODEL, "compiled"), 2)
     assert again == pytest.approx(seconds, rel=1e-12)
     assert same.tolist() == worst.tolist()
     for field in ("mac_ops", "fed_mac_ops", "vector_ops", "moved"):
