@@ -13,6 +13,7 @@ from hw_models.cost.arrays import GRID_UNITS, RESOURCES
 from hw_models.cost.base import Cost, show
 from hw_models.cost.chips import last_on_chip, vector_peak
 from hw_models.cost.explain_energy import cited, figure_lines, part_lines
+from hw_models.cost.explain_memory import Footprint, order_lines, peak_lines, place_lines
 from hw_models.cost.frame import bound_of, resource_seconds
 from hw_models.cost.grid import DRAM_BYTES
 from hw_models.cost.roofline import ISSUE, MAC, VECTOR
@@ -249,7 +250,13 @@ def _memory(cost: Cost, _: str) -> tuple[Section, ...]:
         ("live activations at their peak", show(float(k.peak_activation_bytes[0]), "byte")),
         ("memory of the chip", show(float(cost.detail.chips.dram_capacity[0]), "byte")),
     )
-    return (Section("Parts, over the lowered order", lines),)
+    found = Footprint.of(cost)
+    return (
+        Section("Parts, over the lowered order", lines),
+        Section("Alive at the peak", tuple(peak_lines(found))),
+        Section("Order of the kernels, live activations", tuple(order_lines(found))),
+        Section("Where it lies", tuple(place_lines(cost, found))),
+    )
 
 
 def _stated(cost: Cost, what: str) -> tuple[Section, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from hw_models.cost.arrays import ACTIONS
 from hw_models.cost.base import show
 from hw_models.cost.chips import last_on_chip
 from hw_models.cost.energies import access, inner_memories, leaking
-from hw_models.cost.energy import PARTS, energy_parts
+from hw_models.cost.energy import MOVES, PARTS, energy_parts
 from hw_models.cost.energy_laws import dram_prior, energy_priors
 from hw_models.workload.op import Precision
 
@@ -25,15 +25,13 @@ if TYPE_CHECKING:
 
 Line = tuple[str, str]
 
-MOVE_NAMES = {
-    "dram_read": "one byte read from external memory",
-    "dram_write": "one byte written to external memory",
-    "sram_read": "one byte read on chip",
-    "sram_write": "one byte written on chip",
-    "local_read": "one byte read inside the engine",
-    "local_write": "one byte written inside the engine",
-    "noc": "one byte over the interconnect",
+MOVE_NAMES: Final = {
+    "dram": "external memory",
+    "sram": "the last on-chip memory",
+    "local": "memories inside the engine",
+    "noc": "the interconnect",
 }
+DIRECTIONS: Final = {"read": "read from", "write": "written to", "": "over"}
 
 
 def part_lines(cost: Cost) -> tuple[list[Line], list[Line]]:
@@ -83,22 +81,35 @@ def _op_lines(cost: Cost) -> Iterator[Line]:
 
 
 def _move_lines(cost: Cost) -> Iterator[Line]:
-    d, chip = cost.detail, cost.detail.accelerator
-    inner = inner_memories(chip)
-    for move, name in MOVE_NAMES.items():
-        if d.counts.of_move(move)[0, 0] == 0:
-            continue
-        level = move.partition("_")[0]
-        memories = {"dram": (chip.dram,), "sram": (last_on_chip(chip),), "local": inner}.get(level, ())
-        stated = [figure for m in memories if m is not None and (figure := access(m, move))]
-        energy = d.energies.of_move(move)[:, 0]
-        if stated:
-            source = cited(stated[0], chip.sources)
-        elif energy[0] == 0:
-            source = "in the stated energy of an op"
+    """One line for each move that was counted; one for both directions where they cost the same."""
+    counts = cost.detail.counts
+    told = {
+        move: _text(cost.detail.energies.of_move(move)[:, 0], _move_source(cost, move), "J/byte")
+        for move in MOVES
+        if counts.of_move(move)[0, 0] != 0
+    }
+    for move, text in told.items():
+        level, _, direction = move.partition("_")
+        other = {"read": "write", "write": "read"}.get(direction, "")
+        if direction and told.get(f"{level}_{other}") == text:
+            if direction == "read":
+                yield f"one byte from or to {MOVE_NAMES[level]}", text
         else:
-            source = _prior_text(cost, level, memories[0] if memories else None)
-        yield name, _text(energy, source, "J/byte")
+            yield f"one byte {DIRECTIONS[direction]} {MOVE_NAMES[level]}", text
+
+
+def _move_source(cost: Cost, move: str) -> str:
+    """Where the energy of a move is from."""
+    chip, level = cost.detail.accelerator, move.partition("_")[0]
+    memories = {"dram": (chip.dram,), "sram": (last_on_chip(chip),), "local": inner_memories(chip)}.get(
+        level, ()
+    )
+    for memory in memories:
+        if memory is not None and (figure := access(memory, move)):
+            return cited(figure, chip.sources)
+    if cost.detail.energies.of_move(move)[0, 0] == 0:
+        return "in the stated energy of an op"
+    return _prior_text(cost, level, next(iter(memories), None))
 
 
 def _prior_text(cost: Cost, level: str, memory: Memory | None) -> str:

@@ -231,6 +231,34 @@ def test_explanation_of_energy_cites_priors(conv_net, toy):
     assert "prior lpddr4" in said
 
 
+def sections(cost, what):
+    return {section.title: dict(section.lines) for section in cost.explain(what).sections}
+
+
+def test_explanation_of_energy_names_every_move_that_was_counted(conv_net, toy):
+    lines = sections(estimate(conv_net, toy(), precision="int8"), "energy")["Energies"]
+    told = lines["one byte from or to the last on-chip memory"]
+    assert "prior at 16 nm, usual supply of a bank of 1 MiB" in told
+    dram = {"read_energy": {"value": 1e-11, "source": "s"}}
+    lines = sections(estimate(conv_net, toy(dram=dram), precision="int8"), "energy")["Energies"]
+    assert lines["one byte read from external memory"].startswith("10 pJ/byte")
+    assert "prior lpddr4" in lines["one byte written to external memory"]
+
+
+def test_explanation_of_peak_memory_names_what_is_alive_the_order_and_the_bound(conv_net, toy):
+    """Ideal: each convolution takes what follows it along, so the first has most: 16 KiB in, 16 KiB out."""
+    told = sections(estimate(conv_net, toy(), precision="int8"), "peak_memory")
+    assert told["Parts, over the lowered order"]["live activations at their peak"] == "32 KiB"
+    alive = list(told["Alive at the peak"].items())
+    assert alive[0][1].startswith("1 of 3, ")
+    assert [text for _, text in alive[1:]] == ["16 KiB", "16 KiB"]
+    assert alive[1][0] == "input 0 of the network"
+    order = told["Order of the kernels, live activations"]
+    assert order["best order found"] == "as lowered"
+    assert order["lower bound of any order"] == "32 KiB, reached: no order needs less"
+    assert told["Where it lies"]["sram, 2 MiB"].startswith("live activations fit in 3 of 3 kernels")
+
+
 def test_unknown_quantity(conv_net, toy):
     with pytest.raises(UnknownNameError, match="did you mean 'latency'"):
         estimate(conv_net, toy()).explain("latencie")

@@ -24,7 +24,7 @@ def flow(n, writes, reads, *, inputs=(), outputs=(), in_place=(), in_pieces=()):
     return Flow(n, table(writes), table(reads), *ends, table(in_place), frozenset(in_pieces))
 
 
-# x (1 byte) feeds two branches: kernels 0 and 1 make a and c (10 each), 2 and 3 shrink them to b and d (1 each),
+# x (1 byte) feeds two branches: kernels 0 and 1 make a and c (10 each), 2 and 3 shrink them to b and d (1),
 # 4 joins these to y (1). As numbered, both large values are alive at once.
 TWO_BRANCHES = flow(
     5,
