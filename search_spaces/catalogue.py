@@ -9,7 +9,12 @@ from typing import Any, Final
 from hw_models.errors import InputError, UnknownNameError
 from search_spaces.space import SearchSpace
 
-SPACES: Final[Mapping[str, str]] = {"timm_zoo": "search_spaces.vision.timm_zoo:TimmZoo"}
+SPACES: Final[Mapping[str, str]] = {
+    "timm_zoo": "search_spaces.vision.timm_zoo:TimmZoo",
+    "systolic": "search_spaces.chips.systolic:Systolic",
+    "vector": "search_spaces.chips.vector:Vector",
+    "soc": "search_spaces.chips.soc:Soc",
+}
 """Name -> where the space is made."""
 
 

@@ -37,7 +37,7 @@ RANGES: Final = {
     "idle_power": (1e-7, 1e4),
     "process_nm": (1.0, 1000.0),
     "die_area": (1e-9, 0.1),
-    "price": (0.05, 1e7),
+    "price": (0.005, 1e7),
 }
 """SI, lowest and highest; wide enough for a microcontroller's NPU and for a wafer."""
 

@@ -132,8 +132,8 @@ def macs_by_precision(engine: Engine) -> dict[str, float]:
 
 
 def lanes_by_precision(engine: Engine) -> dict[str, float]:
-    """Precision -> lanes of the vector unit, each one multiplier and adder; empty: unknown."""
-    if engine.clock is None:
+    """Precision -> lanes of a vector unit of its own, each a multiplier and adder; empty: unknown or none."""
+    if engine.clock is None or (engine.dataflow is not None and engine.dataflow.kind == "vector"):
         return {}
     return {name: figure.value / (2 * engine.clock.value) for name, figure in engine.vector_peak.items()}
 

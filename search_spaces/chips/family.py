@@ -1,0 +1,133 @@
+"""What chip families share: knobs that fit each other, and the silicon that follows from a description."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from typing_extensions import override
+
+from hw_models.spec.accelerator import Accelerator
+from hw_models.spec.area import implied_area
+from hw_models.spec.core_power import leakage, peak_power
+from hw_models.spec.die_cost import Wafer, implied_price
+from search_spaces.candidate import Candidate
+from search_spaces.chips.parts import FAMILY, PRIORS, dram, figure
+from search_spaces.space import SearchSpace, check
+
+if TYPE_CHECKING:
+    from hw_models.spec.silicon import Implied, Part
+
+
+@dataclass(frozen=True)
+class ChipFamily(SearchSpace):
+    """Chips that differ in the values of their knobs. Subclasses say `name`, `knobs`, `titled`, `described`.
+
+    Args:
+        process_nm: process node, 3 to 65.
+        dram_gib: size of the external memory.
+        wafer: price and defects, where they are known; None: priors.
+        package_usd: of package, assembly and test; None: unknown, and left out of the price.
+        dram_usd: of the external memory; None: unknown, and left out of the price.
+    """
+
+    process_nm: float = 16.0
+    dram_gib: float = 4.0
+    wafer: Wafer | None = None
+    package_usd: float | None = None
+    dram_usd: float | None = None
+
+    linked: ClassVar[tuple[str, ...]] = ()
+    """Knobs whose values must fit each other; `fitted` sees to it."""
+
+    def titled(self, here: Candidate) -> str:
+        """A title for people."""
+        raise NotImplementedError
+
+    def described(self, here: Candidate) -> Mapping[str, Any]:
+        """Engines and on-chip memories of a canonical candidate, as fields of an `Accelerator`."""
+        raise NotImplementedError
+
+    def fitted(self, here: Candidate) -> Candidate:
+        """The candidate with `linked` knobs moved until the chip can be built; here as it is."""
+        return here
+
+    @override
+    def canonical(self, candidate: Candidate) -> Candidate:
+        return self.fitted(check(self, candidate))
+
+    @property
+    @override
+    def size(self) -> int:
+        free = math.prod(len(k) for name, k in self.knobs.items() if name not in self.linked)
+        first = Candidate({name: next(iter(k)) for name, k in self.knobs.items()})
+        tuples = itertools.product(*(self.knobs[name] for name in self.linked))
+        fits = {
+            self.fitted(first.replace(**dict(zip(self.linked, values, strict=True)))) for values in tuples
+        }
+        return free * len(fits)
+
+    @override
+    def label(self, candidate: Candidate) -> str:
+        values = self.canonical(candidate)
+        return "_".join([self.name, *(str(values[name]) for name in self.knobs)])
+
+    @override
+    def build(self, candidate: Candidate) -> Accelerator:
+        """The chip. Its area, power and price follow from the knobs; every figure says how.
+
+        Raises:
+            UnknownNameError: a knob that the family does not have.
+            InputError: a knob that is not set, or set to a value outside its domain.
+        """
+        return _built(self, self.canonical(candidate))
+
+
+@lru_cache(maxsize=16_384)
+def _built(family: ChipFamily, here: Candidate) -> Accelerator:
+    described = dict(family.described(here))
+    outer = dram(str(here["dram"]), family.dram_gib)
+    stated = {"package_price": family.package_usd, "dram_price": family.dram_usd}
+    prices = {name: figure(usd, note="given to the family") for name, usd in stated.items() if usd}
+    bare: dict[str, Any] = {
+        "name": family.label(here),
+        "title": family.titled(here),
+        "device_class": "edge_npu",
+        "sources": {FAMILY: f"follows from the knobs of the chip family '{family.name}'", PRIORS: _PRIORS},
+        **described,
+        "memory": [*described.get("memory", ()), outer],
+        "process_nm": figure(family.process_nm),
+        **prices,
+        "left_out": ["interconnect, pads, host interface", "power of the external memory"],
+    }
+    return Accelerator.model_validate({**bare, **_silicon(Accelerator.model_validate(bare), family.wafer)})
+
+
+_PRIORS = "derived from the description by hw_models.spec.area, core_power and die_cost; area_priors.yaml"
+
+
+def _silicon(chip: Accelerator, wafer: Wafer | None) -> dict[str, Any]:
+    """Area, power at the peak, leakage and price of a chip that states none; what cannot be told is None."""
+    area, power = implied_area(chip), peak_power(chip)
+    if area is None or power is None:
+        return {}
+    lost = leakage(area.value)
+    with_area = chip.model_copy(update={"die_area": None})
+    price = implied_price(with_area, wafer)
+    return {
+        "die_area": _stated(area, "MACs, SRAM, interface to the DRAM, control"),
+        "tdp": _stated(power, "all units and memories switching, and leakage", lost),
+        "idle_power": _stated(lost, "leakage of the area"),
+        "price": None if price is None else _stated(price, "cost to make it, not a selling price"),
+    }
+
+
+def _stated(found: Implied | Part, note: str, more: Part | None = None) -> dict[str, Any]:
+    value, low, high = found.value, found.low, found.high
+    if more is not None:
+        value, low, high = value + more.value, low + more.low, high + more.high
+    return {"value": value, "low": low, "high": high, "source": PRIORS, "note": note}
