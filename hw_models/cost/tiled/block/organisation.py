@@ -1,0 +1,145 @@
+"""Organisation "block": the output is cut into blocks whose sums stay beside the MACs, weights come encoded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Final
+
+import numpy as np
+
+from hw_models.cost.arrays import ACTIONS, RESOURCES, Feasibility
+from hw_models.cost.tiled.block.cycles import chosen, counted
+from hw_models.cost.tiled.block.layers import Layers
+from hw_models.cost.tiled.block.machine import PARAMETERS, BlockMachine, outer_rate
+from hw_models.cost.tiled.block.traffic import moved
+from hw_models.cost.tiled.organisation import TiledTerms
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from hw_models.cost.arrays import FloatArray
+    from hw_models.cost.tiled.block.cycles import Blocks, Cycles
+    from hw_models.cost.tiled.block.traffic import Traffic
+    from hw_models.cost.tiled.organisation import Parameter
+    from hw_models.cost.tiled.problem import Problems
+    from hw_models.spec.accelerator import Accelerator
+
+MAC, VECTOR, DRAM, SRAM, LOCAL, EXPOSED, ISSUE = (
+    RESOURCES.index(r) for r in ("mac", "vector", "dram", "sram", "local", "exposed", "issue")
+)
+ORDERS: Final = ("depth first", "part kernel")
+
+
+class Block:
+    """Ethos-U and its like; the figures are public constants of a chip, none is fitted.
+
+    Sources: ethos-u-vela 5.2.0 (Apache-2.0), see the modules beside this one.
+    """
+
+    kind: ClassVar[str] = "block"
+    parameters: ClassVar[Mapping[str, Parameter]] = PARAMETERS
+
+    def missing(self, chip: Accelerator) -> tuple[str, ...]:
+        """Paths of the fields that this organisation needs and the chip's file leaves open."""
+        engine, gaps = chip.main_engine, []
+        if engine.clock is None:
+            gaps.append(f"engines.{engine.name}.clock")
+        needs_banks = BlockMachine.of(chip).room[0] == 0
+        if needs_banks and (not engine.memory or engine.memory[0].capacity is None):
+            gaps.append(f"engines.{engine.name}.memory.0.capacity")
+        shared = [(i, m) for i, m in enumerate(chip.memory) if not m.off_chip]
+        if not shared:
+            gaps.append("memory: one that is not off the chip")
+        gaps += [f"memory.{i}.bandwidth" for i, m in shared[-1:] if m.bandwidth is None]
+        return tuple(gaps)
+
+    def terms(self, problems: Problems, chips: Sequence[Accelerator]) -> TiledTerms:
+        """Seconds each resource needs alone and actions counted, each problem on each chip."""
+        shape = (len(problems), len(chips))
+        seconds, actions = np.zeros((*shape, len(RESOURCES))), np.zeros((*shape, len(ACTIONS)))
+        code = np.full(shape, Feasibility.OK, np.int8)
+        demand, bound, mapping = np.full(shape, np.nan), np.full(shape, np.nan), np.full(shape, None, object)
+        layers = Layers.of(problems)
+        for c, chip in enumerate(chips):
+            machine = BlockMachine.of(chip)
+            at = chosen(layers, machine)
+            cycles, traffic = counted(layers, at, machine), moved(layers, problems, at, machine)
+            seconds[:, c] = _seconds(layers, problems, cycles, traffic, machine)
+            actions[:, c] = _actions(layers, problems, traffic)
+            lost = ~at.found
+            seconds[lost, c], actions[lost, c] = np.inf, np.nan
+            code[lost, c] = Feasibility.CAPACITY
+            demand[lost, c], bound[lost, c] = _least_bytes(layers, at)[lost], _room_bytes(machine)
+            mapping[:, c] = _told(at)
+        return TiledTerms(seconds, actions, code, demand, bound, np.full(shape, np.nan), mapping)
+
+
+def _seconds(
+    layers: Layers, problems: Problems, cycles: Cycles, traffic: Traffic, machine: BlockMachine
+) -> FloatArray:
+    """(D, R); what leads into and out of the blocks is exposed where nothing else takes as long."""
+    out = np.zeros((len(problems), len(RESOURCES)))
+    mac, total = np.maximum(cycles.mac, cycles.output), cycles.total
+    if machine.value["product"] > 0:
+        slow = problems.weight_is_activation
+        product = machine.value["product"] * problems.macs / layers.times
+        mac, total = np.where(slow, product, mac), np.where(slow, product, total)
+    sram = traffic.inputs + traffic.outputs + traffic.weight_reads + traffic.weight_writes
+    sram_cycles = sram / machine.sram.per_cycle
+    outer = _outer_cycles(traffic, machine)
+    slowest = np.fmax(np.fmax(mac, sram_cycles), outer)
+    out[:, MAC], out[:, SRAM], out[:, DRAM] = mac, sram_cycles, outer
+    out[:, EXPOSED] = np.maximum(total - slowest, 0.0)
+    out[:, [VECTOR, LOCAL]] = np.nan
+    result: FloatArray = out * layers.times[:, None] / machine.clock
+    return result
+
+
+def _outer_cycles(traffic: Traffic, machine: BlockMachine) -> FloatArray:
+    """(D,) of the external memory: its streams one after the other, or side by side, each bound by latency."""
+    streams = {"weight_flight": traffic.weights, "record_flight": traffic.records, "input_flight": traffic.image}
+    cycles = np.array([count / outer_rate(machine, flight) for flight, count in streams.items()])
+    together: FloatArray = cycles.max(axis=0) if machine.value["weight_flight"] > 0 else cycles.sum(axis=0)
+    return together
+
+
+def _actions(layers: Layers, problems: Problems, traffic: Traffic) -> FloatArray:
+    """(D, A) as if every operand came from the external memory and went back there."""
+    once = traffic.weights + traffic.stored_inputs
+    counts = {
+        "mac": problems.macs / layers.times,
+        "dram_read": once + traffic.records,
+        "dram_write": traffic.stored_outputs,
+        "sram_read": traffic.inputs + traffic.weight_reads + traffic.stored_outputs,
+        "sram_write": traffic.outputs + traffic.weight_writes + traffic.stored_inputs,
+        "local_read": traffic.local_reads,
+        "local_write": traffic.local_writes,
+    }
+    out = np.zeros((len(problems), len(ACTIONS)))
+    for name, count in counts.items():
+        out[:, ACTIONS.index(name)] = count * layers.times
+    return out
+
+
+def _least_bytes(layers: Layers, at: Blocks) -> FloatArray:
+    """(D,) accumulators and input of the smallest block."""
+    reach = layers.shape[:, 6:8].clip(max=8)
+    inputs = 2.0 * (((at.unit[:, :2] - 1) * layers.shape[:, 8:10] + reach).prod(axis=1)) * 8
+    outputs: FloatArray = inputs + 8.0 * at.unit.prod(axis=1)
+    return outputs
+
+
+def _room_bytes(machine: BlockMachine) -> float:
+    shared = float(machine.room[2] * machine.room[3])
+    return shared if machine.room[0] == 0 else float(machine.room[1] + 4 * machine.room[0])
+
+
+def _told(at: Blocks) -> list[str]:
+    return [
+        f"block {y}x{x}x{k} (rows x columns x channels), {ORDERS[order]}, unit {uy}x{ux}x{uk}"
+        for (y, x, k), order, (uy, ux, uk) in zip(
+            at.block.tolist(), at.order.tolist(), at.unit.tolist(), strict=True
+        )
+    ]
+
+
+__all__ = ["Block"]
