@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hw_models.cost.energy import Counts, Energies
     from hw_models.cost.explain import Explanation
     from hw_models.cost.models import CostModel
+    from hw_models.cost.shortfall import Shortfall
     from hw_models.spec.accelerator import Accelerator
     from hw_models.workload.graph import Workload
 
@@ -169,6 +170,14 @@ class Cost:
     def quantities(self) -> dict[str, Estimate]:
         """The six estimates by name."""
         return {name: getattr(self, name) for name in COST_UNITS}
+
+    @property
+    def shortfalls(self) -> tuple[Shortfall, ...]:
+        """What keeps it from running: demand, bound, gap, unit and levers of each reason; () where it can."""
+        from hw_models.cost.shortfall import shortfalls
+
+        d = self.detail
+        return shortfalls(d.kernels, d.terms, d.accelerator, d.chips)
 
     def to_frame(self) -> pd.DataFrame:
         """One row per kernel in execution order, with its operators; units in the column names."""

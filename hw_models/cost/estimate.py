@@ -15,6 +15,7 @@ from hw_models.cost.energy import Counts, Energies
 from hw_models.cost.grid import Evaluated, Prepared, evaluate
 from hw_models.cost.models import CostModel, cost_model
 from hw_models.cost.notes import not_modelled_of, reason_of, warnings_of
+from hw_models.cost.precision import Compression
 from hw_models.errors import InputError, NotCostableError, UnknownNameError
 from hw_models.workload.op import Precision
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from hw_models.workload.graph import Workload
 
 
-def estimate(
+def estimate(  # noqa: PLR0913  (what a user may set)
     workload: Workload,
     chip: Accelerator | str,
     *,
@@ -37,6 +38,8 @@ def estimate(
     model: str | CostModel = "roofline",
     lowering: str | None = None,
     mode: str | None = None,
+    sparsity: str | None = None,
+    quantisation: str | None = None,
 ) -> Cost:
     """Cost of one network on one chip: the batch of one of `estimate_many`, with what stands behind it.
 
@@ -49,19 +52,24 @@ def estimate(
         model: name of a cost model.
         lowering: what really runs: "ideal", "eager" or "compiled"; None: compiled on GPU and CPU, else ideal.
         mode: power mode to put the chip in.
+        sparsity: "2:4": at most 2 of 4 weights of a contraction are not zero; None: dense.
+        quantisation: scheme of the weights, for example "symmetric per_channel" or "asymmetric
+            per_group:128"; None: not asked for.
 
     Raises:
-        NotCostableError: the chip lacks a peak, a bandwidth, or a peak at the precision; the message names
-            it.
-        InputError: a precision, lowering or batch that there is not.
+        NotCostableError: the chip lacks a peak, a bandwidth, a peak at the precision, or the sparse format or
+            quantisation asked for; the message names it.
+        InputError: a precision, lowering, batch, sparsity or quantisation that there is not.
     """
     accelerator = as_accelerator(chip, mode)
-    assembly = cost_model(model)
+    compression = Compression.of(sparsity, quantisation)
+    assembly = cost_model(model).compressing(compression)
     _check_costable(accelerator)
     assembly.check(accelerator)
     named = precision or default_precision(accelerator)
     _check_precision(accelerator, named, assembly)
-    kernels = _lower([workload], named, batch, lowering or default_lowering(accelerator))
+    _check_compression(accelerator, named, compression)
+    kernels = _lower([workload], named, batch, lowering or default_lowering(accelerator), compression)
     chips = Chips.of([accelerator])
     found = evaluate(kernels, chips, assembly)
     grid = _grid([workload], chips, kernels, assembly, found)
@@ -76,6 +84,8 @@ def estimate_many(
     batch: int | Sequence[int] | None = None,
     model: str | CostModel = "roofline",
     lowering: str | None = None,
+    sparsity: str | None = None,
+    quantisation: str | None = None,
 ) -> CostGrid:
     """Costs of all networks on all chips as arrays; what cannot be told is NaN, with a feasibility code.
 
@@ -86,15 +96,18 @@ def estimate_many(
         batch: images of one inference, for all networks or one each; None: as each workload stands.
         model: see `estimate`.
         lowering: see `estimate`.
+        sparsity: see `estimate`.
+        quantisation: see `estimate`.
     """
     accelerators = [as_accelerator(c) for c in chips]
     precisions = _precisions(accelerators, precision)
     choices = [(p, lowering or default_lowering(a)) for p, a in zip(precisions, accelerators, strict=True)]
-    assembly = cost_model(model)
+    compression = Compression.of(sparsity, quantisation)
+    assembly = cost_model(model).compressing(compression)
     parts: list[tuple[list[int], CostGrid]] = []
     for choice in dict.fromkeys(choices):
         columns = [i for i, made in enumerate(choices) if made == choice]
-        kernels = _lower(workloads, choice[0], batch, choice[1])
+        kernels = _lower(workloads, choice[0], batch, choice[1], compression)
         picked = Chips.of([accelerators[i] for i in columns])
         found = evaluate(kernels, picked, assembly)
         parts.append((columns, _grid(workloads, picked, kernels, assembly, found)))
@@ -109,7 +122,7 @@ def compare(
     Args:
         workload: the network.
         chips: accelerators, names that ship, or chip files.
-        **options: `precision`, `batch`, `model`, `lowering` of `estimate`.
+        **options: `precision`, `batch`, `model`, `lowering`, `sparsity`, `quantisation` of `estimate`.
     """
     from hw_models.cost.frame import Comparison
 
@@ -133,11 +146,16 @@ def as_accelerator(chip: Accelerator | str, mode: str | None = None) -> Accelera
 
 
 def _lower(
-    workloads: Sequence[Workload], precision: str, batch: int | Sequence[int] | None, lowering: str
+    workloads: Sequence[Workload],
+    precision: str,
+    batch: int | Sequence[int] | None,
+    lowering: str,
+    compression: Compression | None,
 ) -> Kernels:
     from hw_models.lowering import lower
 
-    return lower(workloads, lowering=lowering, precision=precision, batch=batch)
+    kernels = lower(workloads, lowering=lowering, precision=precision, batch=batch)
+    return kernels if compression is None else compression.stored(kernels)
 
 
 def _check_costable(accelerator: Accelerator) -> None:
@@ -161,6 +179,13 @@ def _check_precision(accelerator: Accelerator, precision: str, model: CostModel)
             f"{accelerator.label} has no known peak at {precision} "
             f"(engines.{accelerator.main_engine.name}.peak.{precision}); known: {known}"
         )
+
+
+def _check_compression(accelerator: Accelerator, precision: str, compression: Compression | None) -> None:
+    """Sparse formats and quantisation that the main engine's description rules out."""
+    reason = compression.refused(accelerator, precision) if compression else None
+    if reason:
+        raise NotCostableError(f"{accelerator.label}: {reason}; leave it out for dense weights as usual")
 
 
 def _precisions(
@@ -264,7 +289,7 @@ def _cost(
     )
     code = Feasibility(int(grid.feasibility[0, 0]))
     estimates = {name: Estimate.at(grid.quantities[name], 0, 0, unit) for name, unit in COST_UNITS.items()}
-    reason = reason_of(code, accelerator, kernels, chips)
+    reason = reason_of(code, accelerator, kernels, chips, terms)
     return Cost(
         network=grid.networks[0],
         chip=grid.chips[0],

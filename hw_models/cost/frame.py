@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from typing_extensions import override
 
-from hw_models.cost.arrays import GRID_UNITS, RESOURCES, Feasibility, FloatArray, KernelClass
+from hw_models.cost.arrays import GRID_UNITS, RESOURCES, Feasibility, FloatArray, IntArray, KernelClass, Terms
 from hw_models.cost.base import Cost, show
 from hw_models.cost.grid import DRAM_BYTES
 from hw_models.workload.op import Precision
@@ -54,8 +54,23 @@ def kernel_frame(cost: Cost) -> pd.DataFrame:
             "time_share": total[row] / total[row].sum(),
             "utilisation": (achieved / peak)[row],
             "modelled": k.cls[row] != KernelClass.UNMODELLED,
+            **_found(d.terms, row),
         }
     )
+
+
+def _found(terms: Terms, row: IntArray) -> dict[str, object]:
+    """Columns of what was found for each kernel: mapping and proven gap, or what is lacking [byte]."""
+    code, demand, bound = (a[row, 0] for a in (terms.feasibility, terms.demand, terms.bound))
+    size = code == Feasibility.CAPACITY
+    return {
+        "mapping": [""] * len(row) if terms.mapping is None else [m or "" for m in terms.mapping[row, 0]],
+        "mapping_gap": np.nan if terms.gap is None else terms.gap[row, 0],
+        "feasibility": [Feasibility(int(c)).name.lower() for c in code],
+        "demand_bytes": np.where(size, demand, np.nan),
+        "available_bytes": np.where(size, bound, np.nan),
+        "short_by_bytes": np.where(size, demand - bound, np.nan),
+    }
 
 
 def resource_seconds(cost: Cost) -> FloatArray:

@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from hw_models.cost.arrays import Feasibility
+from hw_models.cost.arrays import RESOURCES, Feasibility, Fidelity
 from hw_models.cost.base import show
 from hw_models.cost.explain_energy import left_out
 from hw_models.cost.grid import room
+from hw_models.cost.shortfall import shortfalls
 from hw_models.workload.op import OpKind, Precision
 
 if TYPE_CHECKING:
-    from hw_models.cost.arrays import Kernels
+    from hw_models.cost.arrays import Kernels, Terms
     from hw_models.cost.base import Detail, Estimate
     from hw_models.cost.chips import Chips
     from hw_models.spec.accelerator import Accelerator
@@ -23,7 +24,9 @@ WARN_SHARE: Final = 0.05
 """Share of bytes or output elements in operators without a rule above which a result warns."""
 
 
-def reason_of(code: Feasibility, accelerator: Accelerator, kernels: Kernels, chips: Chips) -> str:
+def reason_of(
+    code: Feasibility, accelerator: Accelerator, kernels: Kernels, chips: Chips, terms: Terms
+) -> str:
     """In words, with the figures, why a network cannot run; "" where it can."""
     if code == Feasibility.PRECISION:
         lacking = sorted(
@@ -33,6 +36,8 @@ def reason_of(code: Feasibility, accelerator: Accelerator, kernels: Kernels, chi
     if code == Feasibility.OPERATOR:
         refused = sorted({OpKind(k).label for k in kernels.kind if not chips.runs[0, k]})
         return f"{accelerator.main_engine.name} does not run {', '.join(refused)} and no fallback does"
+    if (terms.feasibility[:, 0] == Feasibility.CAPACITY).any():
+        return "; ".join(str(s) for s in shortfalls(kernels, terms, accelerator, chips)[:1])
     if code == Feasibility.CAPACITY:
         outer, inner = (float(r[0]) for r in room(chips))
         alive, weights = float(kernels.peak_activation_bytes[0]), float(kernels.weights_bytes[0])
@@ -67,6 +72,10 @@ def warnings_of(
         "on-chip capacity": detail.chips.sram_is_prior,
     }
     unknown = [name for name, is_prior in stand_ins.items() if is_prior[0]]
+    if detail.terms.stands_in is not None and detail.terms.stands_in[:, 0].any():
+        unknown.append(
+            "time of starting a kernel" if np.isnan(detail.chips.issue[0]) else "rates of a fallback"
+        )
     if unknown and estimates["latency"].is_known:
         found.append(f"unknown {' and '.join(unknown)}: class figures stand in, so latency is a prior")
     return tuple(found)
@@ -89,5 +98,21 @@ def not_modelled_of(workload: Workload, accelerator: Accelerator, detail: Detail
     if len(accelerator.engines) > 1:
         others = ", ".join(e.name for e in accelerator.engines[1:])
         out.append(f"all engines but {accelerator.main_engine.name}: {others}")
-    out += ["padding to the MAC array, tiling, overlap of kernels", "host work before and after the network"]
+    if detail.terms.fidelity == Fidelity.ROOFLINE:
+        out.append("padding to the MAC array, tiling")
+    else:
+        out += _unmodelled_resources(detail)
+    out += ["overlap of kernels", "host work before and after the network"]
     return (*out, *accelerator.left_out)
+
+
+def _unmodelled_resources(detail: Detail) -> list[str]:
+    """Resources inside the chip whose time the terms of no contraction have."""
+    rows = detail.kernels.macs > 0
+    seconds = detail.seconds[rows]
+    words = {"local": "the memories inside the last on-chip one", "noc": "the interconnect of the array"}
+    return [
+        f"time of {text}"
+        for name, text in words.items()
+        if rows.any() and np.isnan(seconds[:, RESOURCES.index(name)]).all()
+    ]

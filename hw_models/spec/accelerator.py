@@ -205,6 +205,7 @@ class Accelerator(Spec):
         dram_capacity: float = 1.0,
         sram_bandwidth: float = 1.0,
         sram_capacity: float = 1.0,
+        clock: float = 1.0,
     ) -> Accelerator:
         """The same chip with levers pulled: each factor multiplies every known figure of its kind.
 
@@ -217,12 +218,13 @@ class Accelerator(Spec):
             dram_capacity: of the memories off the chip.
             sram_bandwidth: of the memories on the chip, private ones included.
             sram_capacity: of the memories on the chip, private ones included.
+            clock: of every engine; its rates and the bandwidths of the memories on the chip go with it.
 
         Raises:
             InputError: a factor that is not positive.
         """
-        off_chip, on_chip = (dram_bandwidth, dram_capacity), (sram_bandwidth, sram_capacity)
-        for factor in (peak, vector_peak, *off_chip, *on_chip):
+        off_chip, on_chip = (dram_bandwidth, dram_capacity), (sram_bandwidth * clock, sram_capacity)
+        for factor in (peak, vector_peak, clock, sram_bandwidth, sram_capacity, *off_chip):
             if not factor > 0:
                 raise InputError(f"{factor!r} is not a factor; expected one above 0, for example peak=2.0")
 
@@ -234,10 +236,14 @@ class Accelerator(Spec):
             return level.model_copy(update=figures)
 
         def engine(e: Engine) -> Engine:
-            peaks = {p: s.times(peak) for p, s in e.peak.items()}
-            vector = {p: s.times(vector_peak) for p, s in e.vector_peak.items()}
-            own = tuple(memory(m) for m in e.memory)
-            return e.model_copy(update={"peak": peaks, "vector_peak": vector, "memory": own})
+            return e.model_copy(
+                update={
+                    "peak": {p: s.times(peak * clock) for p, s in e.peak.items()},
+                    "vector_peak": {p: s.times(vector_peak * clock) for p, s in e.vector_peak.items()},
+                    "clock": _times(e.clock, clock),
+                    "memory": tuple(memory(m) for m in e.memory),
+                }
+            )
 
         engines, shared = tuple(engine(e) for e in self.engines), tuple(memory(m) for m in self.memory)
         return self.model_copy(update={"engines": engines, "memory": shared})
