@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from hw_models.cost.adjust import ClassPriors, class_priors
@@ -12,6 +12,7 @@ from hw_models.errors import NotCostableError, UnknownNameError
 
 if TYPE_CHECKING:
     from hw_models.cost.base import TermsProvider
+    from hw_models.cost.precision import Compression
     from hw_models.cost.tiled.priors import TiledPriors
     from hw_models.spec.accelerator import Accelerator
 
@@ -51,6 +52,15 @@ class CostModel:
             f"{chip.label} cannot be costed by model '{self.name}'{lacks}; add what is missing to a copy of "
             f"its file (docs/chips.md says how), or use model='roofline'"
         )
+
+    def compressing(self, compression: Compression | None) -> CostModel:
+        """The same with compressed weights, which its name then tells."""
+        if compression is None:
+            return self
+        from hw_models.cost.precision import Compressed
+
+        provider = Compressed(self.provider, compression)
+        return replace(self, name=f"{self.name}, {compression.label}", provider=provider)
 
 
 MODELS: Final = ("roofline", "roofline_bound", "tiled")

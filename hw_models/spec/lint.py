@@ -264,6 +264,74 @@ def _balance(chip: Accelerator) -> Iterator[Lint]:
         yield _error("idle-above-tdp", "idle_power", f"{chip.idle_power} is above the TDP of {chip.tdp}")
 
 
+def _sparse_formats_hold(chip: Accelerator) -> Iterator[Lint]:
+    """No pattern skips more than it leaves out, at a precision that has a peak, beside a sparse peak."""
+    for e in chip.engines:
+        seen: set[str] = set()
+        for found in e.sparsity:
+            at = f"engines.{e.name}.sparsity.{found.name}"
+            n, m = (int(x) for x in found.pattern.split(":"))
+            if not 0 < n < m:
+                said = f"pattern {found.pattern} leaves nothing out"
+                yield _error("sparse-format", at, said, "expected N:M with N below M, for example 2:4")
+                continue
+            if found.factor.range[1] > m / n * (1 + TOLERANCE):
+                said = f"factor {found.factor} is above the {m / n:g} that {found.pattern} can bring"
+                yield _error("sparse-format", at, said)
+            if found.precision not in e.peak and e.peak:
+                said = f"precision '{found.precision}' has a sparse format but no peak"
+                yield _warning("no-peak", at, said, f"peaks: {', '.join(e.peak)}")
+            if found.name in seen:
+                yield _error("sparse-format", at, f"'{found.name}' is stated twice")
+            seen.add(found.name)
+            sparse, dense = e.sparse_peak.get(found.precision), e.peak.get(found.precision)
+            if sparse and dense and found.operand == "weight":
+                ratio = sparse.value / dense.value
+                if abs(ratio / found.factor.value - 1) > TOLERANCE:
+                    said = f"factor {found.factor} beside a sparse peak of {ratio:.3g} times the dense one"
+                    yield _warning("sparse-format", at, said)
+
+
+def _quantisation_holds(chip: Accelerator) -> Iterator[Lint]:
+    for e in chip.engines:
+        for found in e.quantisation or ():
+            at = f"engines.{e.name}.quantisation.{found.precision}"
+            if (found.granularity == "per_group") != (found.group is not None):
+                said = f"granularity {found.granularity} with group {found.group}"
+                yield _error("quantisation", at, said, "a group belongs to per_group, and to nothing else")
+            if e.peak and found.precision not in e.peak:
+                said = f"precision '{found.precision}' has a scheme but no peak"
+                yield _warning("no-peak", at, said, f"peaks: {', '.join(e.peak)}")
+
+
+def _energy_outward(chip: Accelerator) -> Iterator[Lint]:
+    """A byte costs more the farther it comes from."""
+    for e in chip.engines:
+        own = [(f"engines.{e.name}.memory.{m.name}", m) for m in e.memory]
+        for (path, inner), (_, outer) in pairwise(own + [(f"memory.{m.name}", m) for m in chip.memory]):
+            for way in ("read_energy", "write_energy"):
+                near, far = (getattr(m, way) or m.access_energy for m in (inner, outer))
+                if near and far and near.range[0] > far.range[1]:
+                    said = (
+                        f"a byte of '{inner.name}' at {near} costs more than one of '{outer.name}' at {far}"
+                    )
+                    field = way if getattr(inner, way) else "access_energy"
+                    yield _warning(
+                        "energy-order", f"{path}.{field}", said, "energy of an access, not of a byte?"
+                    )
+
+
+def _leakage_within_idle(chip: Accelerator) -> Iterator[Lint]:
+    parts: list[Engine | Memory] = [*chip.engines, *(m for _, m in _memories(chip))]
+    lost = sum(part.leakage.range[0] for part in parts if part.leakage)
+    for field in ("idle_power", "tdp"):
+        cap = getattr(chip, field)
+        if cap and lost > cap.range[1] * (1 + TOLERANCE):
+            said = f"leakage of all parts, {show(lost, 'W')}, is above {cap}"
+            yield _error("leakage", field, said, "a prefix of 1000 in one of them?")
+            return
+
+
 def _each_number(chip: Accelerator) -> Iterator[Lint]:
     for path, said in implausible(chip):
         yield _error("plausible", path, said)
@@ -273,7 +341,8 @@ def _sources_are_used(chip: Accelerator) -> Iterator[Lint]:
     from hw_models.spec.show import numbers
 
     used = {n.source for _, n in numbers(chip)} | {r.source for r in chip.limits.values()}
-    used |= {e.array.source for e in chip.engines if e.array}
+    for e in chip.engines:
+        used |= {part.source for part in (e.array, e.dataflow, *(e.quantisation or ())) if part}
     words = " ".join((*chip.conflicts.values(), *chip.left_out))
     for key in chip.sources:
         if key not in used and key not in words:
@@ -329,6 +398,10 @@ RULES: Final[tuple[Callable[[Accelerator], Iterator[Lint]], ...]] = (
     _modes_below_maximum,
     _memories_outward,
     _balance,
+    _sparse_formats_hold,
+    _quantisation_holds,
+    _energy_outward,
+    _leakage_within_idle,
     _each_number,
     _sources_are_used,
     _conflicts_name_fields,

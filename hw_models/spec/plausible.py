@@ -18,8 +18,16 @@ OFF_CHIP: Final = {
 }
 """Byte, byte/s and J/byte: DRAM from one slow LPDDR channel to eight stacks of HBM, 0.5 to 100 pJ/bit."""
 
-ON_CHIP: Final = {"capacity": (64.0, 5e10), "bandwidth": (1e7, 1e16), "access_energy": (1e-15, 8e-11)}
-"""From a scratchpad of an MCU to a wafer."""
+ON_CHIP: Final = {"capacity": (1.0, 5e10), "bandwidth": (1e7, 1e16), "access_energy": (1e-15, 8e-11)}
+"""From the registers of one processing element to a wafer."""
+
+LIKE: Final = {
+    "read_bandwidth": "bandwidth",
+    "write_bandwidth": "bandwidth",
+    "read_energy": "access_energy",
+    "write_energy": "access_energy",
+}
+"""Figures of one direction, which lie where those of both lie."""
 
 RANGES: Final = {
     "peak": (1e6, 1e18),
@@ -38,6 +46,15 @@ RANGES: Final = {
     "process_nm": (1.0, 1000.0),
     "die_area": (1e-9, 0.1),
     "price": (0.005, 1e7),
+    "dram_price": (0.005, 1e6),
+    "package_price": (0.001, 1e6),
+    "voltage": (0.2, 5.0),
+    "leakage": (1e-12, 5e3),
+    "instances": (1.0, 1e7),
+    "burst": (1.0, 65536.0),
+    "latency": (1e-10, 1e-3),
+    "accumulator_bits": (4.0, 128.0),
+    "factor": (1.0, 64.0),
 }
 """SI, lowest and highest; wide enough for a microcontroller's NPU and for a wafer."""
 
@@ -84,7 +101,7 @@ def implausible(chip: Accelerator) -> Iterator[tuple[str, str]]:
 
 
 def _bounds(chip: Accelerator, path: str) -> tuple[float, float] | None:
-    steps = path.split(".")
+    steps = [LIKE.get(step, step) for step in path.split(".")]
     field = next((s for s in reversed(steps) if s in RANGES or s in ON_CHIP), None)
     if "memory" in steps[:-1] and field in ON_CHIP:
         owner = chip.memory if steps[0] == "memory" else chip.engine(steps[1]).memory
