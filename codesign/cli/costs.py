@@ -34,6 +34,14 @@ Mode = Annotated[str | None, typer.Option(help="Power mode to put the chips in."
 CostModel = Annotated[
     str, typer.Option("--model", help="Cost model: roofline, or roofline_bound for the bare bound.")
 ]
+Sparsity = Annotated[
+    str | None,
+    typer.Option(help="Sparse weights, for example 2:4, on chips that support the format; default: dense."),
+]
+Quantisation = Annotated[
+    str | None,
+    typer.Option(help="Scheme of the weights, for example 'asymmetric per_group:128'; default: any."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -51,6 +59,8 @@ def estimate_command(  # noqa: PLR0913, PLR0917  (a parameter for each option)
     lowering: Lowering = None,
     mode: Mode = None,
     cost_model: CostModel = "roofline",
+    sparsity: Sparsity = None,
+    quantisation: Quantisation = None,
     shape: Shapes = None,
     constant: Constants = None,
     as_json: Json = False,
@@ -59,6 +69,7 @@ def estimate_command(  # noqa: PLR0913, PLR0917  (a parameter for each option)
     from codesign.cli.output import print_json, print_table
 
     options = {"precision": precision, "batch": batch, "lowering": lowering, "model": cost_model}
+    options |= {"sparsity": sparsity, "quantisation": quantisation}
     costs = _costs(_network(model, shape, constant), chip, mode, options)
     if as_json:
         print_json([_record(c) for c in costs])
@@ -83,6 +94,8 @@ def explain_command(  # noqa: PLR0913, PLR0917  (a parameter for each option)
     lowering: Lowering = None,
     mode: Mode = None,
     cost_model: CostModel = "roofline",
+    sparsity: Sparsity = None,
+    quantisation: Quantisation = None,
     shape: Shapes = None,
     constant: Constants = None,
     as_json: Json = False,
@@ -91,6 +104,7 @@ def explain_command(  # noqa: PLR0913, PLR0917  (a parameter for each option)
     from codesign.cli.output import print_json
 
     options = {"precision": precision, "batch": batch, "lowering": lowering, "model": cost_model}
+    options |= {"sparsity": sparsity, "quantisation": quantisation}
     (cost,) = _costs(_network(model, shape, constant), [chip], mode, options)
     explanation = cost.explain(what)
     if as_json:
@@ -107,6 +121,8 @@ def compare_command(  # noqa: PLR0913, PLR0917  (a parameter for each option)
     lowering: Lowering = None,
     mode: Mode = None,
     cost_model: CostModel = "roofline",
+    sparsity: Sparsity = None,
+    quantisation: Quantisation = None,
     shape: Shapes = None,
     constant: Constants = None,
     as_json: Json = False,
@@ -117,7 +133,8 @@ def compare_command(  # noqa: PLR0913, PLR0917  (a parameter for each option)
 
     workload = _network(model, shape, constant)
     chips = [as_accelerator(name, mode) for name in chip]
-    found = compare(workload, chips, precision=precision, batch=batch, lowering=lowering, model=cost_model)
+    options = {"precision": precision, "batch": batch, "lowering": lowering, "model": cost_model}
+    found = compare(workload, chips, **options, sparsity=sparsity, quantisation=quantisation)
     frame = found.to_frame()
     if as_json:
         print_json(frame.to_dict("records"))

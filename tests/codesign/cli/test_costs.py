@@ -84,6 +84,12 @@ def test_estimate_prints_every_quantity_with_its_choices():
 
 
 @pytest.mark.usefixtures("place")
+def test_sparse_weights_that_a_chip_does_not_support():
+    with pytest.raises(NotCostableError, match="does not support 2:4 weights at int8; supported: none"):
+        run("estimate", MODEL, "--chip", "toy.yaml", "--precision", "int8", "--sparsity", "2:4")
+
+
+@pytest.mark.usefixtures("place")
 def test_estimate_as_json():
     (record,) = json.loads(
         run("estimate", MODEL, "--chip", "toy.yaml", "--batch", "8", "--mode", "5W", "--json")
