@@ -146,6 +146,17 @@ class Assembly:
         mapping, known = np.full(shape, None, object), np.zeros(shape[1], np.bool_)
         return cls(*streams, code, demand, bound, gap, mapping, known)
 
+    def stream(self, columns: IntArray, given: FloatArray) -> None:
+        """Let an organisation's own rates of what is not a contraction take the place of a vector unit's."""
+        beside = self.seconds[:, columns]
+        stated = np.isfinite(given)
+        stated[..., [EXPOSED, ISSUE]] = False
+        self.seconds[:, columns] = np.where(stated, given, beside)
+
+    def follow(self, columns: IntArray, given: FloatArray) -> None:
+        """Add what such an organisation does after a kernel's contractions."""
+        self.seconds[:, columns, EXPOSED] += np.nan_to_num(given[..., EXPOSED])
+
     def put(self, columns: IntArray, here: Place, counted: TiledTerms) -> None:
         """Let the contractions of the kernels that have any take the place of their bare bytes."""
         work, rows = here.work, np.unique(here.work.row)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from hw_models.cost.arrays import FloatArray
+    from hw_models.cost.arrays import FloatArray, Kernels
     from hw_models.cost.tiled.problem import Problems
     from hw_models.spec.accelerator import Accelerator
 
@@ -92,6 +92,19 @@ class WeighsBeside(Protocol):
         """As `terms`, with `beside` (D, C, 4) bytes in the order of `BESIDE` added to every mapping's counts.
 
         Those of the external memory may be negative; no count falls below zero by them.
+        """
+        ...
+
+
+@runtime_checkable
+class RunsOthers(Protocol):
+    """An organisation with rates of its own for what is not a contraction: pooling, softmax, additions."""
+
+    def stream_terms(self, kernels: Kernels, chips: Sequence[Accelerator]) -> FloatArray:
+        """(U, C, R) seconds; NaN: as on any vector unit.
+
+        A resource that works beside others takes the place of what a vector unit would ask of it; what is
+        exposed comes on top of a kernel's contractions.
         """
         ...
 

@@ -14,6 +14,7 @@ from hw_models.cost.roofline import Roofline
 from hw_models.cost.tiled.assembly import Assembly, Place, contracted
 from hw_models.cost.tiled.fallback import with_fallback
 from hw_models.cost.tiled.kernels import Contractions
+from hw_models.cost.tiled.organisation import RunsOthers
 from hw_models.cost.tiled.registry import misfits, organisation
 from hw_models.cost.tiled.streaming import streamed
 from hw_models.errors import InputError
@@ -56,9 +57,15 @@ class Tiled:
         out = Assembly.of(streamed(kernels, chips, Roofline().crossing(kernels.reuse_bytes, chips)))
         for kind, columns in _by_organisation(self, chips):
             out.known[columns] = True
+            found, mine = organisation(kind), chips.take(columns)
+            others = found.stream_terms(kernels, mine.costed) if isinstance(found, RunsOthers) else None
+            if others is not None:
+                out.stream(columns, others)
             if len(work):
-                here = Place(kernels, work, chips.take(columns), out.actions[:, columns])
-                out.put(columns, here, contracted(organisation(kind), here))
+                here = Place(kernels, work, mine, out.actions[:, columns])
+                out.put(columns, here, contracted(found, here))
+            if others is not None:
+                out.follow(columns, others)
         return with_fallback(out.finish(kernels, chips), kernels, chips, self)
 
 

@@ -21,6 +21,7 @@ BUILT_IN: Final[dict[str, str]] = {
     "input_stationary": "hw_models.cost.tiled.nest.organisations:InputStationary",
     "vector": "hw_models.cost.tiled.nest.organisations:Vector",
     "dot_product": "hw_models.cost.tiled.dot_product:DotProduct",
+    "block": "hw_models.cost.tiled.block:Block",
 }
 """`dataflow.kind` -> "module:name" of the class (or instance) that ships, imported when it is first used."""
 

@@ -10,13 +10,14 @@ from hw_models.cost.arrays import ACTIONS, RESOURCES, Feasibility
 from hw_models.cost.tiled.block.cycles import chosen, counted
 from hw_models.cost.tiled.block.layers import Layers
 from hw_models.cost.tiled.block.machine import PARAMETERS, BlockMachine, outer_rate
+from hw_models.cost.tiled.block.streams import stream_cycles
 from hw_models.cost.tiled.block.traffic import moved
-from hw_models.cost.tiled.organisation import TiledTerms
+from hw_models.cost.tiled.organisation import BESIDE, TiledTerms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from hw_models.cost.arrays import FloatArray
+    from hw_models.cost.arrays import FloatArray, Kernels
     from hw_models.cost.tiled.block.cycles import Blocks, Cycles
     from hw_models.cost.tiled.block.traffic import Traffic
     from hw_models.cost.tiled.organisation import Parameter
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 MAC, VECTOR, DRAM, SRAM, LOCAL, EXPOSED, ISSUE = (
     RESOURCES.index(r) for r in ("mac", "vector", "dram", "sram", "local", "exposed", "issue")
 )
+ACTIVATIONS: Final = [ACTIONS.index("dram_read"), ACTIONS.index("dram_write")]
+"""What crosses to the external memory, weights included."""
+
 ORDERS: Final = ("depth first", "part kernel")
 
 
@@ -54,6 +58,12 @@ class Block:
 
     def terms(self, problems: Problems, chips: Sequence[Accelerator]) -> TiledTerms:
         """Seconds each resource needs alone and actions counted, each problem on each chip."""
+        return self.terms_beside(problems, chips, np.zeros((len(problems), len(chips), len(BESIDE))))
+
+    def terms_beside(
+        self, problems: Problems, chips: Sequence[Accelerator], beside: FloatArray
+    ) -> TiledTerms:
+        """The same with (D, C, 4) bytes beside, in the order of `hw_models.cost.tiled.organisation.BESIDE`."""
         shape = (len(problems), len(chips))
         seconds, actions = np.zeros((*shape, len(RESOURCES))), np.zeros((*shape, len(ACTIONS)))
         code = np.full(shape, Feasibility.OK, np.int8)
@@ -62,9 +72,11 @@ class Block:
         for c, chip in enumerate(chips):
             machine = BlockMachine.of(chip)
             at = chosen(layers, machine)
-            cycles, traffic = counted(layers, at, machine), moved(layers, problems, at, machine)
-            seconds[:, c] = _seconds(layers, problems, cycles, traffic, machine)
-            actions[:, c] = _actions(layers, problems, traffic)
+            traffic = moved(layers, problems, at, machine)
+            actions[:, c] = _actions(layers, problems, traffic, beside[:, c])
+            outside = actions[:, c][:, ACTIVATIONS].sum(axis=-1) - _weights(layers, traffic)
+            cycles = counted(layers, at, machine)
+            seconds[:, c] = _seconds(layers, problems, cycles, traffic, machine, outside)
             lost = ~at.found
             seconds[lost, c], actions[lost, c] = np.inf, np.nan
             code[lost, c] = Feasibility.CAPACITY
@@ -72,11 +84,27 @@ class Block:
             mapping[:, c] = _told(at)
         return TiledTerms(seconds, actions, code, demand, bound, np.full(shape, np.nan), mapping)
 
+    def stream_terms(self, kernels: Kernels, chips: Sequence[Accelerator]) -> FloatArray:
+        """(U, C, R) seconds of what is not a contraction; see `hw_models.cost.tiled.organisation.RunsOthers`."""
+        out = np.full((kernels.n_distinct, len(chips), len(RESOURCES)), np.nan)
+        for c, chip in enumerate(chips):
+            machine = BlockMachine.of(chip)
+            out[:, c] = stream_cycles(kernels, machine) / machine.clock
+        return out
+
 
 def _seconds(
-    layers: Layers, problems: Problems, cycles: Cycles, traffic: Traffic, machine: BlockMachine
+    layers: Layers,
+    problems: Problems,
+    cycles: Cycles,
+    traffic: Traffic,
+    machine: BlockMachine,
+    outside: FloatArray,
 ) -> FloatArray:
-    """(D, R); what leads into and out of the blocks is exposed where nothing else takes as long."""
+    """(D, R); what leads into and out of the blocks is exposed where nothing else takes as long.
+
+    `outside` are the bytes of activations that cross to the external memory, all images and groups together.
+    """
     out = np.zeros((len(problems), len(RESOURCES)))
     mac, total = np.maximum(cycles.mac, cycles.output), cycles.total
     if machine.value["product"] > 0:
@@ -85,7 +113,7 @@ def _seconds(
         mac, total = np.where(slow, product, mac), np.where(slow, product, total)
     sram = traffic.inputs + traffic.outputs + traffic.weight_reads + traffic.weight_writes
     sram_cycles = sram / machine.sram.per_cycle
-    outer = _outer_cycles(traffic, machine)
+    outer = _outer_cycles(traffic, outside / layers.times, machine)
     slowest = np.fmax(np.fmax(mac, sram_cycles), outer)
     out[:, MAC], out[:, SRAM], out[:, DRAM] = mac, sram_cycles, outer
     out[:, EXPOSED] = np.maximum(total - slowest, 0.0)
@@ -94,16 +122,25 @@ def _seconds(
     return result
 
 
-def _outer_cycles(traffic: Traffic, machine: BlockMachine) -> FloatArray:
+def _outer_cycles(traffic: Traffic, outside: FloatArray, machine: BlockMachine) -> FloatArray:
     """(D,) of the external memory: its streams one after the other, or side by side, each bound by latency."""
-    streams = {"weight_flight": traffic.weights, "record_flight": traffic.records, "input_flight": traffic.image}
+    activations = np.where((outside > 0) & (traffic.image > 0), np.fmax(traffic.image, outside), outside)
+    streams = {"weight_flight": traffic.weights, "record_flight": traffic.records, "input_flight": activations}
     cycles = np.array([count / outer_rate(machine, flight) for flight, count in streams.items()])
     together: FloatArray = cycles.max(axis=0) if machine.value["weight_flight"] > 0 else cycles.sum(axis=0)
     return together
 
 
-def _actions(layers: Layers, problems: Problems, traffic: Traffic) -> FloatArray:
-    """(D, A) as if every operand came from the external memory and went back there."""
+def _weights(layers: Layers, traffic: Traffic) -> FloatArray:
+    """(D,) bytes of weights and their scales that cross to the chip."""
+    crossed: FloatArray = (traffic.weights + traffic.records) * layers.times
+    return crossed
+
+
+def _actions(
+    layers: Layers, problems: Problems, traffic: Traffic, beside: FloatArray
+) -> FloatArray:
+    """(D, A) as if every operand came from the external memory and went back there, and what is beside."""
     once = traffic.weights + traffic.stored_inputs
     counts = {
         "mac": problems.macs / layers.times,
@@ -117,6 +154,9 @@ def _actions(layers: Layers, problems: Problems, traffic: Traffic) -> FloatArray
     out = np.zeros((len(problems), len(ACTIONS)))
     for name, count in counts.items():
         out[:, ACTIONS.index(name)] = count * layers.times
+    moves = [ACTIONS.index(name) for name in BESIDE]
+    out[:, moves] = np.maximum(out[:, moves] + beside, 0.0)
+    out[:, ACTIVATIONS[0]] = np.maximum(out[:, ACTIVATIONS[0]], _weights(layers, traffic))
     return out
 
 

@@ -1,0 +1,98 @@
+"""What is not a contraction, on the output unit: activations are free, element-wise work and pooling is not.
+
+A convolution's activation is part of its output; an addition that the network's lowering merged into it is
+an operation of its own here, after it. Sources: `npu_performance.py` of ethos-u-vela 5.2.0
+(`_estimate_output_cycles_per_element`) and the per-layer reports of its C++ compiler; the operations that a
+softmax becomes are those of `softmax.py` of the same release.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from hw_models.cost.arrays import RESOURCES
+from hw_models.workload.op import OpKind
+
+if TYPE_CHECKING:
+    from hw_models.cost.arrays import FloatArray, Kernels
+    from hw_models.cost.tiled.block.machine import BlockMachine
+
+VECTOR, EXPOSED = RESOURCES.index("vector"), RESOURCES.index("exposed")
+
+LEAST_TAPS: Final = 4.0
+"""Steps of a pooling of fewer taps, and of a table look-up, which runs as one."""
+
+WIDE_PASSES: Final = 6.0
+"""32-bit passes over every element of a softmax: subtract, exponential, shift, sum, product, shift."""
+
+ROW_PASSES: Final = 28.0
+"""32-bit operations on one number a row, most of them Newton-Raphson steps of the reciprocal of the sum."""
+
+ROW_LEAST: Final = 16.0
+"""Elements that any operation takes as long as."""
+
+BINARY: Final = 1.5
+"""Bytes in over bytes out of an element-wise operation from which on it has two operands."""
+
+
+def stream_cycles(kernels: Kernels, machine: BlockMachine) -> FloatArray:
+    """(U, R) cycles of the output unit, and of merged operations; NaN: as any vector unit would."""
+    cycles = np.full((kernels.n_distinct, len(RESOURCES)), np.nan)
+    dims, out = kernels.dims.astype(np.float64), kernels.out_elements
+    kind, value = kernels.kind, machine.value
+    two = kernels.read_bytes > BINARY * kernels.write_bytes
+    rules = {
+        OpKind.ELEMENTWISE: out * np.where(two, value["add"], np.maximum(LEAST_TAPS * value["tap"], value["output"])),
+        OpKind.POOL: _pooled(dims[:, :4].prod(axis=1), dims[:, 4] * dims[:, 5], dims[:, 2:4], machine),
+        OpKind.REDUCE: _pooled(dims[:, 0], dims[:, 1], np.ones((len(dims), 2)), machine),
+        OpKind.SOFTMAX: _softmax(dims[:, 0], dims[:, 1], machine),
+        OpKind.LAYOUT: np.zeros(len(dims)),
+        OpKind.RESIZE: out * value["output"],
+    }
+    for named, rule in rules.items():
+        rows = (kind == named) & (kernels.macs == 0)
+        cycles[rows, VECTOR] = rule[rows]
+    contracts = kernels.macs > 0
+    cycles[contracts, VECTOR] = 0.0
+    cycles[contracts, EXPOSED] = _merged(kernels, machine)[contracts]
+    return cycles
+
+
+def _pooled(elements: FloatArray, taps: FloatArray, plane: FloatArray, machine: BlockMachine) -> FloatArray:
+    """(U,) cycles; a unit of output takes as long whether it is full or not."""
+    unit = machine.depthwise[:2]
+    waste = (-(-plane // unit) * unit / np.maximum(plane, 1.0)).prod(axis=1)
+    per_element = np.maximum(np.maximum(taps, LEAST_TAPS) * machine.value["tap"] * waste, machine.value["output"])
+    cycles: FloatArray = elements * per_element
+    return cycles
+
+
+def _softmax(rows: FloatArray, width: FloatArray, machine: BlockMachine) -> FloatArray:
+    """(U,) cycles; where it is stated, a table of constants is read from the external memory for each element."""
+    wide = machine.value["wide"]
+    table = machine.value["constants"] / machine.outer.per_cycle if machine.value["constants"] else 0.0
+    passes = rows * width * (WIDE_PASSES * wide + table)
+    cycles: FloatArray = passes + ROW_PASSES * wide * np.maximum(rows, ROW_LEAST)
+    return cycles
+
+
+def _merged(kernels: Kernels, machine: BlockMachine) -> FloatArray:
+    """(U,) cycles of additions merged behind a contraction: of as many elements as more operands come in."""
+    # what comes in beyond the contraction's own input, one byte an element
+    own = _own_input(kernels)
+    more = np.maximum(kernels.read_bytes - own, 0.0)
+    more = np.where(more >= kernels.out_elements, kernels.out_elements, 0.0)
+    cycles: FloatArray = more * machine.value["add"]
+    return cycles
+
+
+def _own_input(kernels: Kernels) -> FloatArray:
+    """(U,) bytes of the contraction's own activations, at one byte an element."""
+    dims, size = kernels.dims.astype(np.float64), kernels.geometry[:, 4:6].astype(np.float64)
+    conv = dims[:, 0] * dims[:, 1] * dims[:, 3] * size.prod(axis=1)
+    gemm = dims[:, 0] * dims[:, 1] * dims[:, 3]
+    second = np.where(kernels.weight_bytes > 0, 0.0, dims[:, 0] * dims[:, 2] * dims[:, 3])
+    own: FloatArray = np.where(kernels.kind == OpKind.CONV, conv, np.where(kernels.kind == OpKind.GEMM, gemm + second, np.inf))
+    return own
