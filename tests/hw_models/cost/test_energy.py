@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -87,9 +91,9 @@ def test_every_prior_is_in_order_and_cites_a_source():
 
 def test_priors_by_hand(kernels, toy):
     found, parts = joules(kernels, toy(process_nm={"value": 7, "source": "s"}))
-    assert parts["mac"][0, 0, 0] == pytest.approx(2e9 * 0.05e-12 * 5)
+    assert parts["mac"][0, 0, 0] == pytest.approx(2e9 * 0.05e-12 * 3)
     assert parts["mac"][1, 0, 0] == pytest.approx(
-        2e9 * 0.05e-12 * 5 / np.exp(np.hypot(np.log(5 / 2), np.log(1 / 0.81)))
+        2e9 * 0.05e-12 * 3 / np.exp(np.hypot(np.log(3 / 0.7), np.log(1 / 0.81)))
     )
     assert parts["dram"][:, 0, 0] == pytest.approx(2e6 * 8 * 1e-12 * np.array([8, 4.8, 31.25]))
     assert found.value[0, 0] == pytest.approx(sum(p[0, 0, 0] for p in parts.values()))
@@ -181,13 +185,13 @@ def test_a_known_supply_narrows_the_interval(toy):
 
 
 def test_an_op_does_not_pay_for_operands_that_are_counted(kernels, toy):
-    """1e9 MACs of 2 x 0.05 pJ: x 5 with delivery, x 2 with the 4 byte of each counted apart."""
+    """1e9 MACs of 2 x 0.05 pJ: x 3 with delivery, x 1.5 with the 4 byte of each counted apart."""
     chip = toy(process_nm=AT_7NM)
     _, alone = joules(kernels, chip)
     _, fed = joules(kernels, chip, moved=LOCAL)
-    assert alone["mac"][0, 0, 0] == pytest.approx(1e9 * 2 * 0.05e-12 * 5)
+    assert alone["mac"][0, 0, 0] == pytest.approx(1e9 * 2 * 0.05e-12 * 3)
     assert alone["local"].tolist() == np.zeros((3, 1, 1)).tolist()
-    assert fed["mac"][0, 0, 0] == pytest.approx(1e9 * 2 * 0.05e-12 * 2)
+    assert fed["mac"][0, 0, 0] == pytest.approx(1e9 * 2 * 0.05e-12 * 1.5)
     assert fed["local"][0, 0, 0] == pytest.approx(4e9 * 0.176e-12)
 
 
@@ -237,6 +241,24 @@ def test_power_while_on_is_stated_or_leakage_or_a_share_of_the_tdp(kernels, toy,
     assert energies.idle_from.tolist() == [source]
     _, parts = joules(kernels, toy(**figures), np.array([[2.0]]))
     assert parts["idle"][0, 0, 0] == pytest.approx(np.nan_to_num(2 * watts))
+
+
+REFERENCE = Path(os.environ.get("CODESIGN_REFERENCE", Path(__file__).parents[4] / "shared" / "reference"))
+
+
+def test_priors_hold_the_average_power_of_every_size_of_nvdla(kernels, toy):
+    """The primer's power over its frame rate, int8 ResNet-50 (3.86 GMAC), 16 nm, DRAM not included."""
+    file = REFERENCE / "cost_models" / "nvdla_resnet50_configs.csv"
+    if not file.exists():
+        pytest.skip(f"{file} is not here")
+    for row in csv.DictReader(line for line in file.read_text().splitlines() if not line.startswith("#")):
+        seconds = 1 / float(row["resnet50_fps"])
+        chip = toy(tdp={"value": float(row["peak_mw_16nm"]) * 1e-3, "source": "s"})
+        k = kernels([{"cls": KernelClass.CONV, "macs": 3.86e9}])
+        actions = np.array([[[3.86e9, 0, 0, 0, 40e6, 10e6, np.nan, np.nan, np.nan]]])
+        found = energy(Counts.of(k, actions), Energies.of(Chips.of([chip])), np.array([[seconds]]))
+        told = float(row["avg_mw_16nm"]) * 1e-3 * seconds
+        assert found.low[0, 0] <= told <= found.high[0, 0], row["macs"]
 
 
 def test_counts_of_parts_add_up(kernels, toy):

@@ -229,7 +229,7 @@ def test_explanation_of_latency_has_bound_numbers_sources_and_sensitivities(conv
 def test_explanation_of_energy_cites_priors(conv_net, toy):
     said = str(estimate(conv_net, toy(), precision="int8").explain("energy"))
     assert (
-        "prior at 16 nm, usual supply, h14 + tpu4i (int8 mul + int32 add), x 5 for operand delivery" in said
+        "prior at 16 nm, usual supply, h14 + tpu4i (int8 mul + int32 add), x 3 for operand delivery" in said
     )
     assert "prior lpddr4" in said
 
