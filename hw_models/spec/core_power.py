@@ -1,4 +1,4 @@
-"""Power of a core that a chip's description implies: at its peak, on average, and what leaks."""
+"""Power that a chip's description implies: of the core at its peak and on average, leakage, DRAM."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from hw_models.spec.silicon import (
 
 if TYPE_CHECKING:
     from hw_models.spec.accelerator import Accelerator
+    from hw_models.spec.parts import Memory
 
 PJ: Final = 1e-12
 KIB: Final = 1024.0
@@ -72,6 +73,17 @@ def leakage(area: float, *, name: str = "leakage") -> Part:
     prior = silicon_priors()["power"]["leakage_mw_per_mm2"]
     value, low, high = (prior[end] * 1e-3 * area / 1e-6 for end in ("value", "low", "high"))
     return Part(name, value, low, high, sourced_by(*prior["source"]))
+
+
+def dram_power(memory: Memory) -> Part | None:
+    """W of an external memory and its interface at full bandwidth; None: bandwidth or technology unknown."""
+    prior = silicon_priors()["dram"]
+    technology = (memory.technology or "").lower()
+    rate = next((r for kind, r in prior["pj_per_bit"].items() if technology.startswith(kind)), None)
+    if rate is None or memory.bandwidth is None:
+        return None
+    value, low, high = (8 * memory.bandwidth.value * end * PJ for end in rate)
+    return Part(f"memory.{memory.name}", value, low, high, sourced_by(*prior["source"]))
 
 
 def mac_energy(precision: str, node_nm: float) -> float:

@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from hw_models.spec.accelerator import Accelerator
 from hw_models.spec.area import implied_area
-from hw_models.spec.core_power import leakage, peak_power
+from hw_models.spec.core_power import dram_power, leakage, peak_power
 from hw_models.spec.die_cost import Wafer, implied_price
 from search_spaces.candidate import Candidate
 from search_spaces.chips.parts import FAMILY, PRIORS, dram, figure
@@ -102,7 +102,7 @@ def _built(family: ChipFamily, here: Candidate) -> Accelerator:
         "memory": [*described.get("memory", ()), outer],
         "process_nm": figure(family.process_nm),
         **prices,
-        "left_out": ["interconnect, pads, host interface", "power of the external memory"],
+        "left_out": ["interconnect, pads, host interface"],
     }
     return Accelerator.model_validate({**bare, **_silicon(Accelerator.model_validate(bare), family.wafer)})
 
@@ -112,22 +112,20 @@ _PRIORS = "derived from the description by hw_models.spec.area, core_power and d
 
 def _silicon(chip: Accelerator, wafer: Wafer | None) -> dict[str, Any]:
     """Area, power at the peak, leakage and price of a chip that states none; what cannot be told is None."""
-    area, power = implied_area(chip), peak_power(chip)
-    if area is None or power is None:
+    area, power, price = implied_area(chip), peak_power(chip), implied_price(chip, wafer)
+    outer = None if chip.dram is None else dram_power(chip.dram)
+    if area is None or power is None or outer is None:
         return {}
     lost = leakage(area.value)
-    with_area = chip.model_copy(update={"die_area": None})
-    price = implied_price(with_area, wafer)
     return {
         "die_area": _stated(area, "MACs, SRAM, interface to the DRAM, control"),
-        "tdp": _stated(power, "all units and memories switching, and leakage", lost),
+        "tdp": _stated(power, "all units switching, leakage, DRAM at its full bandwidth", lost, outer),
         "idle_power": _stated(lost, "leakage of the area"),
         "price": None if price is None else _stated(price, "cost to make it, not a selling price"),
     }
 
 
-def _stated(found: Implied | Part, note: str, more: Part | None = None) -> dict[str, Any]:
-    value, low, high = found.value, found.low, found.high
-    if more is not None:
-        value, low, high = value + more.value, low + more.low, high + more.high
-    return {"value": value, "low": low, "high": high, "source": PRIORS, "note": note}
+def _stated(found: Implied | Part, note: str, *more: Part) -> dict[str, Any]:
+    parts = (found, *more)
+    ends = {end: sum(getattr(p, end) for p in parts) for end in ("value", "low", "high")}
+    return {**ends, "source": PRIORS, "note": note}
