@@ -32,7 +32,7 @@ def kernel_frame(cost: Cost) -> pd.DataFrame:
     k = d.kernels
     total = d.shares.sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        achieved = 2.0 * k.macs / total
+        achieved, time_share = 2.0 * k.macs / total, total[row] / total[row].sum()
     peak = d.chips.mac_peak[0, k.math]
     ops = [k.op_index[a:b] for a, b in zip(k.op_ptr[:-1], k.op_ptr[1:], strict=True)]
     return pd.DataFrame(
@@ -51,7 +51,7 @@ def kernel_frame(cost: Cost) -> pd.DataFrame:
             "time_us": total[row] * 1e6,
             **{f"{name}_us": d.seconds[row, r] * 1e6 for r, name in enumerate(RESOURCES)},
             "bound": [RESOURCES[r] for r in d.shares.argmax(axis=1)[row]],
-            "time_share": total[row] / total[row].sum(),
+            "time_share": time_share,
             "utilisation": (achieved / peak)[row],
             "modelled": k.cls[row] != KernelClass.UNMODELLED,
             **_found(d.terms, row),
