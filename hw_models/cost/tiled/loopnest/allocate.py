@@ -16,7 +16,7 @@ from hw_models.cost.tiled.loopnest.spread import spread_over, time_loops
 from hw_models.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from hw_models.cost.tiled.loopnest.layer import Layer
     from hw_models.cost.tiled.loopnest.machine import Machine, Store
@@ -80,8 +80,8 @@ def _slices(
     """Bits that the memory needs for each number of further loops, as long as they fit."""
     level, start = len(cuts), cuts[-1] if cuts else 0
     extents: dict[str, float] = {}
-    for dim, units in (*(loop for at in below[: level + 1] for loop in at), *loops[:start]):
-        extents[dim] = extents.get(dim, 1) * units
+    for dim, factor in _inward(below, cuts, loops):
+        extents[dim] = extents.get(dim, 1) * factor
     bits = layer.bits[op]
     if op == OUTPUT:
         still = {dim for at in below[level + 1 :] for dim, _ in at} | {dim for dim, _ in loops[start:]}
@@ -104,6 +104,16 @@ def _slices(
             break
         sizes.append(needed)
     return sizes
+
+
+def _inward(
+    below: Factors, cuts: Sequence[int], loops: Sequence[tuple[str, int]]
+) -> Iterator[tuple[str, float]]:
+    """Loops inside a memory in the order in which they were placed: parts of units make rounding depend on it."""
+    for level in range(len(cuts) + 1):
+        if level:
+            yield from loops[cuts[level - 2] if level > 1 else 0 : cuts[level - 1]]
+        yield from below[level]
 
 
 def _options(

@@ -11,6 +11,8 @@ from hw_models.cost.tiled.loopnest.mapping import INPUT, OUTPUT, WEIGHT
 from hw_models.cost.tiled.problem import FX, FY, LOOPS, OX, OY, C, G, K, N
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from hw_models.cost.tiled.problem import Problems
 
 _WALKS: Final = {OUTPUT: (N, G, K, OY, OX), WEIGHT: (G, K, C, FY, FX), INPUT: (N, G, C)}
@@ -52,7 +54,8 @@ class Layer:
     Attributes:
         name: for tables.
         sizes: loop -> extent, in the order they are declared.
-        walks: per operand (output, weight, input) the loops that walk through it, windows left out.
+        walks: per operand (output, weight, input) the loops that walk through it, windows left out; parts of
+            units are multiplied in this order, since what fits exactly may depend on rounding.
         windows: axes of `windowed` that two loops share.
         windowed: the operand that has windows.
         bits: of one element: partial sum, weight, input, final output.
@@ -61,7 +64,7 @@ class Layer:
 
     name: str
     sizes: dict[str, int]
-    walks: tuple[frozenset[str], frozenset[str], frozenset[str]]
+    walks: tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
     windows: tuple[Window, ...] = ()
     windowed: int = INPUT
     bits: tuple[int, int, int, int] = (16, 8, 8, 8)
@@ -84,7 +87,7 @@ class Layer:
             Window(outer, tap, int(stride[axis]), int(dilation[axis]), int(stored[axis]))
             for axis, (outer, tap) in enumerate((("oy", "fy"), ("ox", "fx")))
         )
-        walks = tuple(frozenset(LOOPS[i] for i in _WALKS[operand]) for operand in (OUTPUT, WEIGHT, INPUT))
+        walks = tuple(tuple(LOOPS[i] for i in _WALKS[operand]) for operand in (OUTPUT, WEIGHT, INPUT))
         weight, inputs, output = (
             problems.weight_bits[row],
             problems.input_bits[row],
@@ -99,11 +102,11 @@ class Layer:
         return prod(self.sizes.values())
 
     @cached_property
-    def relevant(self) -> tuple[frozenset[str], ...]:
-        """Per operand the loops longer than one that walk through it alone."""
+    def relevant(self) -> tuple[tuple[str, ...], ...]:
+        """Per operand the loops that walk through it alone, in the order of `walks`."""
         shared = {dim for w in self.windows for dim in (w.outer, w.tap)}
         return tuple(
-            frozenset(d for d in walk if d in self.sizes and not (op == self.windowed and d in shared))
+            tuple(d for d in walk if d in self.sizes and not (op == self.windowed and d in shared))
             for op, walk in enumerate(self.walks)
         )
 
@@ -120,14 +123,14 @@ class Layer:
             for op, walk in enumerate(self.walks)
         )
 
-    def tile(self, operand: int, extents: dict[str, float]) -> float:
+    def tile(self, operand: int, extents: Mapping[str, float]) -> float:
         """Elements of an operand that loops of these extents touch; a loop left out counts once."""
-        elements: float = prod(extents.get(d, 1) for d in self.sizes if d in self.relevant[operand])
+        elements: float = prod(extents.get(d, 1) for d in self.relevant[operand])
         if operand == self.windowed:
-            for window in self.windows:
-                elements *= window.span(extents.get(window.outer, 1), extents.get(window.tap, 1))
+            for w in self.windows:
+                elements *= w.span(extents.get(w.outer, 1), extents.get(w.tap, 1))
         return elements
 
     def elements(self, operand: int) -> int:
         """Elements of an operand as stored."""
-        return int(self.tile(operand, dict(self.sizes)))
+        return int(self.tile(operand, self.sizes))

@@ -124,63 +124,69 @@ def walk(layer: Layer, operand: int, spread: Factors, loops: TimeLoops, cuts: Se
     held = stay(layer, operand, loops, cuts)
     pairs = tuple(zip(loops.dims, loops.means, strict=True))
     in_memory = [pairs[low:high] for low, high in zip((0, *held.cuts[1:-1]), held.cuts[1:], strict=True)]
-    total = [(*above, *below) for above, below in zip([(), *in_memory], spread, strict=True)]
-    single = [(), *((*here, *below) for here, below in zip(in_memory, spread, strict=False))]
-    unrolled = _products(layer, operand, spread)
-    instances = tuple(round(round(prod(a * b for a, b in unrolled[lv:]), 3)) for lv in range(len(spread)))
-    unique = [prod(r for r, _ in unrolled[lv:]) for lv in range(len(spread))]
+    elements = _tiles(layer, operand, in_memory, spread)
+    bits, partial = _precision(layer, operand, in_memory, spread)
+    busy, unique = units_in_use(layer, operand, spread)
     boost = [*(round(a / b) for a, b in pairwise(unique)), 1]
-    elements = [round(e) for e in accumulate((r for r, _ in _products(layer, operand, single)), mul)]
-    bits, partial = _precision(layer, operand, [ir for _, ir in _products(layer, operand, total)])
     tile = tuple(e * b for e, b in zip(elements, bits, strict=True))
     live = tuple(int(t // top) for t, top in zip(tile, held.top_relevant, strict=True))
     data = _Data(layer, operand, len(cuts), elements, boost, bits, partial)
-    return Walk(tuple(_moves(memory, data, held) for memory in range(len(cuts))), tile, live, instances)
+    return Walk(tuple(_moves(memory, data, held) for memory in range(len(cuts))), tile, live, busy)
 
 
-def _products(
-    layer: Layer, operand: int, levels: Sequence[Sequence[tuple[str, float]]]
-) -> list[tuple[float, float]]:
-    """Per level the factor by which its loops enlarge the data, and by which they reuse them."""
+def _tiles(
+    layer: Layer, operand: int, in_memory: Sequence[Sequence[tuple[str, float]]], spread: Factors
+) -> list[int]:
+    """Elements that one instance of each level holds, the array first; it feeds all units spread below it.
+
+    Source: ZigZag 3.9.1, Mapping.calc_data_size.
+    """
     extents: dict[str, float] = {}
-    spans = {window: (1.0, 1.0) for window in layer.windows}
-    found: list[tuple[float, float]] = []
-    for level in levels:
-        larger, again = 1.0, 1.0
-        for dim, factor in level:
-            if dim in layer.relevant[operand]:
-                larger *= factor
-            elif dim in layer.irrelevant[operand]:
-                again *= factor
-            elif operand == layer.windowed:
-                for window in layer.windows:
-                    if dim not in {window.outer, window.tap}:
-                        continue
-                    extents[dim] = extents.get(dim, 1) * factor
-                    outer, tap = extents.get(window.outer, 1), extents.get(window.tap, 1)
-                    span = float(window.span(outer, tap))
-                    reuse = outer * tap / span
-                    larger *= span / spans[window][0]
-                    again *= reuse / spans[window][1]
-                    spans[window] = (span, reuse)
-        found.append((larger, again))
+    found = [1]
+    for here, below in zip(in_memory, spread, strict=False):
+        for dim, factor in (*here, *below):
+            extents[dim] = extents.get(dim, 1) * factor
+        found.append(round(layer.tile(operand, extents)))
     return found
 
 
+def units_in_use(layer: Layer, operand: int, spread: Factors) -> tuple[tuple[int, ...], list[float]]:
+    """Per level the instances in use, and how many of them hold different data.
+
+    Source: ZigZag 3.9.1, SpatialMappingInternal.calc_unit_count.
+    """
+    extents: dict[str, float] = {}
+    before, grown, total = 1.0, [], []
+    for level in spread:
+        for dim, factor in level:
+            extents[dim] = extents.get(dim, 1) * factor
+        tile = layer.tile(operand, extents)
+        grown.append(tile / before)
+        total.append(prod(factor for _, factor in level))
+        before = tile
+    places = range(len(spread))
+    busy = tuple(round(round(prod(total[level:]), 3)) for level in places)
+    return busy, [prod(grown[level:]) for level in places]
+
+
 def _precision(
-    layer: Layer, operand: int, reuse: Sequence[float]
+    layer: Layer, operand: int, in_memory: Sequence[Sequence[tuple[str, float]]], spread: Factors
 ) -> tuple[list[int], tuple[list[bool], list[bool]]]:
     """Bits of an element at each level, and where partial sums are: by loops still to run, and by count.
 
     Source: ZigZag 3.9.1, Mapping.get_psum_flags and Mapping.calc_data_access.
     """
-    levels = len(reuse)
+    levels = len(spread)
     if operand != OUTPUT:
         never = [False] * levels
         return [layer.bits[operand]] * levels, (never, never)
-    by_loop = [any(ir > 1 for ir in reuse[level + 1 :]) for level in range(levels)]
+    again = [
+        prod(factor for dim, factor in (*here, *below) if dim in layer.irrelevant[OUTPUT])
+        for here, below in zip([(), *in_memory], spread, strict=True)
+    ]
+    by_loop = [any(ir > 1 for ir in again[level + 1 :]) for level in range(levels)]
     outputs = layer.elements(OUTPUT)
-    by_count = [int(outputs * (prod(reuse[level + 1 :]) - 1)) != 0 for level in range(levels)]
+    by_count = [int(outputs * (prod(again[level + 1 :]) - 1)) != 0 for level in range(levels)]
     return [layer.bits[OUTPUT] if partial else layer.bits[3] for partial in by_loop], (by_loop, by_count)
 
 

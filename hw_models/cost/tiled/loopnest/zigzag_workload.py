@@ -114,7 +114,7 @@ def layer_of(
     windows = tuple(_window(r, extents, stored or {}, padding or {}) for r in relations)
     axes = {match[1].lower() for r in relations if (match := _RELATION.match(r)) is not None}
     holders = [_OPERANDS[op] for op, names in terms if axes & set(names)]
-    walks = [frozenset(dims[op]) - axes for op in ("O", "W", "I")]
+    walks = [tuple(d for d in dims[op] if d not in axes) for op in ("O", "W", "I")]
     order = tuple(_OPERANDS[op] for op, _ in terms)
     full, final = precision["O"], precision["O_final"]
     return Layer(
