@@ -20,8 +20,10 @@ BUILT_IN: Final[dict[str, str]] = {
     "output_stationary": "hw_models.cost.tiled.nest.organisations:OutputStationary",
     "input_stationary": "hw_models.cost.tiled.nest.organisations:InputStationary",
     "vector": "hw_models.cost.tiled.nest.organisations:Vector",
+    "row_stationary": "hw_models.cost.tiled.row_stationary:RowStationary",
     "dot_product": "hw_models.cost.tiled.dot_product:DotProduct",
     "block": "hw_models.cost.tiled.block:Block",
+    "decoupled_systolic": "hw_models.cost.tiled.decoupled:DecoupledSystolic",
 }
 """`dataflow.kind` -> "module:name" of the class (or instance) that ships, imported when it is first used."""
 

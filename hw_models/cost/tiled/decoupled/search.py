@@ -1,0 +1,177 @@
+"""The best tile of a layer among all whose sizes divide the extents into equal parts, up to the last.
+
+Every tile gets a lower bound in closed form; in the order of their bounds they are followed until no other
+could be faster by more than `GAP`, or `MOST` have been. The lattice does not depend on the memories.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+
+from hw_models.cost.tiled.decoupled.layer_cycles import (
+    Cycles,
+    Layer,
+    Machine,
+    Tile,
+    block_cycles,
+    compiled,
+    is_product,
+    lines_of,
+    reach,
+    store_cycles,
+    up,
+)
+from hw_models.cost.tiled.decoupled.sequence import layer_cycles
+
+if TYPE_CHECKING:
+    from hw_models.cost.arrays import FloatArray, IntArray
+    from hw_models.cost.tiled.decoupled.tiler import Room
+
+GAP: Final = 0.01
+"""The search stops once nothing left could be faster by more than this."""
+
+MOST: Final = 256
+"""Tiles that are followed at most; what is left then is the stated gap."""
+
+
+class Best(NamedTuple):
+    """A tile with its cycles, and by how much another tile of the lattice could be faster at most."""
+
+    tile: Tile
+    cycles: Cycles
+    gap: float
+
+
+def parts(extent: int, unit: int = 1) -> IntArray:
+    """Sizes, in multiples of `unit`, that cut an extent into 1, 2, 3, ... parts; the last may be smaller."""
+    units = up(extent, unit)
+    sizes = np.unique(-(-units // np.arange(1, units + 1)))
+    return np.minimum(sizes * unit, extent)
+
+
+def lattice(layer: Layer, width: int) -> IntArray:
+    """(T, 6) tiles: channels and filters in blocks of the array's width, taps all or one at a time."""
+    axes = [
+        parts(layer.columns),
+        parts(layer.rows),
+        parts(layer.filters, width),
+        parts(layer.channels, width),
+        np.unique([1, layer.taps_x]),
+        np.unique([1, layer.taps_y]),
+    ]
+    tiles: IntArray = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 6).astype(np.int64)
+    return tiles
+
+
+def rows_held(layer: Layer, tiles: IntArray, width: int) -> tuple[IntArray, IntArray]:
+    """(T,) rows of the scratchpad and of the accumulator that a tile takes."""
+    columns, rows, filters, channels, taps_x, taps_y = tiles.T
+    inputs = columns * layer.stride_x + (taps_x - 1) * layer.dilation_x
+    inputs *= rows * layer.stride_y + (taps_y - 1) * layer.dilation_y
+    if is_product(layer):
+        inputs = columns
+    blocks = -(-filters // width)
+    return -(-channels // width) * inputs + blocks * taps_x * taps_y * channels, blocks * columns * rows
+
+
+@compiled
+def row_cycles(extent: int, size: int, element: int, machine: Machine) -> float:
+    """Cycles of the requests for one row of an operand, part after part."""
+    cycles = extent * element / machine.bus
+    for start in range(0, extent, size):
+        piece = min(size, extent - start) * element
+        cycles += machine.request * lines_of(start * element, piece, extent * element, machine.line)
+    return cycles
+
+
+@compiled
+def aligned_cycles(size: int, element: int, machine: Machine) -> float:
+    """Cycles of the requests for a part of a row that starts with a line: what it takes at least."""
+    return machine.request * up(size * element, machine.line) + size * element / machine.bus
+
+
+@compiled
+def part(extent: int, size: int, last: int) -> tuple[int, int]:
+    """Size of the whole parts of an extent, or of the last one that is smaller, and how many there are."""
+    rest = extent % size
+    return (rest, int(rest > 0)) if last else (size, extent // size)
+
+
+@compiled
+def pixel_bounds(
+    tile: IntArray, pixels: int, n: int, block: float, layer: Layer, machine: Machine
+) -> FloatArray:
+    """Cycles of loading inputs, of executing, and of both at once getting into each other's way, at least.
+
+    Of all filters, taps and channels over `n` equal tiles of pixels, of `pixels` of input and `block` cycles.
+    """
+    out = np.zeros(3)
+    taps = tile[4] * tile[5]
+    passes = n * up(layer.taps_x, tile[4]) * up(layer.taps_y, tile[5])
+    out[0] = 1.0 * passes * pixels * up(layer.filters, tile[2])
+    out[0] *= row_cycles(layer.channels, tile[3], layer.input_bytes, machine)
+    for last_k in range(2):
+        filters, n_k = part(layer.filters, tile[2], last_k)
+        weights = taps * aligned_cycles(filters, layer.weight_bytes, machine)
+        for last_c in range(2):
+            channels, n_c = part(layer.channels, tile[3], last_c)
+            execute = block * taps * up(filters, machine.columns) * up(channels, machine.rows)
+            load = pixels * aligned_cycles(channels, layer.input_bytes, machine) + channels * weights
+            out[1] += passes * n_k * n_c * execute
+            out[2] += passes * n_k * n_c * machine.interference * min(load, execute)
+    return out
+
+
+@compiled
+def bounds(layer: Layer, tiles: IntArray, machine: Machine) -> FloatArray:
+    """(T,) cycles that a layer needs at least: each unit's own; half of all, two tiles being in flight."""
+    out = np.empty(len(tiles))
+    product = is_product(layer)
+    rows_of_weights = 1.0 * layer.taps_x * layer.taps_y * layer.channels
+    for t in range(len(tiles)):
+        tile = tiles[t]
+        load = rows_of_weights * up(layer.columns, tile[0]) * up(layer.rows, tile[1])
+        load *= row_cycles(layer.filters, tile[2], layer.weight_bytes, machine)
+        execute = 0.0
+        for last_p in range(2):
+            columns, n_p = part(layer.columns, tile[0], last_p)
+            for last_q in range(2):
+                rows, n_q = part(layer.rows, tile[1], last_q)
+                if n_p * n_q:
+                    pixels = reach(columns, rows, tile[4], tile[5], layer)
+                    block = block_cycles(columns, rows, machine)
+                    found = pixel_bounds(tile, pixels, n_p * n_q, block, layer, machine)
+                    load += found[0]
+                    execute += found[1] + found[2]
+        blocks = up(layer.filters % tile[2], machine.columns)
+        blocks += layer.filters // tile[2] * up(tile[2], machine.columns)
+        store = 1.0 * layer.columns * layer.rows * blocks * store_cycles(layer, machine)
+        slots = (max(load, execute) if product else load + execute) + store
+        out[t] = max(load, execute, store, slots / 2.0)
+    return out
+
+
+def best_tile(layer: Layer, room: Room, machine: Machine) -> Best | None:
+    """The fastest tile that fits, within the gap it states; None: not even the smallest fits."""
+    tiles = lattice(layer, room.array)
+    scratchpad, accumulator = rows_held(layer, tiles, room.array)
+    tiles = tiles[(scratchpad <= room.scratchpad) & (accumulator <= room.accumulator)]
+    if len(tiles) == 0:
+        return None
+    found = bounds(layer, tiles, machine)
+    order = np.argsort(found, kind="stable")
+    least = np.append(found[order], np.inf)
+    best = _followed(layer, tiles[order[0]], machine)
+    for n in range(1, len(order) + 1):
+        if n == MOST or least[n] * (1.0 + GAP) >= best.cycles.total:
+            break
+        other = _followed(layer, tiles[order[n]], machine)
+        best = other if other.cycles.total < best.cycles.total else best
+    return best._replace(gap=max(best.cycles.total / float(least[n]) - 1.0, 0.0))
+
+
+def _followed(layer: Layer, sizes: IntArray, machine: Machine) -> Best:
+    tile = Tile(*(int(n) for n in sizes))
+    return Best(tile, layer_cycles(layer, tile, machine), 0.0)
