@@ -94,7 +94,7 @@ def not_modelled_of(workload: Workload, accelerator: Accelerator, detail: Detail
         out.append("time of the on-chip memory: its bandwidth is unknown")
     if np.isnan(chips.vector_peak[0]).all():
         out.append("time of the vector unit: its rate is unknown")
-    out += left_out(detail)
+    out += [*left_out(detail), *getattr(detail.model.provider, "left_out", ())]
     if len(accelerator.engines) > 1:
         others = ", ".join(e.name for e in accelerator.engines[1:])
         out.append(f"all engines but {accelerator.main_engine.name}: {others}")

@@ -145,6 +145,14 @@ class Compressed:
         """Name of the dense provider."""
         return self.provider.name
 
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """What the compressed terms do not include."""
+        what = (
+            "compressed weights: traffic inside the engine stays that of dense ones, decoding costs nothing"
+        )
+        return (what, "accuracy that zeros in the weights cost") if self.compression.sparsity else (what,)
+
     def supports(self, chip: Accelerator) -> bool:
         """As the dense provider does."""
         return self.provider.supports(chip)

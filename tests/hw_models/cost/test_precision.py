@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hw_models.cost.arrays import ACTIONS, Feasibility, KernelClass
 from hw_models.cost.chips import Chips
@@ -76,6 +78,25 @@ def test_what_the_pattern_does_not_divide_stays_dense(kernels, toy, row, channel
     assert sparse.actions == pytest.approx(dense.actions, nan_ok=True)
 
 
+@given(
+    macs=st.floats(0, 1e12),
+    weights=st.floats(0, 1e9),
+    read=st.floats(0, 1e9),
+    channels=st.integers(1, 64),
+    pattern=st.sampled_from(["1:4", "2:4", "3:4", "1:2"]),
+)
+@settings(max_examples=50, deadline=None)
+def test_less_to_do_is_never_slower_and_never_more(kernels, toy, macs, weights, read, channels, pattern):
+    row = {"cls": KernelClass.GEMM, "macs": macs, "weight_bytes": weights, "read_bytes": read}
+    formats = [{"pattern": pattern, "precision": "int8", "factor": {"value": 1.0, **S}}]
+    k, chips = dims(kernels([row]), channels), Chips.of([toy(engine={"sparsity": formats})])
+    dense, sparse = Roofline().terms(k, chips), Compressed(Roofline(), Compression(pattern)).terms(k, chips)
+    rounding = 1 + 1e-12
+    assert (np.nan_to_num(sparse.seconds) <= np.nan_to_num(dense.seconds) * rounding).all()
+    assert (np.nan_to_num(sparse.actions) <= np.nan_to_num(dense.actions) * rounding).all()
+    assert (np.nan_to_num(sparse.actions) >= 0).all()
+
+
 def test_a_chip_without_the_format_cannot_run_it(kernels, toy):
     k, chips = dims(kernels([CONV]), 64), Chips.of([toy(), toy(engine=SPARSE)])
     found = Compressed(Roofline(), Compression("2:4")).terms(k, chips)
@@ -88,6 +109,7 @@ def test_an_estimate_with_sparse_weights_says_so_and_costs_less(conv_net, toy):
     dense = estimate(conv_net, chip, precision="int8")
     sparse = estimate(conv_net, chip, precision="int8", sparsity="2:4")
     assert sparse.model == "roofline, weights 2:4"
+    assert "accuracy that zeros in the weights cost" in sparse.not_modelled
     for name in ("latency", "energy", "peak_memory"):
         assert sparse.quantities[name].value < dense.quantities[name].value
     weights = 16 * 16 * 9 + 32 * 16 + 10 * 32
