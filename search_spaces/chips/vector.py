@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 L1_KIB: Final = Choice((16, 32, 64, 128), ordered=True)
 
 _KNOBS: Final[Mapping[str, Knob]] = {
-    "lanes": Choice((16, 32, 64, 128, 256), ordered=True),
+    "lanes": Choice((64, 128, 256, 512), ordered=True),
     "cores": Choice((1, 2, 4, 8), ordered=True),
     "l1_kib": L1_KIB,
     "sram_kib": SRAM_KNOB,
