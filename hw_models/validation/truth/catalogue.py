@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 
     from hw_models.validation.truth.base import Points, TruthSet
 
-MODULES: Final[tuple[str, ...]] = ()
+MODULES: Final[tuple[str, ...]] = (
+    "gemmini_rtl",
+    "eyeriss",
+    "nvdla_configs",
+    "scalesim_golden",
+    "nvdla_layers",
+)
 """Modules of this package; each has its sets in `SETS`."""
 
 REASON: Final = ["dataset", "device", "mode", "reason", "n"]
