@@ -181,6 +181,8 @@ class Kernels:
         peak_activation_bytes, weights_bytes: (W,) live activations at their peak over this order; all weights
             as stored.
         lowering, precision: (W,) by which choice the network was lowered.
+        given: (U,) mappings that each kernel's contractions are to run with, object or None: to be found.
+            None: none is given.
     """
 
     cls: NDArray[np.int8]
@@ -207,6 +209,7 @@ class Kernels:
     weights_bytes: FloatArray
     lowering: tuple[str, ...]
     precision: tuple[str, ...]
+    given: NDArray[np.object_] | None = None
 
     @property
     def n_distinct(self) -> int:
@@ -236,7 +239,8 @@ class Kernels:
 
     def take(self, rows: slice | IntArray) -> Kernels:
         """These distinct kernels alone; the lists by instance and by network stay those of the whole."""
-        return replace(self, **{name: getattr(self, name)[rows] for name in PER_KERNEL})
+        given = None if self.given is None else self.given[rows]
+        return replace(self, given=given, **{name: getattr(self, name)[rows] for name in PER_KERNEL})
 
     @property
     def outer_bytes(self) -> FloatArray:
@@ -283,6 +287,12 @@ class GridQuantity:
     low: FloatArray
     high: FloatArray
     fidelity: NDArray[np.int8]
+
+    @property
+    def ends(self) -> FloatArray:
+        """(3, W, C) value, low, high; the value itself at an end that is unknown."""
+        ends = (np.where(np.isnan(end), self.value, end) for end in (self.low, self.high))
+        return np.stack([self.value, *ends])
 
 
 @dataclass(frozen=True, eq=False)

@@ -134,6 +134,11 @@ def energy_parts(counts: Counts, energies: Energies, latency: FloatArray) -> dic
 
     Idle power is drawn for the whole of the latency; where it is unknown the part is 0 by leaving it out,
     which `not_modelled` says.
+
+    Args:
+        counts: actions of the networks on the chips.
+        energies: of each action on the chips.
+        latency: s of one inference, (W, C), or (3, W, C) value, low and high.
     """
     return dict(_parts(counts, energies, latency))
 
@@ -167,10 +172,10 @@ def energy(
     Args:
         counts: actions of the networks on the chips.
         energies: of each action on the chips.
-        latency: (W, C) s of one inference.
+        latency: s of one inference, (W, C), or (3, W, C) value, low and high.
         fidelity: of the counts; where an energy is a prior, the result is one.
     """
-    total = np.zeros((3, *latency.shape))
+    total = np.zeros((3, *latency.shape[-2:]))
     for _, part in _parts(counts, energies, latency):
         total += part
     used_ops = ((counts.mac_ops > 0) | (counts.vector_ops > 0)) & energies.op_is_prior[:, counts.formats]

@@ -37,7 +37,9 @@ DIRECTIONS: Final = {"read": "read from", "write": "written to", "": "over"}
 def part_lines(cost: Cost) -> tuple[list[Line], list[Line]]:
     """Parts of the energy with interval and share; per cent by which the energy grows with 1 % of each."""
     d = cost.detail
-    found = energy_parts(d.counts, d.energies, np.array([[cost.latency.value]], np.float64))
+    t = cost.latency
+    seconds = np.array([t.value, t.low or t.value, t.high or t.value], np.float64)[:, None, None]
+    found = energy_parts(d.counts, d.energies, seconds)
     parts = {name: found[name][:, 0, 0] for name in PARTS}
     total = sum(float(p[0]) for p in parts.values())
     if np.isnan(d.energies.idle[0, 0]):  # left out of the sum, which must not read as a known zero

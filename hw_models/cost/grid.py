@@ -137,7 +137,7 @@ def evaluate(kernels: Kernels, chips: Chips, model: CostModel) -> Evaluated:
     worst = total.worst[:, : len(chips)]
     worst = np.where(~fits(kernels, chips) & (worst == Feasibility.OK), Feasibility.CAPACITY, worst)
     worst = worst.astype(np.int8)
-    joules = energy(total.counts, Energies.of(chips), latency.value, model.fidelity)
+    joules = energy(total.counts, Energies.of(chips), latency.ends, model.fidelity)
     watts, source = power(joules, latency, chips)
     shape = latency.value.shape
     memory = kernels.peak_activation_bytes + kernels.weights_bytes

@@ -261,6 +261,13 @@ def test_priors_hold_the_average_power_of_every_size_of_nvdla(kernels, toy):
         assert found.low[0, 0] <= told <= found.high[0, 0], row["macs"]
 
 
+def test_the_range_of_the_latency_reaches_the_energy_drawn_meanwhile(kernels, toy):
+    chip = toy(idle_power={"value": 0.5, "source": "s"})
+    seconds = GridQuantity(*(np.array([[t]]) for t in (1.0, 0.5, np.nan)), np.zeros((1, 1), np.int8))
+    _, parts = joules(kernels, chip, seconds.ends)
+    assert parts["idle"][:, 0, 0].tolist() == [0.5, 0.25, 0.5]
+
+
 def test_counts_of_parts_add_up(kernels, toy):
     k = kernels([ROW, {**ROW, "macs": 3e8}], [[0, 1, 1], [1]])
     actions = np.arange(2 * 1 * 9, dtype=float).reshape(2, 1, 9)
