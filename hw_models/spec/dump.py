@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from hw_models import units
 from hw_models.spec.parts import PowerMode
@@ -59,6 +60,7 @@ def _number(number: Sourced) -> CommentedMap:
             flat[key] = text if number.unit else float(text) if "." in text or "e" in text else int(text)
     flat["source"] = number.source
     if number.note is not None:
-        flat["note"] = number.note
+        # ruamel.yaml leaves ":0" bare in a flow mapping, where it cannot be read back
+        flat["note"] = DoubleQuotedScalarString(number.note)
     flat.fa.set_flow_style()
     return flat
