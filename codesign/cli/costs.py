@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -32,7 +33,18 @@ Lowering = Annotated[
 ]
 Mode = Annotated[str | None, typer.Option(help="Power mode to put the chips in.")]
 CostModel = Annotated[
-    str, typer.Option("--model", help="Cost model: roofline, or roofline_bound for the bare bound.")
+    str,
+    typer.Option(
+        "--model",
+        help="Cost model: roofline, roofline_bound for the bare bound, or tiled, where the chip's file says "
+        "how its array works.",
+    ),
+]
+MappingFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--mapping", help="YAML file of mappings by layer, costed as they stand; for --model tiled."
+    ),
 ]
 Sparsity = Annotated[
     str | None,
@@ -59,6 +71,8 @@ def estimate_command(  # noqa: PLR0913, PLR0917  (a parameter for each option)
     lowering: Lowering = None,
     mode: Mode = None,
     cost_model: CostModel = "roofline",
+    mapping: MappingFile = None,
+    kernels: Annotated[bool, typer.Option("--kernels", help="Also a row for each kernel.")] = False,
     sparsity: Sparsity = None,
     quantisation: Quantisation = None,
     shape: Shapes = None,
@@ -68,14 +82,16 @@ def estimate_command(  # noqa: PLR0913, PLR0917  (a parameter for each option)
     """Latency, energy, power, memory, area and price of MODEL on each chip, with interval and fidelity."""
     from codesign.cli.output import print_json, print_table
 
-    options = {"precision": precision, "batch": batch, "lowering": lowering, "model": cost_model}
-    options |= {"sparsity": sparsity, "quantisation": quantisation}
+    options: dict[str, Any] = {"precision": precision, "batch": batch, "lowering": lowering}
+    options |= {"model": cost_model, "sparsity": sparsity, "quantisation": quantisation, "mapping": mapping}
     costs = _costs(_network(model, shape, constant), chip, mode, options)
     if as_json:
-        print_json([_record(c) for c in costs])
+        print_json([_record(c) | ({"kernels": _kernels(c)} if kernels else {}) for c in costs])
     else:
         for cost in costs:
             print_table(_rows(cost), title=_title(cost))
+            if kernels:
+                print_table(_kernel_rows(cost), title="Kernels in the order they run in")
             for warning in cost.warnings:
                 typer.echo(f"warning: {warning}")
             typer.echo("")
@@ -94,6 +110,7 @@ def explain_command(  # noqa: PLR0913, PLR0917  (a parameter for each option)
     lowering: Lowering = None,
     mode: Mode = None,
     cost_model: CostModel = "roofline",
+    mapping: MappingFile = None,
     sparsity: Sparsity = None,
     quantisation: Quantisation = None,
     shape: Shapes = None,
@@ -103,8 +120,8 @@ def explain_command(  # noqa: PLR0913, PLR0917  (a parameter for each option)
     """Why a quantity is what it is: bound, counts, formula, sources, sensitivities, what is left out."""
     from codesign.cli.output import print_json
 
-    options = {"precision": precision, "batch": batch, "lowering": lowering, "model": cost_model}
-    options |= {"sparsity": sparsity, "quantisation": quantisation}
+    options: dict[str, Any] = {"precision": precision, "batch": batch, "lowering": lowering}
+    options |= {"model": cost_model, "sparsity": sparsity, "quantisation": quantisation, "mapping": mapping}
     (cost,) = _costs(_network(model, shape, constant), [chip], mode, options)
     explanation = cost.explain(what)
     if as_json:
@@ -183,6 +200,32 @@ def _rows(cost: Cost) -> list[dict[str, str]]:
     return rows
 
 
+def _kernels(cost: Cost) -> list[dict[str, Any]]:
+    """One record for each kernel, for a machine; unknown is null."""
+    frame = cost.to_frame().astype(object)
+    records = frame.where(frame.notna(), None).to_dict("records")
+    return [{str(k): v for k, v in row.items()} for row in records]
+
+
+def _kernel_rows(cost: Cost) -> list[dict[str, str]]:
+    """One row for each kernel, for the eye."""
+    from hw_models.cost.base import show
+
+    return [
+        {
+            "kernel": str(row["name"]),
+            "class": str(row["class"]),
+            "MACs": f"{row['macs']:,.0f}",
+            "external": show(row["dram_bytes"], "byte"),
+            "time": show(row["time_us"] * 1e-6, "s"),
+            "bound": str(row["bound"]),
+            "utilisation": f"{row['utilisation']:.1%}",
+            "mapping": str(row["mapping"]),
+        }
+        for row in cost.to_frame().to_dict("records")
+    ]
+
+
 def _record(cost: Cost) -> dict[str, Any]:
     """One cost for a machine: SI values with the unit in the key, the choices made, what is left out."""
     from hw_models.cost.arrays import GRID_UNITS
@@ -202,6 +245,7 @@ def _record(cost: Cost) -> dict[str, Any]:
         }
     return record | {
         "power_source": cost.power_source,
+        "shortfalls": [s.to_dict() for s in cost.shortfalls],
         "warnings": list(cost.warnings),
         "not_modelled": list(cost.not_modelled),
     }

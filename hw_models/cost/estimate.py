@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hw_models.cost.arrays import CostGrid, Feasibility, GridQuantity, Kernels, Terms
+from hw_models.cost.arrays import CostGrid, Feasibility, Fidelity, GridQuantity, Kernels, Terms
 from hw_models.cost.base import COST_UNITS, Cost, Detail, Estimate, show
 from hw_models.cost.chips import Chips, default_lowering, default_precision, fallbacks
 from hw_models.cost.combine import shares
@@ -21,6 +21,7 @@ from hw_models.workload.op import Precision
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -40,6 +41,7 @@ def estimate(  # noqa: PLR0913  (what a user may set)
     mode: str | None = None,
     sparsity: str | None = None,
     quantisation: str | None = None,
+    mapping: Path | str | None = None,
 ) -> Cost:
     """Cost of one network on one chip: the batch of one of `estimate_many`, with what stands behind it.
 
@@ -55,11 +57,14 @@ def estimate(  # noqa: PLR0913  (what a user may set)
         sparsity: "2:4": at most 2 of 4 weights of a contraction are not zero; None: dense.
         quantisation: scheme of the weights, for example "symmetric per_channel" or "asymmetric
             per_group:128"; None: not asked for.
+        mapping: file of mappings that layers are to run with, see `hw_models.cost.tiled.mappings`; None: all
+            are found.
 
     Raises:
         NotCostableError: the chip lacks a peak, a bandwidth, a peak at the precision, or the sparse format or
             quantisation asked for; the message names it.
-        InputError: a precision, lowering, batch, sparsity or quantisation that there is not.
+        InputError: a precision, lowering, batch, sparsity or quantisation that there is not; a mapping that
+            does not fit its layer.
     """
     accelerator = as_accelerator(chip, mode)
     compression = Compression.of(sparsity, quantisation)
@@ -70,6 +75,8 @@ def estimate(  # noqa: PLR0913  (what a user may set)
     _check_precision(accelerator, named, assembly)
     _check_compression(accelerator, named, compression)
     kernels = _lower([workload], named, batch, lowering or default_lowering(accelerator), compression)
+    if mapping is not None:
+        kernels = _mapped(kernels, mapping, assembly)
     chips = Chips.of([accelerator])
     found = evaluate(kernels, chips, assembly)
     grid = _grid([workload], chips, kernels, assembly, found)
@@ -156,6 +163,17 @@ def _lower(
 
     kernels = lower(workloads, lowering=lowering, precision=precision, batch=batch)
     return kernels if compression is None else compression.stored(kernels)
+
+
+def _mapped(kernels: Kernels, file: Path | str, model: CostModel) -> Kernels:
+    """The kernels with the mappings that a file gives them."""
+    if model.fidelity != Fidelity.TILED:
+        raise InputError(
+            f"model '{model.name}' maps nothing, so that '{file}' cannot be used; give model='tiled'"
+        )
+    from hw_models.cost.tiled.mappings import GivenMappings
+
+    return GivenMappings.load(file).applied_to(kernels)
 
 
 def _check_costable(accelerator: Accelerator) -> None:

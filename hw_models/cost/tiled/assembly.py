@@ -9,17 +9,20 @@ it is told, so that its choice is the best of the kernel and not only of the con
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from hw_models.cost.arrays import ACTIONS, OVERLAPPING, RESOURCES, Feasibility, Fidelity, FloatArray, Terms
 from hw_models.cost.chips import runs_itself
 from hw_models.cost.roofline import DRAM, EXPOSED, ISSUE, MAC, SRAM, VECTOR
-from hw_models.cost.tiled.organisation import BESIDE, TiledTerms, WeighsBeside
+from hw_models.cost.tiled.organisation import BESIDE, TakesMappings, TiledTerms, WeighsBeside
+from hw_models.cost.tiled.registry import taking_mappings
 from hw_models.cost.tiled.streaming import port_seconds
+from hw_models.errors import InputError
 from hw_models.workload.op import OpKind
 
 if TYPE_CHECKING:
@@ -84,11 +87,7 @@ class Place:
 
 def contracted(organisation: Organisation, here: Place) -> TiledTerms:
     """Terms of the contractions (D, C) with what moves beside them, and no faster than the stated rates."""
-    problems, accelerators = here.work.problems, here.chips.costed
-    if isinstance(organisation, WeighsBeside):
-        counted = organisation.terms_beside(problems, accelerators, here.beside)
-    else:
-        counted = with_beside(organisation.terms(problems, accelerators), here.beside, here.chips)
+    problems, counted = here.work.problems, _found_or_given(organisation, here)
     seconds, actions = counted.seconds.copy(), counted.actions.copy()
     actions[..., OUTER] = np.maximum(actions[..., OUTER], here.once)
     actions[..., MACS] = np.where(np.isnan(actions[..., MACS]), problems.macs[:, None], actions[..., MACS])
@@ -101,6 +100,46 @@ def contracted(organisation: Organisation, here: Place) -> TiledTerms:
     return TiledTerms(
         seconds, actions, counted.feasibility, counted.demand, counted.bound, counted.gap, counted.mapping
     )
+
+
+def _found_or_given(organisation: Organisation, here: Place) -> TiledTerms:
+    """Terms of the mappings that a file gives, and of those that the organisation finds for the others."""
+    work, accelerators = here.work, here.chips.costed
+    told = np.array([m is not None for m in work.given], np.bool_)
+    parts = []
+    if (searched := np.flatnonzero(~told)).size:
+        problems, beside = work.problems.take(searched), here.beside[searched]
+        if isinstance(organisation, WeighsBeside):
+            parts.append((searched, organisation.terms_beside(problems, accelerators, beside)))
+        else:
+            parts.append(
+                (searched, with_beside(organisation.terms(problems, accelerators), beside, here.chips))
+            )
+    if (given := np.flatnonzero(told)).size:
+        if not isinstance(organisation, TakesMappings):
+            known = ", ".join(taking_mappings()) or "none yet"
+            raise InputError(
+                f"organisation '{organisation.kind}' of {accelerators[0].label} takes no given mappings; "
+                f"leave them out, or cost a chip whose dataflow.kind takes them: {known}"
+            )
+        mappings = [work.given[d] for d in given]
+        counted = organisation.terms_given(work.problems.take(given), accelerators, mappings)
+        parts.append((given, with_beside(counted, here.beside[given], here.chips)))
+    return parts[0][1] if len(parts) == 1 else _joined(parts, len(work.given))
+
+
+def _joined(parts: Sequence[tuple[IntArray, TiledTerms]], n: int) -> TiledTerms:
+    """Terms of D problems from terms of some of them each."""
+    columns: dict[str, Any] = {}
+    for field in fields(TiledTerms):
+        values = [getattr(terms, field.name) for _, terms in parts]
+        first = next((v for v in values if v is not None), np.full(parts[0][1].gap.shape, None, object))
+        whole = np.full((n, *first.shape[1:]), None if first.dtype == object else 0, first.dtype)
+        for (rows, _), value in zip(parts, values, strict=True):
+            if value is not None:
+                whole[rows] = value
+        columns[field.name] = whole
+    return TiledTerms(**columns)
 
 
 def with_beside(counted: TiledTerms, beside: FloatArray, chips: Chips) -> TiledTerms:

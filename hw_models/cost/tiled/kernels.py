@@ -9,17 +9,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from hw_models.cost.arrays import GEOMETRY
 from hw_models.cost.tiled.problem import Problems
+from hw_models.errors import InputError
 from hw_models.lowering.precision import SCHEMES
 from hw_models.workload.op import BITS, OpKind, Precision
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from hw_models.cost.arrays import FloatArray, IntArray, Kernels
 
@@ -46,26 +47,36 @@ class Contractions:
         row: (P,) kernel of each part.
         part: (P,) its position in `problems`.
         n_kernels: U.
+        given: (D,) the mapping that each is to run with; None: to be found.
     """
 
     problems: Problems
     row: IntArray
     part: IntArray
     n_kernels: int
+    given: tuple[Any, ...] = ()
 
     @classmethod
     def of(cls, kernels: Kernels) -> Contractions:
-        """The contractions of every kernel with MACs."""
-        distinct: dict[tuple[Row, int, tuple[float, ...]], int] = {}
+        """The contractions of every kernel with MACs.
+
+        Raises:
+            InputError: as many mappings given as a kernel has contractions are not.
+        """
+        distinct: dict[tuple[Row, int, tuple[Any, ...]], int] = {}
+        given: list[Any] = []
         first: list[int] = []
         row: list[int] = []
         part: list[int] = []
         for u in np.flatnonzero(kernels.macs > 0).tolist():
             math, moved = int(kernels.math[u]), _moved(kernels, u)
-            for found in _parts(kernels, u):
-                position = distinct.setdefault((found, math, moved), len(distinct))
+            parts = list(_parts(kernels, u))
+            for found, mapping in zip(parts, _given(kernels, u, len(parts)), strict=True):
+                key = (found, math, (*moved, id(mapping)) if mapping else moved)
+                position = distinct.setdefault(key, len(distinct))
                 if position == len(first):
                     first.append(u)
+                    given.append(mapping)
                 row.append(u)
                 part.append(position)
         rows = [key for key, _, _ in distinct]
@@ -88,7 +99,8 @@ class Contractions:
             weight_is_activation=computed,
             kernel=np.array(first, np.int64),
         )
-        return cls(problems, np.array(row, np.int64), np.array(part, np.int64), kernels.n_distinct)
+        of_kernels, of_problems = np.array(row, np.int64), np.array(part, np.int64)
+        return cls(problems, of_kernels, of_problems, kernels.n_distinct, tuple(given))
 
     def __len__(self) -> int:
         return len(self.row)
@@ -120,6 +132,19 @@ def _moved(kernels: Kernels, u: int) -> tuple[float, ...]:
     """What a kernel moves, by which the same contraction may be worth another mapping; NaN told as -1."""
     columns = (kernels.weight_bytes, kernels.read_bytes, kernels.write_bytes, kernels.reuse_bytes)
     return tuple(float(np.nan_to_num(c[u], nan=-1.0)) for c in columns)
+
+
+def _given(kernels: Kernels, u: int, parts: int) -> Sequence[Any]:
+    """A mapping for each contraction of a kernel, None where it is to be found."""
+    given = None if kernels.given is None else kernels.given[u]
+    if given is None:
+        return [None] * parts
+    if len(given) != parts:
+        raise InputError(
+            f"{given[0].name}: {len(given)} mappings for a kernel of {parts} contractions; expected {parts}"
+        )
+    mappings: Sequence[Any] = given
+    return mappings
 
 
 def _parts(kernels: Kernels, u: int) -> Iterator[Row]:

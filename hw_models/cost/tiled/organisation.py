@@ -116,7 +116,10 @@ class TakesMappings(Protocol):
     def terms_given(
         self, problems: Problems, chips: Sequence[Accelerator], mappings: Sequence[Any]
     ) -> TiledTerms:
-        """As `terms`, for the mapping given for each of the D problems, as its part of a mapping file.
+        """As `terms`, for the mapping given for each of the D problems.
+
+        A mapping is its part of a mapping file (`loopnest.yaml_file.YamlFile`): `root` is the text or the
+        structure, and what is wrong with it is answered with the file's line.
 
         Raises:
             InputError: a mapping that does not cover its problem, or that nobody can read; a tile that does

@@ -6,6 +6,7 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from hw_models.cost.tiled.organisation import TakesMappings
 from hw_models.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -52,6 +53,11 @@ def organisation(kind: str) -> Organisation:
         return _instance(plugin(GROUP, kind))
     known = organisations()
     raise UnknownNameError("organisation (dataflow.kind)", kind, known, f"known: {', '.join(known)}")
+
+
+def taking_mappings() -> tuple[str, ...]:
+    """Names of those that cost a mapping as it is given."""
+    return tuple(kind for kind in organisations() if isinstance(organisation(kind), TakesMappings))
 
 
 def misfits(dataflow: Dataflow) -> tuple[str, ...]:

@@ -79,13 +79,53 @@ class Paper:
         return TiledTerms(seconds, actions, code, demand, bound, np.zeros(shape), mapping)
 
 
+class PaperGiven(Paper):
+    """Takes "slow N" as a mapping: N times the MAC time of its own; more than nine do not fit."""
+
+    kind: ClassVar[str] = "paper_given"
+
+    def terms_given(
+        self, problems: Problems, chips: Sequence[Accelerator], mappings: Sequence[Any]
+    ) -> TiledTerms:
+        plain = self.terms(problems, chips)
+        for d, document in enumerate(mappings):
+            word, _, times = str(document.root).partition(" ")
+            if word != "slow":
+                document.wrong((), f"is {document.root!r}; expected 'slow N'")
+                document.raise_if_wrong()
+            plain.seconds[d, :, RESOURCES.index("mac")] *= int(times)
+            plain.mapping[d] = str(document.root)
+            if int(times) > 9:
+                plain.feasibility[d] = Feasibility.CAPACITY
+                plain.demand[d], plain.bound[d] = float(times), 9.0
+        plain.gap[:] = np.nan
+        return plain
+
+
+class PaperBeside(Paper):
+    """Adds what moves beside a contraction itself, and remembers it."""
+
+    kind: ClassVar[str] = "paper_beside"
+    seen: ClassVar[list[Any]] = []
+
+    def terms_beside(self, problems: Problems, chips: Sequence[Accelerator], beside: Any) -> TiledTerms:
+        self.seen.append(beside)
+        plain = self.terms(problems, chips)
+        plain.actions[..., 2:6] += beside
+        bandwidth = np.array([c.dram.bandwidth.value for c in chips])
+        plain.seconds[..., RESOURCES.index("dram")] = plain.actions[..., 2:4].sum(axis=-1) / bandwidth
+        return plain
+
+
 @pytest.fixture(scope="session", autouse=True)
 def paper() -> Iterator[None]:
-    """`paper` is known by name in these tests alone."""
+    """The organisations above are known by name in these tests alone."""
     import_module = registry.import_module
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(registry.BUILT_IN, "paper", "paper:Paper")
-        modules = {"paper": SimpleNamespace(Paper=Paper)}
+        made = {found.kind: found for found in (Paper, PaperGiven, PaperBeside)}
+        for kind in made:
+            patch.setitem(registry.BUILT_IN, kind, f"paper:{kind}")
+        modules = {"paper": SimpleNamespace(**made)}
         patch.setattr(registry, "import_module", lambda name: modules.get(name) or import_module(name))
         registry.organisation.cache_clear()
         yield
@@ -104,7 +144,7 @@ def _npu(kind: str = "paper", **changes: Any) -> Accelerator:
     """
     rows, cols, clock = changes.pop("rows", 16), changes.pop("cols", 16), changes.pop("clock", 1e9)
     peak = 2.0 * rows * cols * clock
-    parameters = {"must": given(1.0)} if kind == "paper" else {}
+    parameters = {"must": given(1.0)} if kind.startswith("paper") else {}
     buffer = {
         "name": "buffer",
         "kind": "sram",
@@ -169,7 +209,7 @@ class Net:
         self, kind: OpKind, dims: tuple[int, ...], read: Sequence[int], out: tuple[int, ...], **more: Any
     ) -> Net:
         y = self.b.tensor(out, Precision.FP32, TensorKind.ACTIVATION, batched=True)
-        self.b.op(kind, dims, tuple(read), (y,), target=f"aten.{kind.label}", **more)
+        self.b.op(kind, dims, tuple(read), (y,), target=kind.label, **more)
         self.last = (out, y)
         self.unread.append(y)
         return self

@@ -9,7 +9,6 @@ from hw_models.cost.arrays import ACTIONS, RESOURCES, Feasibility, Fidelity
 from hw_models.cost.chips import Chips
 from hw_models.cost.estimate import compare, estimate, estimate_many
 from hw_models.cost.roofline import smooth_miss
-from hw_models.cost.tiled.organisation import TiledTerms
 from hw_models.cost.tiled.provider import Tiled
 from hw_models.cost.tiled.registry import organisation
 from hw_models.errors import NotCostableError
@@ -80,27 +79,15 @@ def test_a_stated_peak_below_the_array_is_kept(net, npu):
     assert found.seconds[0, 0, MAC] == pytest.approx(2 * 16**3 / 1e9)
 
 
-def test_an_organisation_that_chooses_is_told_what_moves_beside(net, npu, monkeypatch):
+def test_an_organisation_that_chooses_is_told_what_moves_beside(net, npu):
     """It gets the bytes and answers with them; nobody adds them again."""
-    seen = []
-
-    def terms_beside(self, problems, chips, beside):
-        seen.append(beside)
-        plain = self.terms(problems, chips)
-        actions, seconds = plain.actions.copy(), plain.seconds.copy()
-        actions[..., 2:6] += beside
-        seconds[..., DRAM] = actions[..., 2:4].sum(axis=-1) / 8e9
-        return TiledTerms(
-            seconds, actions, plain.feasibility, plain.demand, plain.bound, plain.gap, plain.mapping
-        )
-
     network = net().conv(16, 16, 12).conv(16, 16, 12)
     _, without = terms(network, npu())
-    monkeypatch.setattr(type(organisation("paper")), "terms_beside", terms_beside, raising=False)
-    _, with_it = terms(network, npu())
-    assert seen[0].shape == (2, 1, 4)
-    assert seen[0][0, 0].tolist() == [0, 0, 0, 0]
-    assert (seen[0][1, 0, :2] < 0).all()
+    _, with_it = terms(network, npu("paper_beside"))
+    beside = organisation("paper_beside").seen[-1]
+    assert beside.shape == (2, 1, 4)
+    assert beside[0, 0].tolist() == pytest.approx([0, -2304 * (1 - with_it.actions[0, 0, 3] / 2304), 0, 0])
+    assert (beside[1, 0, :2] < 0).all()
     assert with_it.actions == pytest.approx(without.actions, nan_ok=True)
     assert with_it.seconds[..., DRAM] == pytest.approx(without.seconds[..., DRAM])
 

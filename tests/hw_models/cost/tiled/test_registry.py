@@ -28,7 +28,7 @@ def test_every_organisation_that_ships_keeps_the_contract(kind):
 
 def test_an_unknown_organisation_names_the_nearest():
     with pytest.raises(
-        UnknownNameError, match=r"unknown organisation \(dataflow.kind\) 'papr'; did you mean 'paper'"
+        UnknownNameError, match=r"unknown organisation \(dataflow.kind\) 'papr'; did you mean 'paper"
     ):
         registry.organisation("papr")
 
