@@ -14,7 +14,7 @@ from hw_models.errors import InputError, UnknownNameError
 GROUPS: Final = {
     "codesign.chips": "a folder of chip files (a path), or a function that returns it",
     "codesign.cost_models": "an object with `name`, `contract`, `supports(chip)` and `terms(kernels, chips)`",
-    "codesign.organisations": "a class with `kind`, `parameters`, `missing(chip)` and `terms(problems, chips)`",
+    "codesign.organisations": "a class with `kind`, `parameters`, `missing(chip)`, `terms(problems, chips)`",
     "codesign.importers": "a function that reads a foreign file of measurements into records",
 }
 """Entry-point group -> what an entry of it must be."""
