@@ -22,6 +22,7 @@ MODULES: Final[tuple[str, ...]] = (
     "gemmini_rtl",
     "eyeriss",
     "nvdla_configs",
+    "tpu_v1",
     "scalesim_golden",
     "nvdla_layers",
 )
