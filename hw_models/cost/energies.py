@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from hw_models.cost.energy_laws import (
 from hw_models.workload.op import Precision
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -43,6 +43,7 @@ INSIDE: Final = ("local_read", "local_write", "noc")
 """Moves inside the engine, which the energy of an op includes where nobody counts them."""
 
 BITS_PER_BYTE: Final = 8.0
+UNKNOWN: Final = (np.nan, np.nan, np.nan)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,14 +75,15 @@ class Energies:
         """The chips' own figures, else priors for their process node, supply and memory technology."""
         own = np.array([c.mac_energy for c in (chips, *chips.ends)])
         is_prior = np.isnan(own[0])
-        factor = supply_factor(_ranges(chips.accelerators, lambda c: c.voltage), chips.process_nm)
+        factor = supply_factor(_ranges(c.voltage for c in chips.accelerators), chips.process_nm)
         arithmetic = at_node(_op_picojoules(), chips.process_nm[:, None])
         op, fed_op = (
             np.where(is_prior, together(arithmetic, together(overhead, factor)[..., None]), own)
             for overhead in (_delivery(chips), _factor("control"))
         )
-        move, move_is_prior = _move_energies(chips, factor)
-        stated = ~is_prior.all(axis=1) & ~np.array([_states_inner(c) for c in chips.accelerators], np.bool_)
+        levels = [_Levels.of(c) for c in chips.accelerators]
+        move, move_is_prior = _move_energies(chips, levels, factor)
+        stated = ~is_prior.all(axis=1) & ~np.array([level.states_inner for level in levels], np.bool_)
         inside = [MOVES.index(name) for name in INSIDE]
         rows, columns = np.ix_(stated, inside)
         move[:, rows, columns], move_is_prior[rows, columns] = 0.0, False
@@ -113,18 +115,33 @@ def access(memory: Memory, move: str) -> Sourced | None:
     return own or memory.access_energy
 
 
-def _states_inner(accelerator: Accelerator) -> bool:
-    return any(access(m, move) for m in inner_memories(accelerator) for move in INSIDE[:2])
+class _Levels(NamedTuple):
+    """Memories of a chip by where the actions are counted."""
+
+    dram: Memory | None
+    sram: Memory | None
+    local: tuple[Memory, ...]
+
+    @classmethod
+    def of(cls, accelerator: Accelerator) -> _Levels:
+        return cls(accelerator.dram, last_on_chip(accelerator), inner_memories(accelerator))
+
+    @property
+    def states_inner(self) -> bool:
+        """Whether the file states the energy of an inner memory."""
+        return any(access(m, move) for m in self.local for move in INSIDE[:2])
+
+    def stated(self, move: str) -> Sourced | None:
+        """Energy of a byte of a move as the file states it, of the innermost memory that has one."""
+        level = move.partition("_")[0]
+        memories = {"dram": (self.dram,), "sram": (self.sram,), "local": self.local}.get(level, ())
+        return next((figure for m in memories if m is not None and (figure := access(m, move))), None)
 
 
-def _ranges(accelerators: Sequence[Accelerator], read: Callable[[Accelerator], Sourced | None]) -> FloatArray:
-    """(3, C) value, low and high of a stated figure; NaN where there is none."""
-    out = np.full((3, len(accelerators)), np.nan)
-    for column, accelerator in enumerate(accelerators):
-        figure = read(accelerator)
-        if figure is not None:
-            out[:, column] = (figure.value, *figure.range)
-    return out
+def _ranges(figures: Iterable[Sourced | None]) -> FloatArray:
+    """(3, C) value, low and high of stated figures; NaN where there is none."""
+    rows = [UNKNOWN if f is None else (f.value, *f.range) for f in figures]
+    return np.array(rows, np.float64).reshape(len(rows), 3).T
 
 
 def _delivery(chips: Chips) -> FloatArray:
@@ -145,69 +162,58 @@ def _op_picojoules() -> FloatArray:
     return np.array(list(known), np.float64).T
 
 
-def _move_energies(chips: Chips, supply: FloatArray) -> tuple[FloatArray, BoolArray]:
+def _move_energies(
+    chips: Chips, levels: Sequence[_Levels], supply: FloatArray
+) -> tuple[FloatArray, BoolArray]:
     """(3, C, B) J/byte of every move, and where they are priors (C, B)."""
+    nodes = chips.process_nm
+    register = np.full(len(chips), float(energy_priors()["register_file"]["bytes"]))
     priors = {
-        "dram": _dram_prior(chips),
-        "sram": _sram_prior(chips, supply),
-        "local": _inner_prior(chips, supply),
-        "noc": together(_register_file(chips), _factor("noc"), supply),
+        "dram": _dram_prior(levels),
+        "sram": together(_sram_prior(levels, nodes), _factor("bank_spread"), supply),
+        "local": together(_inner_prior(levels, nodes), _factor("register_file"), supply),
+        "noc": together(bank_energy(register, nodes), _factor("noc"), supply),
     }
     prior = np.stack([priors[name.partition("_")[0]] for name in MOVES], axis=-1)
-    own = np.stack([_stated(chips, name) for name in MOVES], axis=-1)
+    own = np.stack([_ranges(level.stated(name) for level in levels) for name in MOVES], axis=-1)
     is_prior = np.isnan(own[0])
     return np.where(is_prior, prior, own), is_prior
 
 
-def _stated(chips: Chips, move: str) -> FloatArray:
-    """(3, C) J/byte of a move as the chips' files state it."""
-    where: dict[str, Callable[[Accelerator], Memory | None]] = {
-        "dram": lambda c: c.dram,
-        "sram": last_on_chip,
-        "local": lambda c: next((m for m in inner_memories(c) if access(m, move)), None),
-        "noc": lambda _: None,
+def _dram_prior(levels: Sequence[_Levels]) -> FloatArray:
+    """By technology."""
+    names = [level.dram.technology if level.dram else None for level in levels]
+    rows = {name: found[1] if (found := dram_prior(name)) else None for name in dict.fromkeys(names)}
+    figures = {
+        name: UNKNOWN if row is None else tuple(row[edge] for edge in EDGES) for name, row in rows.items()
     }
-    pick = where[move.partition("_")[0]]
-    return _ranges(chips.accelerators, lambda c: access(m, move) if (m := pick(c)) else None)
+    picojoules = np.array([figures[name] for name in names], np.float64).reshape(len(levels), 3)
+    return picojoules.T * (PJ * BITS_PER_BYTE)
 
 
-def _dram_prior(chips: Chips) -> FloatArray:
-    found = [dram_prior(c.dram.technology if c.dram else None) for c in chips.accelerators]
-    rows = [ends_of(row[1]) if row else np.full(3, np.nan) for row in found]
-    picojoules = np.array(rows, np.float64).reshape(len(chips), 3)
-    return np.ascontiguousarray(picojoules.T) * (PJ * BITS_PER_BYTE)
-
-
-def _sram_prior(chips: Chips, supply: FloatArray) -> FloatArray:
+def _sram_prior(levels: Sequence[_Levels], process_nm: FloatArray) -> FloatArray:
     """Of the last on-chip memory by the size of a bank; banks of 1 MiB where that is unknown."""
-    banks = np.array([_bank_bytes(m) if (m := last_on_chip(c)) else np.nan for c in chips.accelerators])
+    banks = np.array([_bank_bytes(level.sram) if level.sram else np.nan for level in levels], np.float64)
     largest = float(energy_priors()["banks"][-1]["bytes"])
-    energy = bank_energy(np.where(np.isnan(banks), largest, banks), chips.process_nm)
-    return together(energy, _factor("bank_spread"), supply)
+    return bank_energy(np.where(np.isnan(banks), largest, banks), process_nm)
 
 
-def _inner_prior(chips: Chips, supply: FloatArray) -> FloatArray:
+def _inner_prior(levels: Sequence[_Levels], process_nm: FloatArray) -> FloatArray:
     """Of the memories inside: the innermost of known size, the range over all; else a register file.
 
     A memory whose number of instances is unknown may be spread over the processing elements: the range then
     reaches down to a register file.
     """
     register = float(energy_priors()["register_file"]["bytes"])
-    size = np.full((3, len(chips)), register)
-    for column, chip in enumerate(chips.accelerators):
-        known = [m for m in inner_memories(chip) if m.capacity]
+    size = np.full((3, len(levels)), register)
+    for column, level in enumerate(levels):
+        known = [m for m in level.local if m.capacity]
         banks = [_bank_bytes(m) for m in known]
         if banks:
             ends = [b if m.instances else min(register, b) for m, b in zip(known, banks, strict=True)]
             size[:, column] = (banks[0], min(ends), max(banks))
-    value, least, most = (bank_energy(s, chips.process_nm) for s in size)
-    levels = np.array([np.ones(len(chips)), least[0] / value[0], most[0] / value[0]])
-    return together(value, levels, _factor("register_file"), supply)
-
-
-def _register_file(chips: Chips) -> FloatArray:
-    size = np.full(len(chips), float(energy_priors()["register_file"]["bytes"]))
-    return bank_energy(size, chips.process_nm)
+    value, least, most = (bank_energy(s, process_nm) for s in size)
+    return together(value, np.array([np.ones(len(levels)), least[0] / value[0], most[0] / value[0]]))
 
 
 def _bank_bytes(memory: Memory) -> float:
@@ -224,7 +230,7 @@ def _factor(name: str) -> FloatArray:
 
 def _idle(chips: Chips) -> tuple[FloatArray, NDArray[np.str_]]:
     """(3, C) W while on, and where they are from."""
-    stated = _ranges(chips.accelerators, lambda c: c.idle_power)
+    stated = _ranges(c.idle_power for c in chips.accelerators)
     leakage = np.array([_leakage(c) for c in chips.accelerators], np.float64).reshape(len(chips), 3).T
     prior = _factor("idle_of_tdp") * np.fmin(chips.cap, chips.tdp)
     known = [~np.isnan(figure[0]) for figure in (stated, leakage, prior)]
