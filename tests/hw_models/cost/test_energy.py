@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hw_models.cost.arrays import ACTIONS, Fidelity, GridQuantity, KernelClass
 from hw_models.cost.chips import Chips
@@ -241,6 +243,27 @@ def test_power_while_on_is_stated_or_leakage_or_a_share_of_the_tdp(kernels, toy,
     assert energies.idle_from.tolist() == [source]
     _, parts = joules(kernels, toy(**figures), np.array([[2.0]]))
     assert parts["idle"][0, 0, 0] == pytest.approx(np.nan_to_num(2 * watts))
+
+
+amounts = st.lists(st.floats(0, 1e12), min_size=9, max_size=9)
+
+
+@given(amounts, st.floats(1e-6, 10), st.sampled_from([3, 7, 16, 28, 45, 65]), st.floats(0.5, 1.2))
+@settings(max_examples=60, deadline=None)
+def test_laws_of_energy(kernels, toy, amounts, seconds, node, volts):
+    """Never below zero, value within its range, parts sum to it, twice the actions cost twice as much."""
+    chip = toy(process_nm={"value": node, "source": "s"}, voltage={"value": volts, "source": "s"})
+    k, energies, t = kernels([ROW]), Energies.of(Chips.of([chip])), np.array([[seconds]])
+    once, twice = (Counts.of(k, np.array([[amounts]]) * n) for n in (1, 2))
+    found, parts, more = (
+        energy(once, energies, t),
+        energy_parts(once, energies, t),
+        energy_parts(twice, energies, t),
+    )
+    assert 0 <= found.low[0, 0] <= found.value[0, 0] <= found.high[0, 0]
+    assert sum(p[0, 0, 0] for p in parts.values()) == pytest.approx(found.value[0, 0])
+    for name, part in parts.items():
+        assert more[name][0, 0, 0] == pytest.approx(part[0, 0, 0] * (1 if name == "idle" else 2))
 
 
 REFERENCE = Path(os.environ.get("CODESIGN_REFERENCE", Path(__file__).parents[4] / "shared" / "reference"))
