@@ -52,11 +52,14 @@ COUNTS: Final = (
     "last_local_output",
     "local_tiles",
     "outer_tiles",
+    "local_share",
+    "outer_share",
     "descriptors",
 )
 """Columns of the counts. Bytes that the array reads and writes; that cross from the last on-chip memory to the
 local ones (`fill`) and back (`drain`); that cross from and to DRAM, in whole bursts; footprints of the tiles
-with their second buffers; the first tile in and the last out; numbers of tiles and of transfers."""
+with their second buffers; the first tile in and the last out; numbers of tiles, a full tile's share of all
+MACs, transfers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,7 +170,11 @@ class _Counter:
                 ),
                 np.float64,
             )
-            sums.append(float((rounded(rows * unit, self.build.burst) if unit else rows).sum()))
+            size = float(p.in_size[r, axis])
+            loaded = rounded(rows * unit, self.build.burst) if unit else rows
+            sums.append(
+                max(float(loaded.sum()), float(rounded(size * unit, self.build.burst) if unit else size))
+            )
         return np.array(sums, np.float64)[place.ravel()]
 
     def window(self, axis: int, level: int) -> FloatArray:
@@ -255,6 +262,8 @@ class _Counter:
             + outer[GROUP] * outer[PIXEL] * outer[FILTER] * (2.0 * spills + 1.0)
         )
         tiles = [np.prod(t, axis=0) for t in (inner, outer)]
+        volume = float(np.prod(self.dims.astype(np.float64)))
+        shares = [t.astype(np.float64).prod(axis=1) / volume for t in (self.m.inner, self.m.outer)]
         columns = (
             cycles,
             array_w,
@@ -271,6 +280,7 @@ class _Counter:
             dram_o,
             *held,
             *tiles,
+            *shares,
             transfers,
         )
         return np.stack(np.broadcast_arrays(*columns), axis=1)

@@ -135,6 +135,32 @@ class Machine:
         return best[2], best[3]
 
 
+@dataclass(frozen=True, slots=True)
+class Energies:
+    """By what mappings are told apart: all in J where the chip's file has them all, else all relative.
+
+    Attributes:
+        mac: of one MAC; dram: per byte read and written; local, sram: the same per on-chip memory, used as
+            the one or the other.
+    """
+
+    mac: float
+    dram: tuple[float, float]
+    local: tuple[tuple[float, float], ...]
+    sram: tuple[tuple[float, float], ...]
+
+    @classmethod
+    def of(cls, machine: Machine, mac_energy: float) -> Energies:
+        """Of a chip at one number format; NaN: the energy of its MACs is not stated."""
+        own = [b.energy for b in machine.buffers]
+        if machine.dram_energy and mac_energy == mac_energy and all(own):
+            stated = tuple(e for e in own if e)
+            return cls(mac_energy, machine.dram_energy, stated, stated)
+        n, ratio = len(own), SEARCH_ENERGY
+        local, sram = (((ratio[level],) * 2,) * n for level in ("local", "sram"))
+        return cls(ratio["mac"], (ratio["dram"],) * 2, local, sram)
+
+
 def gaps(chip: Accelerator) -> tuple[str, ...]:
     """Paths of what a loop nest needs and the chip's file leaves open."""
     engine, found = chip.main_engine, []

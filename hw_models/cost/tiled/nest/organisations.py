@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from itertools import product
-from typing import TYPE_CHECKING, ClassVar, Final, Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import numpy as np
 
 from hw_models.cost.arrays import ACTIONS, RESOURCES, Feasibility
-from hw_models.cost.tiled.nest.count import Mappings, count
+from hw_models.cost.tiled.nest.chosen import Chosen
 from hw_models.cost.tiled.nest.machine import Machine, gaps, machine
-from hw_models.cost.tiled.nest.price import demands, price
+from hw_models.cost.tiled.nest.solve import Effort, Forests, Solved, solve
 from hw_models.cost.tiled.nest.spatial import Family, Layout, systolic_layouts, vector_layouts
 from hw_models.cost.tiled.organisation import Parameter, TiledTerms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from hw_models.cost.arrays import IntArray
     from hw_models.cost.tiled.nest.machine import Build
     from hw_models.cost.tiled.problem import Problems
     from hw_models.spec.accelerator import Accelerator
+
+STATES: Final = (Feasibility.OK, Feasibility.CAPACITY, Feasibility.UNKNOWN, Feasibility.PRECISION)
+"""Feasibility of the states of a cell, see `hw_models.cost.tiled.nest.rows`."""
+
+TRAFFIC: Final = ("dram_read", "dram_write", "sram_read", "sram_write", "local_read", "local_write")
+DESCRIBED_CELLS: Final = 10_000
+"""Cells up to which mappings are described; a larger grid keeps numbers only."""
 
 ISSUE: Final = Parameter(
     "cycle", "time that the control takes for each local tile, not hidden", 0.0, "a bound"
@@ -39,12 +44,20 @@ BUFFERS: Final = Parameter(
 
 @dataclass(frozen=True)
 class _Nest:
-    objective: Literal["latency", "energy", "edp"] = "latency"
+    """What the four organisations share.
+
+    Attributes:
+        effort: what mappings are chosen by, and how far the search goes.
+    """
+
+    effort: Effort = Effort()
+    forests: Forests = field(default_factory=Forests, repr=False, compare=False)
 
     kind: ClassVar[str] = ""
     parameters: ClassVar[Mapping[str, Parameter]] = {"issue_cycles": ISSUE, "dma_cycles": DMA}
 
     def layouts(self, build: Build) -> tuple[Layout, ...]:
+        """Ways to lay a contraction on the array."""
         raise NotImplementedError
 
     def missing(self, chip: Accelerator) -> tuple[str, ...]:
@@ -53,86 +66,58 @@ class _Nest:
 
     def terms(self, problems: Problems, chips: Sequence[Accelerator]) -> TiledTerms:
         """Seconds each resource needs alone and actions counted, each problem on each chip."""
-        shape = (len(problems), len(chips))
-        seconds = np.full((*shape, len(RESOURCES)), np.inf)
-        actions = np.full((*shape, len(ACTIONS)), np.nan)
-        code = np.full(shape, Feasibility.UNKNOWN, np.int8)
-        demand, bound, gap = (np.full(shape, np.nan) for _ in range(3))
-        for column, chip in enumerate(chips):
-            if self.missing(chip):
-                continue
-            built = machine(chip, self.parameters)
-            for row in range(len(problems)):
-                self._cell(problems, row, built, (seconds, actions, code, demand, bound, gap), column)
-        return TiledTerms(seconds, actions, code, demand, bound, gap)
-
-    def _cell(self, problems: Problems, row: int, chip: Machine, out: tuple, column: int) -> None:  # type: ignore[type-arg]
-        seconds, actions, code, demand, bound, gap = out
-        rate = chip.rate(problems.weight_bits[row], problems.input_bits[row])
-        if rate is None:
-            code[row, column] = Feasibility.PRECISION
-            return
-        best = None
-        for layout in self.layouts(chip.build):
-            mappings = _candidates(problems.dims[row], layout)
-            counts = count(problems, row, chip.build, layout, mappings)
-            found = price(counts, chip, layout, *rate)
-            i = int(np.lexsort((found.energy, found.latency))[0])
-            if best is None or found.latency[i] < best[0].latency[best[1]]:
-                best = (found, i, counts)
-        assert best is not None
-        found, i, counts = best
-        if found.excess[i] > 0:
-            small = int(found.excess.argmin())
-            code[row, column] = Feasibility.CAPACITY
-            over = demands(counts[small : small + 1], chip)[0] - [b.capacity for b in chip.buffers]
-            at = int(over.argmax())
-            bound[row, column] = chip.buffers[at].capacity
-            demand[row, column] = over[at] + bound[row, column]
-            return
-        code[row, column] = Feasibility.OK
-        seconds[row, column] = found.seconds[i]
-        actions[row, column] = found.actions[i]
-        actions[row, column, 0] = problems.macs[row]
+        able = [column for column, chip in enumerate(chips) if not self.missing(chip)]
+        machines = [machine(chips[column], self.parameters) for column in able]
+        solved = solve(problems, machines, self.layouts, self.effort, self.forests)
+        return _terms(problems, len(chips), able, machines, solved, self)
 
 
-def _candidates(dims: IntArray, layout: Layout) -> Mappings:
-    """A first, thin set of mappings: tiles by powers of two."""
-    cuts = (0, 1, 2, 4, 6, 16)
-    inner, outer = [], []
-    for f, c, p in product(cuts, repeat=3):
-        t = dims.copy()
-        t[2], t[3] = max(t[2] >> f, 1), max(t[3] >> c, 1)
-        t[4] = max(t[4] >> p, 1)
-        t[5] = max(t[5] >> (p if dims[4] == 1 else p // 2), 1)
-        t[0] = 1
-        if p == 16 or layout.width[0] > 1 or dims[1] > 1:
-            t[1] = min(dims[1], layout.width[0]) if p < 16 else 1
-        if f == c == p == 16:
-            t[:] = 1
-        inner.append(t)
-    for t in inner:
-        for f, c, p in product((0, 1, 3, 16), repeat=3):
-            m = -(-dims // t)
-            u = m.copy()
-            u[2], u[3] = max(m[2] >> f, 1), max(m[3] >> c, 1)
-            u[4], u[5] = max(m[4] >> p, 1), max(m[5] >> (p if dims[4] == 1 else 0 if p < 16 else 16), 1)
-            u[0] = 1
-            u[1] = max(m[1] >> (p // 2), 1)
-            if p == 16:
-                u[6:] = 1
-            outer.append((t, np.minimum(u * t, dims)))
-    first = np.array([a for a, _ in outer])
-    second = np.array([b for _, b in outer])
-    pairs = np.unique(np.concatenate([first, second], axis=1), axis=0)
-    order = np.indices((3, 3)).reshape(2, -1)
-    n = len(pairs)
-    return Mappings(
-        np.tile(pairs[:, :8], (9, 1)),
-        np.tile(pairs[:, 8:], (9, 1)),
-        np.repeat(order[0], n),
-        np.repeat(order[1], n),
-    )
+def _terms(
+    problems: Problems, n_chips: int, able: list[int], machines: list[Machine], solved: Solved, nest: _Nest
+) -> TiledTerms:
+    """The contract's arrays; chips that lack a figure are UNKNOWN."""
+    shape = (len(problems), n_chips)
+    seconds = np.full((*shape, len(RESOURCES)), np.inf)
+    actions = np.full((*shape, len(ACTIONS)), np.nan)
+    code = np.full(shape, Feasibility.UNKNOWN, np.int8)
+    demand, bound, gap = (np.full(shape, np.nan) for _ in range(3))
+    for place, column in enumerate(able):
+        built, priced, state = machines[place], solved.priced[:, place], solved.state[:, place]
+        code[:, column] = np.array(STATES, np.int8)[state]
+        fits = state == 0
+        latency, _, mac, dram, sram, local = priced[:, :6].T
+        known = {p for p in built.sram if built.buffers[p].port.known}
+        near = {p for p in built.local if p >= 0}
+        hidden = np.maximum(np.maximum(mac, local), np.maximum(sram, dram))
+        columns = {
+            "mac": mac,
+            "vector": 0.0,
+            "dram": dram,
+            "sram": sram if known else np.nan,
+            "local": local if any(built.buffers[p].port.known for p in near) else np.nan,
+            "noc": np.nan,
+            "exposed": latency - hidden,
+            "issue": 0.0,
+        }
+        for resource, name in enumerate(RESOURCES):
+            seconds[:, column, resource] = np.where(fits, columns[name], np.inf)
+        traffic = {name: priced[:, 6 + i] for i, name in enumerate(TRAFFIC)}
+        if not near:
+            traffic |= {"local_read": 0.0, "local_write": 0.0}
+        counted = {"mac": problems.macs, "vector_op": 0.0, **traffic, "noc": np.nan}
+        for action, name in enumerate(ACTIONS):
+            actions[:, column, action] = np.where(fits, counted[name], np.nan)
+        demand[:, column] = np.where(state == 1, solved.demand[:, place, 0], np.nan)
+        bound[:, column] = np.where(state == 1, solved.demand[:, place, 1], np.nan)
+        gap[:, column] = solved.gap[:, place]
+    mapping = None
+    if problems and len(problems) * n_chips <= DESCRIBED_CELLS:
+        mapping = np.full(shape, None, object)
+        for place, column in enumerate(able):
+            layouts = nest.layouts(machines[place].build)
+            for row in np.nonzero(solved.state[:, place] == 0)[0]:
+                mapping[row, column] = Chosen.of(solved.mapping[row, place], layouts)
+    return TiledTerms(seconds, actions, code, demand, bound, gap, mapping)
 
 
 class _Systolic(_Nest):

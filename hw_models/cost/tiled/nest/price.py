@@ -9,7 +9,7 @@ import numpy as np
 
 from hw_models.cost.arrays import ACTIONS, RESOURCES
 from hw_models.cost.tiled.nest.count import COUNTS
-from hw_models.cost.tiled.nest.machine import OPERANDS, SEARCH_ENERGY
+from hw_models.cost.tiled.nest.machine import OPERANDS, Energies
 
 if TYPE_CHECKING:
     from hw_models.cost.arrays import FloatArray
@@ -57,8 +57,8 @@ def demands(counts: FloatArray, machine: Machine) -> FloatArray:
 def price(counts: FloatArray, machine: Machine, layout: Layout, mac_rate: float, mac_energy: float) -> Priced:
     """Seconds and actions of counts (P, `COUNTS`) on one chip.
 
-    Two boundaries, each a pipeline of two stages in equal steps: with N steps of d (move) and b (work) the
-    makespan is max(N d + b, N b + d) where tiles are double buffered, else N (d + b). Source: two-stage flow
+    Two boundaries, each a pipeline of moving and working: where tiles are double buffered its makespan is
+    max(all moves + work of one tile, all work + moves of one tile), else their sum. Source: two-stage flow
     shop with equal jobs (Johnson, Nav. Res. Logist. Q. 1954).
     """
     c = {name: counts[:, column] for name, column in I.items()}
@@ -75,11 +75,11 @@ def price(counts: FloatArray, machine: Machine, layout: Layout, mac_rate: float,
         busy = np.maximum(work, sram)
     elif build.double_local:
         first_local, _ = _level(machine, machine.sram, _first_local(c), (True, True, True))
-        busy = np.maximum(sram + work / c["local_tiles"], work + first_local)
+        busy = np.maximum(sram + work * c["local_share"], work + first_local)
     else:
         busy = sram + work
     if build.double_sram:
-        latency = np.maximum(dram + busy / c["outer_tiles"], busy + first) + machine.dram_latency
+        latency = np.maximum(dram + busy * c["outer_share"], busy + first) + machine.dram_latency
     else:
         latency = dram + busy + machine.dram_latency * c["outer_tiles"]
     latency = (
@@ -169,14 +169,15 @@ def _actions(c: dict[str, FloatArray], machine: Machine) -> FloatArray:
 
 def _energy(c: dict[str, FloatArray], machine: Machine, mac_energy: float) -> FloatArray:
     """(P,) energy of all traffic by which mappings are told apart; the MACs are the same for all of them."""
-    read, write = machine.dram_energy or (SEARCH_ENERGY["dram"],) * 2
+    energies = Energies.of(machine, mac_energy)
+    read, write = energies.dram
     total = (c["dram_weight"] + c["dram_input"] + c["dram_sum"]) * read + c["dram_output"] * write
     for level, places, traffic in (
-        ("local", machine.local, _local_traffic(c, machine)),
-        ("sram", machine.sram, _sram_traffic(c)),
+        (energies.local, machine.local, _local_traffic(c, machine)),
+        (energies.sram, machine.sram, _sram_traffic(c)),
     ):
         for place, (moved_in, moved_out) in zip(places, traffic, strict=True):
             if place >= 0:
-                read, write = machine.buffers[place].energy or (SEARCH_ENERGY[level],) * 2
+                read, write = level[place]
                 total = total + moved_in * read + moved_out * write
     return total

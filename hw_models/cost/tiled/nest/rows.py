@@ -1,0 +1,131 @@
+"""One contraction on many chips of one build: search, recount, price; compiled by numba."""
+
+# ruff: noqa: PLR0913, PLR0917  (numba takes plain arrays and numbers)
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from hw_models.cost.tiled.nest.recount import N_COUNTS, excess, price, recount
+from hw_models.cost.tiled.nest.search import search
+
+N_PRICED = 12
+FITS, FULL, WRONG = 0, 1, 2
+"""What became of a cell: a mapping; none fits; the recount disagrees with the search."""
+
+
+@njit(cache=True, nogil=True)
+def search_row(
+    t: Any,
+    roots: Any,
+    tiles: Any,
+    starts: Any,
+    s: Any,
+    chips: Any,
+    ports: Any,
+    place: Any,
+    extra: Any,
+    objective: int,
+    slack: float,
+    limit: int,
+    tag: int,
+    best: Any,
+    mapping: Any,
+    pruned: Any,
+) -> int:
+    """Improve the best mapping of each chip with those of one layout; boxes looked at.
+
+    `best`: (C, 2); `mapping`: (C, 19) local tile, outer tile, two orders, layout; `pruned`: (C, 1).
+    """
+    chosen = np.zeros(9, np.int64)
+    seen = 0
+    for c in range(len(chips)):
+        chosen[8] = -1
+        seen += search(
+            t,
+            roots,
+            s,
+            chips[c],
+            ports[c],
+            place,
+            extra[c],
+            objective,
+            slack,
+            best[c],
+            chosen,
+            tag,
+            pruned[c],
+            limit,
+        )
+        if chosen[8] < 0:
+            continue
+        # trees run over g, n, k, c, y, x; loops over n, g, k, c, oy, ox, fy, fx
+        for level in range(2):
+            for z in range(6):
+                loop = 1 - z if z < 2 else z
+                mapping[c, 8 * level + loop] = tiles[starts[z] + chosen[z], level]
+            mapping[c, 8 * level + 6] = tiles[starts[4] + chosen[4], 2 + level]
+            mapping[c, 8 * level + 7] = tiles[starts[5] + chosen[5], 2 + level]
+        mapping[c, 16], mapping[c, 17], mapping[c, 18] = chosen[6], chosen[7], tag
+    return seen
+
+
+@njit(cache=True, nogil=True)
+def price_row(
+    dims: Any,
+    geometry: Any,
+    burst: float,
+    sizes: Any,
+    widths: Any,
+    chips: Any,
+    ports: Any,
+    place: Any,
+    extra: Any,
+    best: Any,
+    mapping: Any,
+    priced: Any,
+    demand: Any,
+    state: Any,
+) -> None:
+    """Count every winner again and price it; where none fits, what the least tiles ask for.
+
+    `sizes`: (layouts, S); `widths`: (layouts, 3, 4); `priced`: (C, 12); `demand`: (C, 2); `state`: (C,).
+    """
+    counts = np.empty(N_COUNTS)
+    asked = np.empty(2)
+    least = np.ones(8, np.int64)
+    for c in range(len(chips)):
+        if best[c, 0] < np.inf:
+            tag = mapping[c, 18]
+            recount(
+                dims,
+                geometry,
+                mapping[c, :8],
+                mapping[c, 8:16],
+                mapping[c, 16],
+                mapping[c, 17],
+                sizes[tag],
+                widths[tag],
+                place,
+                burst,
+                counts,
+            )
+            price(counts, sizes[tag], chips[c], ports[c], place, priced[c])
+            same = priced[c, 0] == best[c, 0] and priced[c, 1] + extra[c] == best[c, 1]
+            state[c] = FITS if same and excess(counts, ports[c], place, asked) <= 0.0 else WRONG
+            continue
+        state[c] = FULL
+        smallest = np.inf
+        for attempt in range(3):
+            tile = least.copy()
+            if attempt == 1:
+                tile[:] = dims
+            elif attempt == 2:
+                tile[3], tile[6], tile[7] = dims[3], dims[6], dims[7]
+            recount(dims, geometry, tile, tile, 2, 2, sizes[0], widths[0], place, burst, counts)
+            over = excess(counts, ports[c], place, asked)
+            if over < smallest:
+                smallest = over
+                demand[c] = asked
