@@ -101,7 +101,7 @@ def _latency(cost: Cost, _: str) -> tuple[Section, ...]:
         ("Counts", count_lines),
         ("Time of each resource, alone", formula_lines),
         ("Figures", latency_figures),
-        ("Latency change when one figure grows by 1 %, what gains most first", lever_lines),
+        ("Latency change when one figure grows by 1 %", lever_lines),
         ("Slowest kernels", slow_lines),
         ("Mappings of the slowest contractions", mapping_lines),
     )

@@ -69,6 +69,26 @@ def run(*args: str, exit_code: int = 0) -> str:
 
 MODEL = "cost_test_net:net"
 
+TILED = """
+schema_version: 1
+name: tiled
+sources: {s: "invented for the tests"}
+engines:
+  - name: npu
+    kind: npu
+    peak: {int8: {value: 512 Gop/s, source: s}}
+    vector_peak: {int8: {value: 16 Gop/s, source: s}}
+    clock: {value: 1 GHz, source: s}
+    issue: {value: 1 us, source: s}
+    array: {dims: [16, 16], source: s}
+    dataflow: {kind: dot_product, source: s}
+    memory: [{name: buffer, kind: sram, capacity: {value: 256 KiB, source: s}}]
+memory:
+  - {name: dram, kind: dram, technology: LPDDR4, capacity: {value: 1 GiB, source: s},
+     bandwidth: {value: 8 GB/s, source: s}}
+process_nm: {value: 16, source: s}
+"""
+
 
 @pytest.mark.usefixtures("place")
 def test_estimate_prints_every_quantity_with_its_choices():
@@ -134,3 +154,29 @@ def test_wrong_input_is_an_error_of_ours():
         run("estimate", MODEL, "--chip", "toy.yaml", "--precision", "int9")
     with pytest.raises(UnknownNameError, match="unknown quantity 'latncy'; did you mean 'latency'"):
         run("explain", MODEL, "--chip", "toy.yaml", "--what", "latncy")
+
+
+def test_a_tiled_cost_with_its_kernels(place: Path):
+    (place / "tiled.yaml").write_text(TILED)
+    args = ("--chip", "tiled.yaml", "--model", "tiled", "--kernels")
+    (record,) = json.loads(run("estimate", MODEL, *args, "--json"))
+    assert (record["model"], record["latency_fidelity"], record["shortfalls"]) == ("tiled", "tiled", [])
+    (kernel,) = record["kernels"]
+    assert (kernel["name"], kernel["macs"], kernel["noc_us"]) == ("aten.mm", 640, None)
+    assert "aten.mm" in run("estimate", MODEL, *args)
+    said = run("explain", MODEL, "--chip", "tiled.yaml", "--model", "tiled")
+    for part in ("16 x 16: invented", "dot_product: invented", "rows of the MAC array", "90 % interval"):
+        assert part in said
+
+
+def test_what_a_tiled_cost_needs(place: Path):
+    (place / "tiled.yaml").write_text(TILED)
+    (place / "m.yaml").write_text("mappings: {aten.mn: anything}")
+    with pytest.raises(NotCostableError, match=r"by model 'tiled', which needs engines\.npu\.dataflow"):
+        run("estimate", MODEL, "--chip", "toy.yaml", "--model", "tiled")
+    with pytest.raises(UnknownNameError, match=r"layer \(m.yaml:1\) 'aten.mn'; did you mean 'aten.mm'"):
+        run("estimate", MODEL, "--chip", "tiled.yaml", "--model", "tiled", "--mapping", "m.yaml")
+    rows = json.loads(
+        run("compare", MODEL, "--chip", "toy.yaml", "--chip", "tiled.yaml", "--model", "tiled", "--json")
+    )
+    assert [r["feasibility"] for r in rows] == ["unknown", "ok"]
