@@ -119,7 +119,8 @@ GEOMETRY: Final = (
     "transposed",
 )
 """Columns of `Kernels.geometry`: of a convolution its strides, dilations, input size as stored, padding
-before the first row and column, and 1 where it is transposed; of any other kernel 1, 1, 1, 1 and zeros."""
+before the first row and column, and 1 where it is transposed. Of a gather `in_x` is the elements that lie
+side by side in what it reads (0: not known). Of any other kernel 1, 1, 1, 1 and zeros."""
 
 GRID_UNITS: Final = {
     "latency": "s",

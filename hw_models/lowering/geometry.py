@@ -1,4 +1,4 @@
-"""What the loop dimensions of a convolution leave open: strides, dilations, input size, padding."""
+"""What the loop dimensions leave open: strides, dilations, input size, padding; the runs of a gather."""
 
 from __future__ import annotations
 
@@ -28,10 +28,13 @@ def geometry(workload: Workload, ops: Sequence[int], convolution: Sequence[bool]
         ops: its operator that each kernel's main step stands for.
         convolution: whether that step still is the convolution (it may have become something else).
     """
-    rows = [
-        _of_conv(workload, o) if conv and workload.op_kind[o] == OpKind.CONV else NONE
-        for o, conv in zip(ops, convolution, strict=True)
-    ]
+    rows = []
+    for o, conv in zip(ops, convolution, strict=True):
+        kind = workload.op_kind[o]
+        if conv and kind == OpKind.CONV:
+            rows.append(_of_conv(workload, o))
+        else:
+            rows.append(_of_gather(workload, o) if kind == OpKind.GATHER else NONE)
     return np.array(rows, np.int64).reshape(len(rows), len(GEOMETRY))
 
 
@@ -56,6 +59,25 @@ def _of_conv(workload: Workload, op: int) -> tuple[int, ...]:
         begins = [int(p) for p in (given if isinstance(given, Sequence) else [given] * axes)][:axes]
         pad = [0, begins[0]] if len(begins) == 1 else begins[-2:]
     return (*stride, *dilation, *size, *pad, int(transposed))
+
+
+def _of_gather(workload: Workload, op: int) -> tuple[int, ...]:
+    """Of a gather the elements in one piece: as far as source and result agree in their last dimensions.
+
+    An embedding of (words, width) gives (..., width): runs of `width`. Where they agree throughout, nothing
+    was picked out and all is one run.
+    """
+    start, stop = workload.in_ptr[op : op + 2]
+    if stop == start:
+        return NONE
+    source = _shape(workload, workload.in_tensor[start])
+    result = _shape(workload, workload.out_tensor[workload.out_ptr[op]])
+    run = 1
+    for a, b in zip(reversed(source), reversed(result), strict=False):
+        if a != b:
+            break
+        run *= a
+    return (*NONE[:5], run, *NONE[6:])
 
 
 def _shape(workload: Workload, tensor: int) -> list[int]:
