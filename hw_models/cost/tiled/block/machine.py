@@ -60,6 +60,7 @@ PARAMETERS: Final = {
     "product": Parameter("cycle", "for a MAC of a product of two activations; 0: runs as any convolution",
                          UNSTATED, REPORT),
     "run": Parameter("byte", "that an image of few channels fills of a burst", 8, REPORT),
+    "deep_run": Parameter("byte", "that other inputs of a network fill of a burst", 64, REPORT),
     "few": Parameter("1", "input channels below which pixels lie apart in memory, as an image does", 8, REPORT),
     "weight_flight": Parameter("byte", "of weights that are asked for at once, so that latency bounds their rate; "
                                "0: it does not, and all that crosses the port adds up", UNSTATED, REPORT),
@@ -103,7 +104,8 @@ class BlockMachine:
         room: (7,) accumulators and inputs of a block, 0 where both share banks: then bytes and number of the
             banks, and in whose multiples inputs and accumulators are held; times all of it for depthwise.
         value: parameter -> figure.
-        sram, outer: ports; io_outside: whether the network's input lies in the external memory.
+        sram, outer: ports; io_outside: whether the network's inputs and outputs lie in
+            the external memory; sram_bytes: size of the shared SRAM.
     """
 
     clock: float
@@ -116,6 +118,7 @@ class BlockMachine:
     sram: Port
     outer: Port
     io_outside: bool
+    sram_bytes: float
 
     @classmethod
     def of(cls, chip: Accelerator) -> BlockMachine:
@@ -154,7 +157,12 @@ class BlockMachine:
             sram=Port.of(shared_sram(chip), clock),
             outer=Port.of(chip.dram, clock),
             io_outside=chip.dram is not None and chip.dram.kind == "dram",
+            sram_bytes=_capacity(shared_sram(chip)),
         )
+
+
+def _capacity(memory: Memory | None) -> float:
+    return memory.capacity.value if memory is not None and memory.capacity is not None else np.inf
 
 
 def outer_rate(machine: BlockMachine, flight: str) -> float:

@@ -17,6 +17,8 @@ from hw_models.cost.tiled.organisation import BESIDE, TiledTerms
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from numpy.typing import NDArray
+
     from hw_models.cost.arrays import FloatArray, Kernels
     from hw_models.cost.tiled.block.cycles import Blocks, Cycles
     from hw_models.cost.tiled.block.traffic import Traffic
@@ -29,6 +31,10 @@ MAC, VECTOR, DRAM, SRAM, LOCAL, EXPOSED, ISSUE = (
 )
 ACTIVATIONS: Final = [ACTIONS.index("dram_read"), ACTIONS.index("dram_write")]
 """What crosses to the external memory, weights included."""
+
+ALL: Final = 0.999
+"""Share of a tensor from which on it lies in the external memory, as a network's inputs do, which are read
+block by block; of what is kept only in part, the compiler keeps all that it reads twice."""
 
 ORDERS: Final = ("depth first", "part kernel")
 
@@ -73,9 +79,9 @@ class Block:
             machine = BlockMachine.of(chip)
             at = chosen(layers, machine)
             traffic = moved(layers, problems, at, machine)
-            actions[:, c] = _actions(layers, problems, traffic, beside[:, c])
-            outside = actions[:, c][:, ACTIVATIONS].sum(axis=-1) - _weights(layers, traffic)
-            cycles = counted(layers, at, machine)
+            stays = _stays(layers, problems, machine)
+            actions[:, c] = _actions(layers, problems, traffic, np.where(stays, -np.inf, beside[:, c]))
+            cycles, outside = counted(layers, at, machine), actions[:, c][:, ACTIVATIONS]
             seconds[:, c] = _seconds(layers, problems, cycles, traffic, machine, outside)
             lost = ~at.found
             seconds[lost, c], actions[lost, c] = np.inf, np.nan
@@ -103,7 +109,7 @@ def _seconds(
 ) -> FloatArray:
     """(D, R); what leads into and out of the blocks is exposed where nothing else takes as long.
 
-    `outside` are the bytes of activations that cross to the external memory, all images and groups together.
+    `outside` are the bytes (D, 2) read from and written to the external memory, weights included.
     """
     out = np.zeros((len(problems), len(RESOURCES)))
     mac, total = np.maximum(cycles.mac, cycles.output), cycles.total
@@ -113,7 +119,7 @@ def _seconds(
         mac, total = np.where(slow, product, mac), np.where(slow, product, total)
     sram = traffic.inputs + traffic.outputs + traffic.weight_reads + traffic.weight_writes
     sram_cycles = sram / machine.sram.per_cycle
-    outer = _outer_cycles(traffic, outside / layers.times, machine)
+    outer = _outer_cycles(traffic, outside / layers.times[:, None], machine)
     slowest = np.fmax(np.fmax(mac, sram_cycles), outer)
     out[:, MAC], out[:, SRAM], out[:, DRAM] = mac, sram_cycles, outer
     out[:, EXPOSED] = np.maximum(total - slowest, 0.0)
@@ -122,9 +128,25 @@ def _seconds(
     return result
 
 
+def _stays(layers: Layers, problems: Problems, machine: BlockMachine) -> NDArray[np.bool_]:
+    """(D, 4) activations that stay on the chip although they do not fit, in the order of `BESIDE`.
+
+    Layers whose tensors do not fit run in stripes behind one another (`cascade_builder.py` of ethos-u-vela
+    5.2.0), so that only what the network reads and returns crosses.
+    """
+    read = problems.input_elements * problems.input_bits / 8.0 > machine.sram_bytes
+    write = problems.output_elements * problems.output_bits / 8.0 > machine.sram_bytes
+    read &= layers.shape[:, 5] >= machine.value["few"]
+    no = np.zeros_like(read)
+    return np.stack([read, write, no, no], axis=1)
+
+
 def _outer_cycles(traffic: Traffic, outside: FloatArray, machine: BlockMachine) -> FloatArray:
     """(D,) of the external memory: its streams one after the other, or side by side, each bound by latency."""
-    activations = np.where((outside > 0) & (traffic.image > 0), np.fmax(traffic.image, outside), outside)
+    read = np.maximum(outside[:, 0] - traffic.weights - traffic.records - traffic.biases, 0.0)
+    fetched = np.where(read >= ALL * traffic.stored_inputs, np.fmax(read, traffic.image), 0.0)
+    stored = np.where(outside[:, 1] >= ALL * traffic.stored_outputs, outside[:, 1], 0.0)
+    activations = fetched + stored
     streams = {"weight_flight": traffic.weights, "record_flight": traffic.records, "input_flight": activations}
     cycles = np.array([count / outer_rate(machine, flight) for flight, count in streams.items()])
     together: FloatArray = cycles.max(axis=0) if machine.value["weight_flight"] > 0 else cycles.sum(axis=0)

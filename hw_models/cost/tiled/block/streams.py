@@ -14,6 +14,7 @@ import numpy as np
 
 from hw_models.cost.arrays import RESOURCES
 from hw_models.workload.op import OpKind
+from hw_models.workload.vector_cost import SOFTMAX
 
 if TYPE_CHECKING:
     from hw_models.cost.arrays import FloatArray, Kernels
@@ -33,6 +34,9 @@ ROW_PASSES: Final = 28.0
 ROW_LEAST: Final = 16.0
 """Elements that any operation takes as long as."""
 
+BESIDE_SOFTMAX: Final = 3.0
+"""Operations per element that may be merged with a softmax and leave it one: a scale, a mask."""
+
 BINARY: Final = 1.5
 """Bytes in over bytes out of an element-wise operation from which on it has two operands."""
 
@@ -43,20 +47,21 @@ def stream_cycles(kernels: Kernels, machine: BlockMachine) -> FloatArray:
     dims, out = kernels.dims.astype(np.float64), kernels.out_elements
     kind, value = kernels.kind, machine.value
     two = kernels.read_bytes > BINARY * kernels.write_bytes
+    single = max(LEAST_TAPS * value["tap"], value["output"])
     rules = {
-        OpKind.ELEMENTWISE: out * np.where(two, value["add"], np.maximum(LEAST_TAPS * value["tap"], value["output"])),
+        OpKind.ELEMENTWISE: out * np.where(two, value["add"], single),
         OpKind.POOL: _pooled(dims[:, :4].prod(axis=1), dims[:, 4] * dims[:, 5], dims[:, 2:4], machine),
         OpKind.REDUCE: _pooled(dims[:, 0], dims[:, 1], np.ones((len(dims), 2)), machine),
         OpKind.SOFTMAX: _softmax(dims[:, 0], dims[:, 1], machine),
         OpKind.LAYOUT: np.zeros(len(dims)),
-        OpKind.RESIZE: out * value["output"],
+        OpKind.RESIZE: out * single,
     }
     for named, rule in rules.items():
         rows = (kind == named) & (kernels.macs == 0)
         cycles[rows, VECTOR] = rule[rows]
     contracts = kernels.macs > 0
     cycles[contracts, VECTOR] = 0.0
-    cycles[contracts, EXPOSED] = _merged(kernels, machine)[contracts]
+    cycles[contracts, EXPOSED] = (_merged(kernels, machine) + _scores(kernels, machine))[contracts]
     return cycles
 
 
@@ -75,6 +80,21 @@ def _softmax(rows: FloatArray, width: FloatArray, machine: BlockMachine) -> Floa
     table = machine.value["constants"] / machine.outer.per_cycle if machine.value["constants"] else 0.0
     passes = rows * width * (WIDE_PASSES * wide + table)
     cycles: FloatArray = passes + ROW_PASSES * wide * np.maximum(rows, ROW_LEAST)
+    return cycles
+
+
+def _scores(kernels: Kernels, machine: BlockMachine) -> FloatArray:
+    """(U,) cycles of the softmax of an attention, or of one merged behind a product.
+
+    The latter is known by its work: that of a softmax on every element, perhaps with a scale or a mask.
+    """
+    dims = kernels.dims.astype(np.float64)
+    each = kernels.vector_ops / np.maximum(kernels.out_elements, 1.0)
+    merged = (kernels.kind == OpKind.GEMM) & (each >= SOFTMAX) & (each < SOFTMAX + BESIDE_SOFTMAX)
+    attention = kernels.kind == OpKind.ATTENTION
+    rows = np.where(attention, dims[:, :3].prod(axis=1), kernels.out_elements / np.maximum(dims[:, 2], 1.0))
+    width = np.where(attention, dims[:, 3], dims[:, 2])
+    cycles: FloatArray = np.where(merged | attention, _softmax(rows, width, machine), 0.0)
     return cycles
 
 

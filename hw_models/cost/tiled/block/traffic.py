@@ -26,14 +26,19 @@ BRICK: Final = 16
 
 ACCUMULATOR_BYTES: Final = 4.0
 
+BIAS_BYTES: Final = 4.0
+"""Of one channel in the network itself. Source: TFLite 8-bit quantisation specification, int32."""
+
 
 @dataclass(frozen=True, eq=False)
 class Traffic:
     """Bytes of D layers, one image and group each (D,).
 
     Attributes:
-        weights: as encoded; records: scales and biases, once for every block of the image.
-        image: bytes that a network's input takes in bursts of the external memory, 0 where it is not read there.
+        weights: as encoded; records: scales and biases, once for every block of the image; biases: as a network
+            stores them, which the records take the place of.
+        image: bytes that inputs take in bursts of the external memory where they are read there, as those of
+            a network are.
         inputs, outputs: through the SRAM; weight_reads, weight_writes: the same, weights that are copied there,
             which pays where they are read more than once.
         stored_inputs, stored_outputs: each element once.
@@ -42,6 +47,7 @@ class Traffic:
 
     weights: FloatArray
     records: FloatArray
+    biases: FloatArray
     image: FloatArray
     inputs: FloatArray
     outputs: FloatArray
@@ -67,7 +73,8 @@ def moved(layers: Layers, problems: Problems, at: Blocks, machine: BlockMachine)
     fetched *= problems.input_bits * bits
     apart = depth < machine.value["few"]
     outside = apart & machine.io_outside
-    image = np.where(outside, fetched * max(machine.outer.burst / machine.value["run"], 1.0), 0.0)
+    run = np.where(apart, machine.value["run"], machine.value["deep_run"])
+    image = fetched * np.maximum(machine.outer.burst / run, 1.0)
     spread = np.where(apart, max(machine.sram.burst / machine.value["run"], 1.0), 1.0)
     outputs = out.prod(axis=1).astype(np.float64) * problems.output_bits * bits
     per_channel = layers.taps.prod(axis=1) * np.where(depthwise, 1.0, depth)
@@ -81,6 +88,7 @@ def moved(layers: Layers, problems: Problems, at: Blocks, machine: BlockMachine)
     return Traffic(
         weights=weights,
         records=records,
+        biases=BIAS_BYTES * out[:, 2],
         image=image,
         inputs=np.where(outside, 0.0, fetched * spread),
         outputs=outputs,
