@@ -69,6 +69,7 @@ class RowMachine:
     Attributes:
         array: PEs and memories; clock: Hz; port: words a cycle, see `PARAMETERS`.
         link: byte/s of inputs and outputs; mapping_zeros: what the choice of mappings counts on.
+        scratchpad: bytes of a PE's smallest scratchpad.
     """
 
     array: RowArray
@@ -76,6 +77,7 @@ class RowMachine:
     port: float
     link: float
     mapping_zeros: float
+    scratchpad: float
 
     @classmethod
     def of(cls, chip: Accelerator) -> RowMachine:
@@ -87,10 +89,9 @@ class RowMachine:
         given = defaults | {name: x.value for name, x in engine.dataflow.parameters.items()}
         word = given["word_bytes"]
         pes = float(np.prod(engine.array.dims))
-        words = []
-        for operand in OPERANDS:
-            capacity = _scratchpad(chip, operand).capacity
-            words.append(int((capacity.value if capacity else 0.0) / pes / word))
+        capacities = [_scratchpad(chip, operand).capacity for operand in OPERANDS]
+        of_pe = [(capacity.value if capacity else 0.0) / pes for capacity in capacities]
+        words = [int(size / word) for size in of_pe]
         array = RowArray(
             rows=engine.array.dims[0],
             cols=engine.array.dims[-1],
@@ -99,11 +100,16 @@ class RowMachine:
             sums=words[2],
             buffer=given["buffer_bytes"],
             filters=given["filter_bytes"],
-            row_limit=int(given["row_limit"]),
+            row_limit=max(1, int(given["row_limit"])),
             word=word,
         )
         return cls(
-            array, engine.clock.value, given["port_words"], given["link_bandwidth"], given["mapping_zeros"]
+            array,
+            engine.clock.value,
+            given["port_words"],
+            given["link_bandwidth"],
+            given["mapping_zeros"],
+            scratchpad=min(of_pe),
         )
 
 
@@ -143,6 +149,8 @@ def row_cost(
         zeros_out: of the outputs, as they are written.
     """
     array, word = machine.array, machine.array.word
+    if min(array.inputs, array.weights, array.sums) < 1:
+        return None
     folded = foldable(layer, array)
     planned = machine.mapping_zeros if zeros_in is None else min(machine.mapping_zeros, zeros_in)
     mapping = best_mapping(folded, array, planned)
@@ -201,8 +209,7 @@ class RowStationary:
                 cost = row_cost(layer, machine, zeros_in=0.0 if image else None)
                 if cost is None:
                     codes[row, at], seconds[row, at] = Feasibility.CAPACITY, np.inf
-                    demand[row, at] = least_buffer(foldable(layer, machine.array), machine.array)
-                    bound[row, at] = machine.array.buffer
+                    demand[row, at], bound[row, at] = _lacking(layer, machine)
                     continue
                 mapping[row, at] = str(cost.mapping)
                 outer = chip.dram.bandwidth.value if chip.dram and chip.dram.bandwidth else np.nan
@@ -212,6 +219,18 @@ class RowStationary:
 
 def _scratchpad(chip: Accelerator, operand: str) -> Memory:
     return next(m for m in chip.main_engine.memory if m.holds == (operand,))
+
+
+def _lacking(layer: RowLayer, machine: RowMachine) -> tuple[float, float]:
+    """Bytes without which a layer cannot start, and those there are, of the memory that is too small."""
+    array = machine.array
+    if machine.scratchpad < array.word:
+        return array.word, machine.scratchpad
+    folded = foldable(layer, array)
+    least = least_buffer(folded, array)
+    if least > array.buffer:
+        return least, array.buffer
+    return folded.ky * folded.kx * array.word, array.filters
 
 
 def _layers(problems: Problems) -> list[RowLayer]:

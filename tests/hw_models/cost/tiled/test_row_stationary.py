@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -22,8 +23,11 @@ from hw_models.cost.tiled.row_mapping import (
     run_length_share,
     traffic,
 )
-from hw_models.cost.tiled.row_stationary import RowMachine, RowStationary, row_cost
+from hw_models.cost.tiled.row_stationary import RowStationary
 from hw_models.spec.load import load_chip
+
+if TYPE_CHECKING:
+    from hw_models.spec.accelerator import Accelerator
 
 EYERISS = RowArray(12, 14, inputs=12, weights=224, sums=24, buffer=98304, filters=8192, row_limit=128)
 
@@ -135,20 +139,31 @@ def test_terms_of_the_chip_and_what_it_lacks() -> None:
     assert (rows.terms(problems, [bare]).feasibility == Feasibility.UNKNOWN).all()
 
 
-def test_a_buffer_that_is_too_small_names_demand_and_bound() -> None:
-    machine = RowMachine.of(load_chip("eyeriss_v1"))
-    small = replace(machine, array=replace(machine.array, buffer=100.0))
-    assert row_cost(layer(8, 8, 28, 3), small) is None
+def with_parameter(name: str, value: float) -> Accelerator:
+    """Eyeriss with another figure in its dataflow."""
     chip = load_chip("eyeriss_v1")
     flow = chip.main_engine.dataflow
     assert flow is not None
-    figure = flow.parameters["buffer_bytes"].model_copy(update={"value": 100.0, "low": None, "high": None})
-    cut = flow.model_copy(update={"parameters": {**flow.parameters, "buffer_bytes": figure}})
-    engine = chip.main_engine.model_copy(update={"dataflow": cut})
+    given = flow.parameters.get(name, flow.parameters["buffer_bytes"])
+    figure = given.model_copy(update={"value": value, "low": None, "high": None})
+    cut = flow.model_copy(update={"parameters": {**flow.parameters, name: figure}})
+    return chip.model_copy(update={"engines": (chip.main_engine.model_copy(update={"dataflow": cut}),)})
+
+
+@pytest.mark.parametrize(
+    ("name", "demand"), [("buffer_bytes", (28 + 3 * 30) * 2), ("filter_bytes", 3 * 3 * 2)]
+)
+def test_a_memory_that_is_too_small_names_demand_and_bound(name: str, demand: float) -> None:
+    problems = Problems.of([[1, 1, 8, 8, 28, 28, 3, 3]])
+    terms = RowStationary().terms(problems, [with_parameter(name, 10.0)])
+    assert terms.feasibility[0, 0] == Feasibility.CAPACITY
+    assert (terms.demand[0, 0], terms.bound[0, 0]) == (demand, 10.0)
+    assert np.isinf(terms.seconds[0, 0]).all()
+
+
+def test_scratchpads_of_less_than_a_word_cannot_run() -> None:
     terms = RowStationary().terms(
-        Problems.of([[1, 1, 8, 8, 28, 28, 3, 3]]), [chip.model_copy(update={"engines": (engine,)})]
+        Problems.of([[1, 1, 8, 8, 28, 28, 3, 3]]), [with_parameter("word_bytes", 32.0)]
     )
     assert terms.feasibility[0, 0] == Feasibility.CAPACITY
-    assert terms.demand[0, 0] == (28 + 3 * 30) * 2
-    assert terms.bound[0, 0] == 100.0
-    assert np.isinf(terms.seconds[0, 0]).all()
+    assert (terms.demand[0, 0], terms.bound[0, 0]) == (32.0, 24.0)
