@@ -197,14 +197,19 @@ class Assembly:
         self.seconds[:, columns, EXPOSED] += np.nan_to_num(given[..., EXPOSED])
 
     def put(self, columns: IntArray, here: Place, counted: TiledTerms) -> None:
-        """Let the contractions of the kernels that have any take the place of their bare bytes."""
+        """Let the contractions of the kernels that have any take the place of their bare bytes.
+
+        The parts of a kernel run one after the other, its vector work beside all of them. What that leaves
+        above the busiest resource is exposed, so that the time of a kernel is the longer of the two and falls
+        wherever the time of a part does.
+        """
         work, rows = here.work, np.unique(here.work.row)
         at = np.ix_(rows, columns)
         vector, by_vector = self.seconds[at][..., VECTOR], self.actions[at][..., ACTIONS.index("vector_op")]
         seconds, actions = work.sum(counted.seconds)[rows], work.sum(counted.actions)[rows]
-        alone = work.sum(_busy(counted.seconds))[rows]
+        alone = work.sum(_busy(counted.seconds) + counted.seconds[..., EXPOSED])[rows]
         with np.errstate(invalid="ignore"):  # inf - inf where a part cannot run; `finish` settles it
-            seconds[..., EXPOSED] += np.fmax(alone, vector) - np.fmax(_busy(seconds), vector)
+            seconds[..., EXPOSED] = np.fmax(alone, vector) - np.fmax(_busy(seconds), vector)
         seconds[..., VECTOR] = vector
         actions[..., ACTIONS.index("vector_op")] = by_vector
         self.seconds[at], self.actions[at] = seconds, actions

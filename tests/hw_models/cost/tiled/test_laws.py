@@ -21,7 +21,7 @@ from hw_models.workload.op import OpKind
 
 MODEL, BOUND = cost_model("tiled"), cost_model("roofline_bound")
 SEARCHED = ("weight_stationary", "output_stationary", "input_stationary", "vector")
-KINDS = ("paper", "dot_product")
+KINDS = ("paper", "dot_product", *SEARCHED)
 small = st.integers(1, 24)
 conv = st.tuples(
     st.just("conv"), small, small, st.integers(3, 16), st.sampled_from([1, 3]), st.integers(1, 2)
