@@ -23,7 +23,7 @@ class Chosen:
 
     Attributes:
         local, outer: tiles of the eight loops in the local memories and in the last on-chip memory.
-        stationary_local, stationary_dram: operand that moves once between the on-chip memories, and from DRAM.
+        stationary_local, stationary_dram: operand that moves once between on-chip memories, and from DRAM.
         layout: how the contraction lies on the array.
     """
 

@@ -1,9 +1,9 @@
 """Counts of given mappings, in plain NumPy: cycles, bytes at every boundary, footprints. The reference.
 
-A mapping cuts the loops twice. A local tile (`inner`) is what the memories beside the array hold at a time; an
-outer tile is a whole number of local tiles and is what the last on-chip memory holds. Every boundary has its
-order of loops: the operand that is stationary there is moved once, of the others one again for every trip of
-the loop it lacks, and of an output every partial sum goes out and comes back. Each outer tile starts with
+A mapping cuts the loops twice. A local tile (`inner`) is what the memories beside the array hold at a time;
+an outer tile is a whole number of local tiles and is what the last on-chip memory holds. Every boundary has
+its order of loops: the operand that is stationary there is moved once, of the others one again for every trip
+of the loop it lacks, and of an output every partial sum goes out and comes back. Each outer tile starts with
 empty local memories.
 """
 
@@ -56,10 +56,10 @@ COUNTS: Final = (
     "outer_share",
     "descriptors",
 )
-"""Columns of the counts. Bytes that the array reads and writes; that cross from the last on-chip memory to the
-local ones (`fill`) and back (`drain`); that cross from and to DRAM, in whole bursts; footprints of the tiles
-with their second buffers; the first tile in and the last out; numbers of tiles, a full tile's share of all
-MACs, transfers."""
+"""Columns of the counts. Bytes that the array reads and writes; that cross from the last on-chip memory to
+the local ones (`fill`) and back (`drain`); that cross from and to DRAM, in whole bursts; footprints of the
+tiles with their second buffers; the first tile in and the last out; numbers of tiles, a full tile's share of
+all MACs, transfers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,10 +170,10 @@ class _Counter:
                 ),
                 np.float64,
             )
-            size = float(p.in_size[r, axis])
+            stored = float(p.in_size[r, axis])
             loaded = rounded(rows * unit, self.build.burst) if unit else rows
             sums.append(
-                max(float(loaded.sum()), float(rounded(size * unit, self.build.burst) if unit else size))
+                max(float(loaded.sum()), float(rounded(stored * unit, self.build.burst) if unit else stored))
             )
         return np.array(sums, np.float64)[place.ravel()]
 
@@ -183,7 +183,8 @@ class _Counter:
         tile = self.m.outer if level else self.m.inner
         p, r = self.problems, self.row
         span = (tile[:, o] - 1) * p.stride[r, axis] + (tile[:, f] - 1) * p.dilation[r, axis] + 1
-        return np.minimum(span, p.in_size[r, axis]).astype(np.float64)
+        rows: FloatArray = np.minimum(span, p.in_size[r, axis]).astype(np.float64)
+        return rows
 
     def tile_bytes(self, level: int) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Elements of weights, input bytes, output elements of one full tile; weights in byte too."""
@@ -193,13 +194,14 @@ class _Counter:
         return weight, inputs, t[:, N] * t[:, G] * t[:, K] * t[:, OY] * t[:, OX]
 
     def dram_input(self) -> FloatArray:
-        """(P,) bytes of one pass over the inputs. Stored n g y x c: runs are channels, pixels or whole rows."""
+        """(P,) bytes of one pass over the inputs, stored n g y x c: runs of channels, pixels or rows."""
         dims, trips, b = self.dims, self.trips[1], self.input_byte
         outer, channels = self.m.outer, float(dims[C])
         rows, cols = self.axis_rows(0, 1), self.axis_rows(1, 1)
         per_image = float(dims[N] * dims[G])
         if not self.build.burst:
-            return per_image * channels * rows * cols * b
+            exact: FloatArray = per_image * channels * rows * cols * b
+            return exact
         full = rounded(outer[:, C] * b, self.build.burst) * (trips[:, C] - 1)
         last = rounded((dims[C] - (trips[:, C] - 1) * outer[:, C]) * b, self.build.burst)
         cut = (full + last) * rows * cols
@@ -207,7 +209,8 @@ class _Counter:
         width = float(self.problems.in_size[self.row, 1])
         lines = self.axis_rows(0, 1, width * channels * b)
         whole_row = (trips[:, OX] == 1) & (trips[:, FX] == 1)
-        return per_image * np.where(trips[:, C] > 1, cut, np.where(whole_row, lines, pixels))
+        loaded: FloatArray = per_image * np.where(trips[:, C] > 1, cut, np.where(whole_row, lines, pixels))
+        return loaded
 
     def dram_output(self) -> FloatArray:
         """(P,) bytes of one pass over the outputs, stored n g y x k."""
@@ -225,7 +228,9 @@ class _Counter:
         cut = runs(K, b) * float(dims[OY] * dims[OX])
         pixels = runs(OX, float(dims[K]) * b) * float(dims[OY])
         lines = runs(OY, float(dims[OX] * dims[K]) * b)
-        return per_image * np.where(trips[:, K] > 1, cut, np.where(trips[:, OX] == 1, lines, pixels))
+        whole = np.where(trips[:, OX] == 1, lines, pixels)
+        stored: FloatArray = per_image * np.where(trips[:, K] > 1, cut, whole)
+        return stored
 
     def counts(self) -> FloatArray:
         """(P, `COUNTS`)."""
@@ -239,13 +244,13 @@ class _Counter:
         family = self.layout.family
         passes = inner[REDUCTION] if family == "output" else self.group_sum(REDUCTION, steps=False)
         weight = group * filters * reduction * self.weight_byte
-        array_w = weight * (inner[PIXEL] if family == "weight" else self.group_sum(PIXEL, steps=False))
-        array_i = group * pixels * reduction * self.input_byte
+        array_w: Any = weight * (inner[PIXEL] if family == "weight" else self.group_sum(PIXEL, steps=False))
+        array_i: Any = group * pixels * reduction * self.input_byte
         array_i = array_i * (inner[FILTER] if family == "input" else self.group_sum(FILTER, steps=False))
         out_width = acc if build.local[2] else self.output_byte
         array_read, array_write = outputs * (passes - 1) * acc, outputs * ((passes - 1) * acc + out_width)
         fill_w = weight * np.where(o1 == 0, outer[PIXEL], inner[PIXEL]) if build.local[0] else array_w
-        halo = float(self.dims[N] * self.dims[G] * self.dims[C]) * self.input_byte
+        halo: Any = float(self.dims[N] * self.dims[G] * self.dims[C]) * self.input_byte
         halo = halo * self.axis_rows(0, 0) * self.axis_rows(1, 0)
         fill_i = halo * np.where(o1 == 1, outer[FILTER], inner[FILTER]) if build.local[1] else array_i
         visits = np.where(o1 == 2, outer[REDUCTION], inner[REDUCTION]) if build.local[2] else passes

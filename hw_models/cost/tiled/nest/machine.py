@@ -1,7 +1,8 @@
-"""What a chip's file says, as the figures that a loop nest needs: array, memories of each operand, ports, DRAM."""
+"""What a chip's file says, as the figures of a loop nest: array, memories of each operand, ports, DRAM."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -127,7 +128,7 @@ class Machine:
     dma: float
 
     def rate(self, weight_bits: float, input_bits: float) -> tuple[float, float] | None:
-        """(MAC/s, J/MAC or NaN) of the narrowest format that holds both operands, the fastest such; or None."""
+        """(MAC/s, J/MAC or NaN) of the narrowest format that holds both operands, or None."""
         fits = [r for r in self.rates if r[0] >= weight_bits and r[1] >= input_bits]
         if not fits:
             return None
@@ -153,7 +154,7 @@ class Energies:
     def of(cls, machine: Machine, mac_energy: float) -> Energies:
         """Of a chip at one number format; NaN: the energy of its MACs is not stated."""
         own = [b.energy for b in machine.buffers]
-        if machine.dram_energy and mac_energy == mac_energy and all(own):
+        if machine.dram_energy and not math.isnan(mac_energy) and all(own):
             stated = tuple(e for e in own if e)
             return cls(mac_energy, machine.dram_energy, stated, stated)
         n, ratio = len(own), SEARCH_ENERGY

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
+from typing_extensions import override
 
 from hw_models.cost.arrays import ACTIONS, RESOURCES, Feasibility
 from hw_models.cost.tiled.nest.chosen import Chosen
@@ -50,7 +51,7 @@ class _Nest:
         effort: what mappings are chosen by, and how far the search goes.
     """
 
-    effort: Effort = Effort()
+    effort: Effort = field(default_factory=Effort)
     forests: Forests = field(default_factory=Forests, repr=False, compare=False)
 
     kind: ClassVar[str] = ""
@@ -89,7 +90,7 @@ def _terms(
         known = {p for p in built.sram if built.buffers[p].port.known}
         near = {p for p in built.local if p >= 0}
         hidden = np.maximum(np.maximum(mac, local), np.maximum(sram, dram))
-        columns = {
+        columns: dict[str, Any] = {
             "mac": mac,
             "vector": 0.0,
             "dram": dram,
@@ -101,10 +102,10 @@ def _terms(
         }
         for resource, name in enumerate(RESOURCES):
             seconds[:, column, resource] = np.where(fits, columns[name], np.inf)
-        traffic = {name: priced[:, 6 + i] for i, name in enumerate(TRAFFIC)}
+        traffic: dict[str, Any] = {name: priced[:, 6 + i] for i, name in enumerate(TRAFFIC)}
         if not near:
             traffic |= {"local_read": 0.0, "local_write": 0.0}
-        counted = {"mac": problems.macs, "vector_op": 0.0, **traffic, "noc": np.nan}
+        counted: dict[str, Any] = {"mac": problems.macs, "vector_op": 0.0, **traffic, "noc": np.nan}
         for action, name in enumerate(ACTIONS):
             actions[:, column, action] = np.where(fits, counted[name], np.nan)
         demand[:, column] = np.where(state == 1, solved.demand[:, place, 0], np.nan)
@@ -124,6 +125,7 @@ class _Systolic(_Nest):
     family: ClassVar[Family]
     parameters: ClassVar[Mapping[str, Parameter]] = {**_Nest.parameters, "array_buffers": BUFFERS}
 
+    @override
     def layouts(self, build: Build) -> tuple[Layout, ...]:
         return systolic_layouts(self.family, build)
 
@@ -154,5 +156,6 @@ class Vector(_Nest):
 
     kind: ClassVar[str] = "vector"
 
+    @override
     def layouts(self, build: Build) -> tuple[Layout, ...]:
         return vector_layouts(build)

@@ -4,7 +4,7 @@ Nothing here reads the boxes of the search. The same counts as `hw_models.cost.t
 NumPy, bit for bit.
 """
 
-# ruff: noqa: PLR0913, PLR0917, PLR0912, PLR0915  (numba takes plain arrays and numbers)
+# ruff: noqa: PLR0912, PLR0913, PLR0914, PLR0915, PLR0917, PLR1714  (numba takes plain arrays and numbers)
 from __future__ import annotations
 
 from typing import Any
@@ -32,7 +32,7 @@ def recount(
     burst: float,
     counts: Any,
 ) -> None:
-    """`COUNTS` of one mapping into `counts`; `widths`: (3, 4) width, least and fill of the layout's groups."""
+    """`COUNTS` of one mapping into `counts`; `widths`: (3, 4) width, least, fill of the layout's groups."""
     n, g, k, c, oy, ox, fy, fx = dims
     acc, weight_byte, input_byte, output_byte = s[4], s[6], s[7], s[5]
     trips = np.empty((2, 8))
@@ -54,7 +54,7 @@ def recount(
         t = trips[level]
         group_trips[level, 0], group_trips[level, 1] = t[1], t[3] * t[6] * t[7]
         group_trips[level, 2], group_trips[level, 3] = t[2], t[0] * t[4] * t[5]
-    gn1, rn1, kn1, pn1 = group_trips[0]
+    _, rn1, kn1, pn1 = group_trips[0]
     gn2, rn2, kn2, pn2 = group_trips[1]
     outputs = float(g) * k * n * oy * ox
     weight = float(g) * k * c * fy * fx * weight_byte

@@ -1,6 +1,6 @@
 """One contraction on many chips of one build: search, recount, price; compiled by numba."""
 
-# ruff: noqa: PLR0913, PLR0917  (numba takes plain arrays and numbers)
+# ruff: noqa: PLR0912, PLR0913, PLR0914, PLR0915, PLR0917, PLR1714  (numba takes plain arrays and numbers)
 from __future__ import annotations
 
 from typing import Any

@@ -5,7 +5,7 @@ chains, so that boxes of chains, which hold the least of each, bound it from bel
 the best mapping found is left with all that is in it.
 """
 
-# ruff: noqa: PLR0913, PLR0917, PLR0912, PLR0915  (numba takes plain arrays and numbers)
+# ruff: noqa: PLR0912, PLR0913, PLR0914, PLR0915, PLR0917, PLR1714  (numba takes plain arrays and numbers)
 from __future__ import annotations
 
 from typing import Any
@@ -29,14 +29,16 @@ DEPTH = 4096
 def port_seconds(port: Any, row: int, read: float, write: float) -> float:
     """Time of the busiest port; the columns are read, write, shared, shares_read, shares_write."""
     shared = (read * port[row, 3] + write * port[row, 4]) * port[row, 2]
-    return max(max(read * port[row, 0], write * port[row, 1]), shared)
+    busiest: float = max(read * port[row, 0], write * port[row, 1], shared)
+    return busiest
 
 
 @njit(cache=True, nogil=True, inline="always")
 def dram_seconds(chip: Any, read: float, write: float) -> float:
     """Time of the external memory."""
     shared = (read * chip[7] + write * chip[8]) * chip[6]
-    return max(max(read * chip[4], write * chip[5]), shared)
+    busiest: float = max(read * chip[4], write * chip[5], shared)
+    return busiest
 
 
 @njit(cache=True, nogil=True)
@@ -219,7 +221,7 @@ def evaluate(t: Any, at: Any, o1: int, o2: int, s: Any, chip: Any, ports: Any, p
 
 
 @njit(cache=True, nogil=True, inline="always")
-def better(objective: int, latency: float, energy: float, best: Any) -> bool:
+def better(objective: int, latency: float, energy: float, best: Any) -> Any:
     """Whether a mapping, or a bound, is below the best so far; ties go to the other quantity."""
     if objective == 0:
         return latency < best[0] or (latency == best[0] and energy < best[1])
@@ -302,7 +304,7 @@ def search(
             ok[side] = evaluate(t, at, o1, o2, s, chip, ports, place, out)
             pair[side] = out
             pair[side, 1] += extra
-        for turn in range(ways):
+        for _ in range(ways):
             side, worst = -1, -1.0
             for i in range(ways):
                 if ok[i] and pair[i, 0] > worst:

@@ -1,4 +1,4 @@
-"""Many contractions on many chips: chips of one build share the boxes of a contraction, cells run in threads."""
+"""Many contractions on many chips: chips of one build share a contraction's boxes, cells run in threads."""
 
 from __future__ import annotations
 

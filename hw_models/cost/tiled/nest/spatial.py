@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 Family = Literal["weight", "output", "input"]
 GROUP_LOOPS: Final = {"group": (G,), "reduction": (C, FY, FX), "filter": (K,), "pixel": (N, OY, OX)}
-"""Loops by the operands that they index: of the four groups the weights lack `pixel`, the inputs `filter`, the
-outputs `reduction`, and all have `group`."""
+"""Loops by the operands that they index: of the four groups the weights lack `pixel`, the inputs `filter`,
+the outputs `reduction`, and all have `group`."""
 GROUPS: Final = tuple(GROUP_LOOPS)
 GROUP, REDUCTION, FILTER, PIXEL = range(4)
 
@@ -91,7 +91,7 @@ def systolic_layouts(family: Family, build: Build) -> tuple[Layout, ...]:
 def vector_layouts(build: Build) -> tuple[Layout, ...]:
     """Layouts of independent lanes, each of which sums one output: over filters, pixels or groups."""
     lanes = build.rows * build.cols * build.count
-    allowed = (FILTER, PIXEL, GROUP)
+    allowed: tuple[int, ...] = (FILTER, PIXEL, GROUP)
     if build.unroll:
         loops = {LOOPS.index(name) for axis in build.unroll for name in axis}
         allowed = tuple(g for g in allowed if loops & set(GROUP_LOOPS[GROUPS[g]]))

@@ -72,7 +72,7 @@ def chains(n: int, align: int, joined: bool) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def cell_sum(n: int, tile: int, width: float, least: float, fill: float) -> float:
+def cell_sum(n: int, tile: int, width: float, least: float, fill: float) -> Any:
     """Sum over the tiles of a loop of max(ceil(tile / width), least) + fill."""
     full = -(-n // tile) - 1
     last = n - full * tile
@@ -81,7 +81,7 @@ def cell_sum(n: int, tile: int, width: float, least: float, fill: float) -> floa
 
 
 @njit(cache=True, nogil=True)
-def run_bytes(n: int, tile: int, unit: float, burst: float) -> float:
+def run_bytes(n: int, tile: int, unit: float, burst: float) -> Any:
     """Bytes of all tiles of a loop whose every element is `unit` bytes, each tile one run in whole bursts."""
     if burst == 0.0:
         return n * unit
@@ -118,7 +118,7 @@ def axis_rows(
 def plain_chains(
     n: int, align: int, joined: bool, width: float, least: float, fill: float, unit: float, burst: float
 ) -> Any:
-    """(X, FEATURES) of a loop without a window: tiles, trips, steps, folds, bytes of its runs, whether cut."""
+    """(X, FEATURES) of a loop without a window: tiles, trips, steps, folds, bytes of its runs, cut."""
     pairs = chains(n, align, joined)
     found = np.zeros((len(pairs), FEATURES))
     for i in range(len(pairs)):
