@@ -54,7 +54,7 @@ class StudyConfig(BaseModel):
     space: str = Field(
         default="timm_zoo", description="a space by name (`codesign spaces list`) or as package.module:object"
     )
-    chips: tuple[str, ...] = Field((), description="chips: names, name@mode, patterns, files")
+    chips: tuple[str, ...] = Field((), description="chips: names, patterns, files; or one chip family")
     precisions: tuple[str, ...] | None = Field(
         default=None, description="precisions to choose between; left out: fp16, int8, fp32"
     )
@@ -168,7 +168,7 @@ def joint_space(config: StudyConfig) -> Product:
     Raises:
         CodesignError: a space or chip that cannot be found; the message has the nearest names.
     """
-    from search_spaces.catalogue import load_space
+    from search_spaces.catalogue import CHIP_FAMILIES, load_space
     from search_spaces.product import DEFAULT_PRECISIONS, Product
 
     for named in (config.space, *config.chips):
@@ -176,7 +176,12 @@ def joint_space(config: StudyConfig) -> Product:
             what = named.removeprefix(IN_PYTHON)
             msg = f"{what} was made in Python and cannot be made again from a file; resume the study there"
             raise InputError(msg)
-    return Product.of(load_space(config.space), config.chips, config.precisions or DEFAULT_PRECISIONS)
+    families = [name for name in config.chips if name in CHIP_FAMILIES]
+    if families and len(config.chips) > 1:
+        msg = f"chips: {', '.join(config.chips)} given; expected one chip family alone, or chips"
+        raise InputError(msg)
+    chips = load_space(families[0]) if families else config.chips
+    return Product.of(load_space(config.space), chips, config.precisions or DEFAULT_PRECISIONS)
 
 
 def chip_names(wanted: Sequence[str], beside: Path = Path()) -> tuple[str, ...]:

@@ -92,13 +92,15 @@ def _checks(config: StudyConfig, beside: Path) -> Iterator[tuple[Place, Callable
     """Every name and bound of a study, with the look-up that fails where it is wrong."""
     from codesign.search.samplers import sampler_choice
     from hw_models.spec.load import load_chip
-    from search_spaces.catalogue import load_space
+    from search_spaces.catalogue import CHIP_FAMILIES, load_space
 
     own = {o.name: recorded(o) for o in config.objectives if isinstance(o, CustomObjective)}
     yield ("space",), lambda: load_space(config.space)
     if not config.chips:
         yield ("chips",), _no_chips
     for n, chip in enumerate(config.chips):
+        if chip in CHIP_FAMILIES:
+            continue
         yield ("chips", n), lambda chip=chip: [load_chip(c) for c in chip_names([chip], beside)]  # type: ignore[misc]
     for n, precision in enumerate(config.precisions or ()):
         yield ("precisions", n), lambda precision=precision: _known_precision(precision)  # type: ignore[misc]

@@ -17,6 +17,9 @@ SPACES: Final[Mapping[str, str]] = {
 }
 """Name -> where the space is made."""
 
+CHIP_FAMILIES: Final = ("soc", "systolic", "vector")
+"""Those of them that are spaces of chips, to be multiplied by a space of networks."""
+
 
 def list_spaces() -> list[str]:
     """Names of the spaces that ship, sorted."""

@@ -34,7 +34,7 @@ def register(app: typer.Typer) -> None:
     search.command("resume")(resume_command)
     app.add_typer(search, name="search")
     app.command("front")(front_command)
-    spaces = typer.Typer(no_args_is_help=True, help="Spaces of networks that can be searched.")
+    spaces = typer.Typer(no_args_is_help=True, help="Spaces of networks, and families of chips, to search.")
     spaces.command("list")(list_command)
     spaces.command("show")(show_command)
     app.add_typer(spaces, name="spaces")
@@ -113,13 +113,15 @@ def front_command(run: RunPath, as_json: Json = False) -> None:
 def list_command(as_json: Json = False) -> None:
     """Spaces that can be named in a study."""
     from codesign.cli.output import print_table
-    from search_spaces.catalogue import list_spaces, load_space
+    from search_spaces.catalogue import CHIP_FAMILIES, list_spaces, load_space
 
     rows = []
     for name in list_spaces():
         space = load_space(name)
         about = (type(space).__doc__ or "").strip().partition("\n")[0]
-        rows.append({"space": name, "networks": space.size, "knobs": ", ".join(space.knobs), "what": about})
+        of = "chips" if name in CHIP_FAMILIES else "networks"
+        knobs = ", ".join(space.knobs)
+        rows.append({"space": name, "of": of, "size": space.size, "knobs": knobs, "what": about})
     print_table(rows, as_json=as_json)
 
 
@@ -137,7 +139,7 @@ def show_command(
     if as_json:
         print_json({"space": found.name, "size": found.size, "knobs": knobs, "left_out": left_out})
         return
-    typer.echo(f"{found.name}: {found.size} networks")
+    typer.echo(f"{found.name}: {found.size} points")
     print_table([{"knob": n, "values": len(v), "domain": _domain(v)} for n, v in knobs.items()])
     if left_out:
         print_table([{"left out": n, "why": why} for n, why in left_out.items()])

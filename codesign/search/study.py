@@ -23,7 +23,7 @@ from codesign.search.samplers import MakeSampler, SamplerChoice, sampler_choice
 from codesign.search.signals import Signals
 from codesign.search.trial import Trial, parquet
 from hw_models.errors import CodesignError, InputError, StorageError
-from search_spaces.catalogue import reference
+from search_spaces.catalogue import CHIP_FAMILIES, reference
 from search_spaces.product import ChipList, Product
 
 if TYPE_CHECKING:
@@ -376,7 +376,9 @@ def _names(space: SearchSpace) -> dict[str, Any]:
     if not isinstance(space, Product):
         return {"space": named, "chips": ()}
     if not isinstance(space.chips, ChipList):
-        return {"space": named, "chips": (f"{IN_PYTHON}{space.chips.name}",)}
+        family = reference(space.chips)
+        known = family if family in CHIP_FAMILIES else f"{IN_PYTHON}{space.chips.name}"
+        return {"space": named, "chips": (known,)}
     return {"space": named, "chips": tuple(_chip_name(c) for c in space.chips.chips)}
 
 

@@ -130,7 +130,12 @@ def test_runs_beside_a_misspelt_one_are_named(codesign) -> None:
 def test_spaces(codesign) -> None:
     code, out, _ = codesign("spaces", "list", "--json")
     assert code == 0
-    assert [row["space"] for row in json.loads(out)] == ["timm_zoo"]
+    assert {row["space"]: row["of"] for row in json.loads(out)} == {
+        "soc": "chips",
+        "systolic": "chips",
+        "timm_zoo": "networks",
+        "vector": "chips",
+    }
     code, out, _ = codesign("spaces", "show", "timm_zoo", "--json")
     shown = json.loads(out)
     assert "resnet50" in shown["knobs"]["arch"]

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 import codesign as cd
+from codesign.study_file import read_study
+from hw_models.errors import InputError
 from search_spaces.catalogue import load_space
 from search_spaces.testing.plain_cnn import PlainCnn
 
@@ -27,3 +29,22 @@ def test_a_study_over_a_family(family: str, tmp_path: Path) -> None:
         assert (one.cost.price.value or 0.0) > 0
         assert one.chip.startswith(family)
     assert len(study.front.to_frame()) >= 1
+
+
+def test_a_study_file_may_name_a_family(tmp_path: Path) -> None:
+    file = tmp_path / "study.yaml"
+    text = (
+        "space: search_spaces.testing.plain_cnn:PlainCnn\nchips: [vector]\n"
+        "objectives: [latency_ms, area_mm2]\nmodel: tiled\nn_trials: 3\n"
+    )
+    file.write_text(text)
+    study = cd.Study.from_config(read_study(file), storage=tmp_path / "run")
+    study.run(n_trials=2)
+    again = cd.Study.resume(tmp_path / "run")
+    again.run(n_trials=3)
+    assert [t.evaluation.candidate for t in again.trials][:2] == [
+        t.evaluation.candidate for t in study.trials
+    ]
+    file.write_text(text.replace("[vector]", "[vector, l4]"))
+    with pytest.raises(InputError, match="chips: vector, l4 given; expected one chip family alone, or chips"):
+        cd.Study.from_config(read_study(file))
