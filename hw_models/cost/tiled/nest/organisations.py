@@ -18,6 +18,7 @@ from hw_models.cost.tiled.organisation import Parameter, TiledTerms
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from hw_models.cost.arrays import FloatArray
     from hw_models.cost.tiled.nest.machine import Build
     from hw_models.cost.tiled.problem import Problems
     from hw_models.spec.accelerator import Accelerator
@@ -67,9 +68,21 @@ class _Nest:
 
     def terms(self, problems: Problems, chips: Sequence[Accelerator]) -> TiledTerms:
         """Seconds each resource needs alone and actions counted, each problem on each chip."""
+        return self._solved(problems, chips, None)
+
+    def terms_beside(
+        self, problems: Problems, chips: Sequence[Accelerator], beside: FloatArray
+    ) -> TiledTerms:
+        """The same, each mapping chosen with the bytes that move beside its contraction."""
+        return self._solved(problems, chips, beside)
+
+    def _solved(
+        self, problems: Problems, chips: Sequence[Accelerator], beside: FloatArray | None
+    ) -> TiledTerms:
         able = [column for column, chip in enumerate(chips) if not self.missing(chip)]
         machines = [machine(chips[column], self.parameters) for column in able]
-        solved = solve(problems, machines, self.layouts, self.effort, self.forests)
+        moved = None if beside is None else np.ascontiguousarray(beside[:, able])
+        solved = solve(problems, machines, self.layouts, self.effort, self.forests, moved)
         return _terms(problems, len(chips), able, machines, solved, self)
 
 

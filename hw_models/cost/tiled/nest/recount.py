@@ -152,11 +152,15 @@ def price(counts: Any, s: Any, chip: Any, ports: Any, place: Any, out: Any) -> N
                     moved[5] += counts[24]
                 else:
                     moved[4] += counts[22 + z]
+        if place[4] == b:
+            moved[2] += chip[13]
+            moved[3] += chip[14]
         local = max(local, port_seconds(ports, b, moved[0], moved[1]))
         sram = max(sram, port_seconds(ports, b, moved[2], moved[3]))
         first_local = max(first_local, port_seconds(ports, b, moved[4], moved[5]))
     dram_read = counts[9] + counts[10] + counts[11]
-    dram = dram_seconds(chip, dram_read, counts[12])
+    read, write = max(dram_read + chip[11], 0.0), max(counts[12] + chip[12], 0.0)
+    dram = dram_seconds(chip, read, write)
     first = dram_seconds(chip, counts[19] + counts[20], counts[21])
     work = max(mac, local)
     if s[13] == 0.0:
@@ -178,7 +182,7 @@ def price(counts: Any, s: Any, chip: Any, ports: Any, place: Any, out: Any) -> N
         energy = energy + sram_rd[z] * ports[place[3 + z], 8] + sram_wr[z] * ports[place[3 + z], 9]
     out[:] = 0.0
     out[0], out[1], out[2], out[3], out[4], out[5] = latency, energy, mac, dram, sram, local
-    out[6], out[7] = dram_read, counts[12]
+    out[6], out[7], out[8], out[9] = read, write, chip[13], chip[14]
     for z in range(3):
         out[8] += sram_rd[z]
         out[9] += sram_wr[z]

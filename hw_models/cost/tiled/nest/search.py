@@ -189,9 +189,13 @@ def evaluate(t: Any, at: Any, o1: int, o2: int, s: Any, chip: Any, ports: Any, p
                 read1 += local1_i
             if place[5] == b and local_o:
                 write1 += tile1_o * output_byte
+            if place[4] == b:
+                read, write = read + chip[13], write + chip[14]
             sram = max(sram, port_seconds(ports, b, read, write))
             first_local = max(first_local, port_seconds(ports, b, read1, write1))
-    dram = dram_seconds(chip, dram_w + dram_i + dram_sum, dram_o)
+    # bytes beside the contraction, which the kernel moves or is spared
+    dram_read, dram_write = max(dram_w + dram_i + dram_sum + chip[11], 0.0), max(dram_o + chip[12], 0.0)
+    dram = dram_seconds(chip, dram_read, dram_write)
     first = dram_seconds(chip, first_w + first_i, tile_o * output_byte)
     work = max(mac, local)
     if s[13] == 0.0:

@@ -126,8 +126,17 @@ def solve(
     layouts: Callable[[Build], Sequence[Layout]],
     effort: Effort,
     forests: Forests,
+    beside: FloatArray | None = None,
 ) -> Solved:
     """The best mapping of every contraction on every chip.
+
+    Args:
+        problems: the contractions.
+        machines: the chips.
+        layouts: ways to lay a contraction on an array.
+        effort: how far the search goes.
+        forests: boxes kept from before.
+        beside: (D, C, 4) bytes that move beside each contraction, in the order of `BESIDE`; None: none.
 
     Raises:
         CodesignError: the recount of a winner disagrees with the search, which is a defect of ours.
@@ -160,7 +169,7 @@ def solve(
                     tasks += [(row, fleet) for row in rows]
 
     def run(task: tuple[int, Fleet]) -> int:
-        return task[1].run(problems, task[0], effort, forests, out)
+        return task[1].run(problems, task[0], effort, forests, out, beside)
 
     workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     cells = sum(len(fleet.columns) for _, fleet in tasks)
@@ -212,12 +221,23 @@ class Fleet:
             np.array([f.mac_energy for f in figures]),
         )
 
-    def run(self, problems: Problems, row: int, effort: Effort, forests: Forests, out: Solved) -> int:
+    def run(
+        self,
+        problems: Problems,
+        row: int,
+        effort: Effort,
+        forests: Forests,
+        out: Solved,
+        beside: FloatArray | None,
+    ) -> int:
         """Fill one contraction's cells of these chips."""
         from hw_models.cost.tiled.nest.rows import WRONG, price_row, search_row
 
         planted = forests.of(problems, row, self.build, self.layouts)
-        n = len(self.columns)
+        n, chips = len(self.columns), self.chips
+        if beside is not None:
+            chips = chips.copy()
+            chips[:, -beside.shape[-1] :] = beside[row, self.columns]
         best, pruned = np.full((n, 2), np.inf), np.full((n, 1), np.inf)
         mapping = np.zeros((n, 19), np.int64)
         extra = self.mac_energy * problems.macs[row]
@@ -229,7 +249,7 @@ class Fleet:
                 p.tiles,
                 p.starts,
                 p.shape.sizes,
-                self.chips,
+                chips,
                 self.ports,
                 self.place,
                 extra,
@@ -250,7 +270,7 @@ class Fleet:
             first.build.burst,
             np.stack([p.shape.sizes for p in planted]),
             np.stack([p.widths for p in planted]),
-            self.chips,
+            chips,
             self.ports,
             self.place,
             extra,

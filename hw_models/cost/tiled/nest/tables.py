@@ -10,6 +10,7 @@ import numpy as np
 from hw_models.cost.tiled.nest.count import rounded
 from hw_models.cost.tiled.nest.machine import Energies
 from hw_models.cost.tiled.nest.spatial import FILTER, GROUP, PIXEL, REDUCTION, Layout
+from hw_models.cost.tiled.organisation import BESIDE
 from hw_models.cost.tiled.problem import FX, FY, OX, OY, C, G, K, N
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ class Shape:
 
 @dataclass(frozen=True, eq=False)
 class Figures:
-    """One chip at one precision, as `search.evaluate` reads it."""
+    """One chip at one precision, as `search.evaluate` reads it; `chip` ends with the bytes of `BESIDE`."""
 
     chip: FloatArray
     ports: FloatArray
@@ -167,6 +168,7 @@ class Figures:
         build, energies = machine.build, Energies.of(machine, mac_energy)
         cycle = float(build.rows * build.cols * build.count) / mac_rate
         chip = [cycle, machine.issue, machine.dma, machine.dram_latency, *machine.dram.row, *energies.dram]
+        chip += [0.0] * len(BESIDE)
         ports = [
             [*b.port.row, b.capacity, *local, *sram]
             for b, local, sram in zip(machine.buffers, energies.local, energies.sram, strict=True)
