@@ -166,7 +166,7 @@ def _ends(figure: Implied | None, scale: float) -> tuple[float, float, float]:
 SETS: Final = (
     TruthSet(
         name="nvdla_resnet50_configs",
-        truth="silicon",
+        truth="closed_form",
         predict=predict,
         why_not_shipped="figures of NVIDIA's primer; codesign validate --data DIR reads them",
     ),
