@@ -154,10 +154,10 @@ def _terms(
 
 
 def _seconds(found: Choice, scale: float) -> FloatArray:
-    """(R,); what the units do not hide of each other's work is exposed."""
+    """(R,); loads and stores have ports of their own; what units do not hide of each other is exposed."""
     cycles = found.cycles
     out = np.full(len(RESOURCES), np.nan)
-    busy = {MAC: cycles.execute, DRAM: cycles.misses, SRAM: cycles.hits + cycles.store}
+    busy = {MAC: cycles.execute, DRAM: cycles.misses, SRAM: max(cycles.hits, cycles.store)}
     for resource, value in busy.items():
         out[resource] = value
     out[EXPOSED] = max(cycles.total - max(busy.values()), 0.0) + found.before

@@ -1,7 +1,7 @@
 """The best tile of a layer among all whose sizes divide the extents into equal parts, up to the last.
 
 Every tile gets a lower bound in closed form; in the order of their bounds they are followed until no other
-could be faster by more than `GAP`, or `MOST` have been. The lattice does not depend on the memories.
+could be faster by more than `GAP`, or the budget is spent. The lattice does not depend on the memories.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from hw_models.cost.tiled.decoupled.layer_cycles import (
     store_cycles,
     up,
 )
-from hw_models.cost.tiled.decoupled.sequence import layer_cycles
+from hw_models.cost.tiled.decoupled.sequence import SAMPLES, layer_cycles
 
 if TYPE_CHECKING:
     from hw_models.cost.arrays import FloatArray, IntArray
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 GAP: Final = 0.01
 """The search stops once nothing left could be faster by more than this."""
 
-MOST: Final = 256
-"""Tiles that are followed at most; what is left then is the stated gap."""
+BUDGET: Final = 500_000
+"""Tiles that are followed one by one, over all candidates; what is open then is the stated gap."""
 
 
 class Best(NamedTuple):
@@ -153,6 +153,30 @@ def bounds(layer: Layer, tiles: IntArray, machine: Machine) -> FloatArray:
     return out
 
 
+@compiled
+def steps_of(layer: Layer, tile: Tile) -> int:
+    """Tiles that are followed one by one: of pixels only the first few of each size."""
+    pixels = min(up(layer.columns, tile.columns) * up(layer.rows, tile.rows), 4 * SAMPLES)
+    taps = up(layer.taps_x, tile.taps_x) * up(layer.taps_y, tile.taps_y)
+    return pixels * taps * up(layer.filters, tile.filters) * up(layer.channels, tile.channels)
+
+
+@compiled
+def follow(layer: Layer, tiles: IntArray, least: FloatArray, machine: Machine) -> tuple[int, int, float]:
+    """Position of the fastest of the tiles looked at, how many those were, and its cycles."""
+    best, found, spent = 0, np.inf, 0
+    for t in range(len(tiles)):
+        if least[t] * (1.0 + GAP) >= found or spent > BUDGET:
+            return best, t, found
+        size = tiles[t]
+        tile = Tile(size[0], size[1], size[2], size[3], size[4], size[5])
+        spent += steps_of(layer, tile)
+        total = layer_cycles(layer, tile, machine).total
+        if total < found:
+            best, found = t, total
+    return best, len(tiles), found
+
+
 def best_tile(layer: Layer, room: Room, machine: Machine) -> Best | None:
     """The fastest tile that fits, within the gap it states; None: not even the smallest fits."""
     tiles = lattice(layer, room.array)
@@ -162,16 +186,7 @@ def best_tile(layer: Layer, room: Room, machine: Machine) -> Best | None:
         return None
     found = bounds(layer, tiles, machine)
     order = np.argsort(found, kind="stable")
-    least = np.append(found[order], np.inf)
-    best = _followed(layer, tiles[order[0]], machine)
-    for n in range(1, len(order) + 1):
-        if n == MOST or least[n] * (1.0 + GAP) >= best.cycles.total:
-            break
-        other = _followed(layer, tiles[order[n]], machine)
-        best = other if other.cycles.total < best.cycles.total else best
-    return best._replace(gap=max(best.cycles.total / float(least[n]) - 1.0, 0.0))
-
-
-def _followed(layer: Layer, sizes: IntArray, machine: Machine) -> Best:
-    tile = Tile(*(int(n) for n in sizes))
-    return Best(tile, layer_cycles(layer, tile, machine), 0.0)
+    at, looked_at, total = follow(layer, tiles[order], found[order], machine)
+    tile = Tile(*(int(n) for n in tiles[order[at]]))
+    gap = total / float(found[order[looked_at]]) - 1.0 if looked_at < len(tiles) else 0.0
+    return Best(tile, layer_cycles(layer, tile, machine), max(gap, 0.0))
