@@ -1,7 +1,7 @@
 """The best tile of a layer among all whose sizes divide the extents into equal parts, up to the last.
 
 Every tile gets a lower bound in closed form; in the order of their bounds they are followed until no other
-could be faster by more than `GAP`, or the budget is spent. The lattice does not depend on the memories.
+could be faster by more than `GAP`, or the budget is spent. A larger memory only adds tiles.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from hw_models.cost.tiled.decoupled.layer_cycles import (
 from hw_models.cost.tiled.decoupled.sequence import SAMPLES, layer_cycles
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from hw_models.cost.arrays import FloatArray, IntArray
     from hw_models.cost.tiled.decoupled.tiler import Room
 
@@ -47,22 +49,34 @@ class Best(NamedTuple):
 def parts(extent: int, unit: int = 1) -> IntArray:
     """Sizes, in multiples of `unit`, that cut an extent into 1, 2, 3, ... parts; the last may be smaller."""
     units = up(extent, unit)
-    sizes = np.unique(-(-units // np.arange(1, units + 1)))
+    sizes = np.unique(-(-units // np.arange(1, units + 1, dtype=np.int64)))
     return np.minimum(sizes * unit, extent)
 
 
-def lattice(layer: Layer, width: int) -> IntArray:
-    """(T, 6) tiles: channels and filters in blocks of the array's width, taps all or one at a time."""
+def lattice(layer: Layer, room: Room) -> IntArray:
+    """(T, 6) tiles that fit: filters and channels in blocks of the array's width, taps all or one by one."""
     axes = [
         parts(layer.columns),
         parts(layer.rows),
-        parts(layer.filters, width),
-        parts(layer.channels, width),
+        parts(layer.filters, room.array),
+        parts(layer.channels, room.array),
         np.unique([1, layer.taps_x]),
         np.unique([1, layer.taps_y]),
     ]
-    tiles: IntArray = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 6).astype(np.int64)
-    return tiles
+    least = np.array([axis[0] for axis in axes], np.int64)
+    for i, axis in enumerate(axes):
+        alone = np.tile(least, (len(axis), 1))
+        alone[:, i] = axis
+        axes[i] = axis[fitting(layer, alone, room)]
+    tiles: IntArray = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 6)
+    return tiles[fitting(layer, tiles, room)]
+
+
+def fitting(layer: Layer, tiles: IntArray, room: Room) -> NDArray[np.bool_]:
+    """(T,) whether a tile fits into half of each memory."""
+    scratchpad, accumulator = rows_held(layer, tiles, room.array)
+    fits: NDArray[np.bool_] = (scratchpad <= room.scratchpad) & (accumulator <= room.accumulator)
+    return fits
 
 
 def rows_held(layer: Layer, tiles: IntArray, width: int) -> tuple[IntArray, IntArray]:
@@ -179,9 +193,7 @@ def follow(layer: Layer, tiles: IntArray, least: FloatArray, machine: Machine) -
 
 def best_tile(layer: Layer, room: Room, machine: Machine) -> Best | None:
     """The fastest tile that fits, within the gap it states; None: not even the smallest fits."""
-    tiles = lattice(layer, room.array)
-    scratchpad, accumulator = rows_held(layer, tiles, room.array)
-    tiles = tiles[(scratchpad <= room.scratchpad) & (accumulator <= room.accumulator)]
+    tiles = lattice(layer, room)
     if len(tiles) == 0:
         return None
     found = bounds(layer, tiles, machine)

@@ -48,7 +48,7 @@ def test_parts_of_an_extent():
 def test_no_tile_is_faster_than_its_bound(machine, size, data):
     p, q, k, c, taps, stride = size
     shape = Layer(p, q, k, c, taps, taps, stride, stride, 1, 1, 1, 1, 1)
-    tiles = lattice(shape, 16)
+    tiles = lattice(shape, Room(10**9, 10**9, 16))
     at = data.draw(st.integers(0, len(tiles) - 1))
     least = bounds(shape, tiles[at : at + 1], machine.core)[0]
     total = layer_cycles(shape, Tile(*tiles[at].tolist()), machine.core).total
@@ -60,9 +60,10 @@ def test_no_tile_is_faster_than_its_bound(machine, size, data):
 def test_the_search_finds_the_best_of_all_within_its_gap(machine, size, rows):
     *extents, taps = size
     shape, room = Layer(*extents, taps, taps, 1, 1, 1, 1, 1, 1, 1), Room(rows, 100, 16)
-    tiles = lattice(shape, 16)
+    tiles = lattice(shape, Room(10**9, 10**9, 16))
     scratchpad, accumulator = rows_held(shape, tiles, 16)
     fitting = tiles[(scratchpad <= room.scratchpad) & (accumulator <= room.accumulator)]
+    assert sorted(map(tuple, lattice(shape, room).tolist())) == sorted(map(tuple, fitting.tolist()))
     found = best_tile(shape, room, machine.core)
     if len(fitting) == 0:
         assert found is None
