@@ -55,8 +55,8 @@ def chip(gemmini):
         engine["array"]["dims"] = (side, side)
         engine["macs"]["int8"]["value"] = side * side
         engine["peak"]["int8"]["value"] = 2e9 * side * side
-        engine["memory"][0]["capacity"]["value"] = scratchpad * 1024
-        engine["memory"][1]["capacity"]["value"] = accumulator * 1024
+        engine["memory"][1]["capacity"]["value"] = scratchpad * 1024
+        engine["memory"][0]["capacity"]["value"] = accumulator * 1024
         data["memory"][0]["capacity"]["value"] = cache * 1024
         data["memory"][1]["bandwidth"] = {"value": dram, "source": "assumed"}
         for name, value in parameters.items():

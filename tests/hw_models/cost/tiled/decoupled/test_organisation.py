@@ -122,7 +122,7 @@ def test_other_arrays(chip, side):
 
 def test_a_chip_that_lacks_a_figure_says_which(gemmini):
     data = gemmini.model_dump()
-    data["engines"][0]["memory"] = data["engines"][0]["memory"][:1]
+    data["engines"][0]["memory"] = data["engines"][0]["memory"][1:]
     data["engines"][0]["array"]["dims"] = (16, 8)
     data["memory"][0]["capacity"] = None
     assert DECOUPLED.missing(type(gemmini).model_validate(data)) == (
