@@ -67,6 +67,13 @@ class Place:
         return once_of_part
 
     @cached_property
+    def outer_bytes(self) -> FloatArray:
+        """(D,) bytes of its share of the kernel that pass the last on-chip memory at least once."""
+        kernel, once = self.work.problems.kernel, self.work.once.sum(axis=1)
+        share: FloatArray = self.kernels.outer_bytes[kernel] * once / self.work.sum(once)[kernel]
+        return share
+
+    @cached_property
     def beside(self) -> FloatArray:
         """(D, C, 4) bytes beside a contraction's own counts, in the order of `BESIDE`.
 
@@ -95,6 +102,7 @@ def contracted(organisation: Organisation, here: Place) -> TiledTerms:
     peak = here.chips.mac_peak.T[here.kernels.math[problems.kernel]]
     seconds[..., DRAM] = np.fmax(seconds[..., DRAM], moved / here.chips.dram_bandwidth)
     seconds[..., MAC] = np.fmax(seconds[..., MAC], 2.0 * actions[..., MACS] / peak)
+    seconds[..., SRAM] = np.fmax(seconds[..., SRAM], here.outer_bytes[:, None] / here.chips.sram_bandwidth)
     for resource in (EXPOSED, ISSUE):
         seconds[..., resource] = np.nan_to_num(seconds[..., resource], posinf=np.inf)
     return TiledTerms(
