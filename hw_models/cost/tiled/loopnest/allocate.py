@@ -109,7 +109,7 @@ def _slices(
 def _inward(
     below: Factors, cuts: Sequence[int], loops: Sequence[tuple[str, int]]
 ) -> Iterator[tuple[str, float]]:
-    """Loops inside a memory in the order in which they were placed: parts of units make rounding depend on it."""
+    """Loops inside a memory in the order in which they were placed, on which rounding depends."""
     for level in range(len(cuts) + 1):
         if level:
             yield from loops[cuts[level - 2] if level > 1 else 0 : cuts[level - 1]]

@@ -1,34 +1,27 @@
 """The compiled twin of `reference`: same figures to the last bit, about a microsecond each.
 
-Every function works on the two arrays of `packed`, `a` (integers) and `x` (floats), and on two of scratch, `i`
-and `f`. A mapping is `loops`, rows (dimension, size) in time, innermost first, `means`, their passes on
+Every function works on the two arrays of `packed`, `a` (integers) and `x` (floats), and on two of scratch,
+`i` and `f`. A mapping is `loops`, rows (dimension, size) in time, innermost first, `means`, their passes on
 average, `n`, how many there are, and `cuts` (3, LEVELS), how many lie at or below each memory.
 """
 
+# ruff: noqa: PLR0913, PLR0917, ARG001 -- arrays are passed one by one, which compiles to plain words
+
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
-from numba import njit
 
-from hw_models.cost.tiled.loopnest.pack import DIMS, LEVELS, OWN, REAL, SAME, SPREADS, WHOLE
+from hw_models.cost.tiled.loopnest.compiled import compiled, inlined
+from hw_models.cost.tiled.loopnest.pack import DIMS, LEVELS, REAL, SAME, SPREADS, WHOLE
 
 if TYPE_CHECKING:
     from hw_models.cost.arrays import FloatArray, IntArray
 
 _READ_DOWN, _WRITE_UP, _READ_UP, _WRITE_DOWN = range(4)
-_MOST: Final = 16
-"""Transfers through one port."""
-
 LOOPS: Final = 32
 """Temporal loops of one mapping, at most."""
-
-compiled = njit(cache=True, error_model="numpy")
-
-inlined = njit(cache=True, error_model="numpy", forceinline=True)
-"""For what a mapping calls often: a call would pass forty words for six arrays."""
 
 
 class Counts(NamedTuple):
@@ -43,22 +36,24 @@ class Counts(NamedTuple):
     period: int = 64
     """(3, LEVELS) cycles from one transfer across the lower side of a level to the next."""
     window: int = 88
-    """(3, LEVELS) cycles in which it must be done where nothing is loaded ahead."""
-    count: int = 112
+    """(3, LEVELS) cycles in which it must be done: all of them where the next tile is loaded ahead."""
+    times: int = 112
     """(3, LEVELS) how many of them there are."""
     both: int = 136
     """(3, LEVELS, 4) whether the port of a way is shared by both inputs."""
-    first: int = 232
-    """(PORTS + 1,) into `duty`."""
+    last: int = 232
+    """(PORTS,) end of each port's rows in `duty`, which start as in `Whole.serve_start`."""
     duty: int = 265
-    """(SERVES, 5) real, allowed, period, count, rate of each transfer."""
-    what: int = 585
+    """(SERVES, 4) real, allowed, period, count of each transfer."""
+    what: int = 521
     """(SERVES, 3) operand, level, way of each transfer."""
-    chain: int = 777
+    chain: int = 713
     """(16, 4) period, allowed, hidden and union of `_union`."""
-    seen: int = 841
+    seen: int = 777
     """(STORES,) loops that the allocation of each memory looked at."""
-    end: int = 857
+    row: int = 793
+    """(LOOPS + 1,) row of the table that stands for so many innermost loops."""
+    end: int = 826
 
 
 class Sizes(NamedTuple):
@@ -80,57 +75,45 @@ class Sizes(NamedTuple):
     """(3, LOOPS + 1) bits of each choice of an allocation."""
     above: int = 327
     """(3, LOOPS + 1) traffic of each choice."""
-    cycles: int = 426
-    """(LOOPS + 1,) product of the innermost loops."""
-    own: int = 459
-    """(3, LOOPS + 1) product of those that walk through an operand alone."""
-    along: int = 558
-    """(LOOPS + 1, WINDOWS, 2) product of the outer loops and of the taps of each window."""
-    count: int = 690
+    often: int = 426
     """(3, LEVELS) transfers across the lower side of a level."""
-    end: int = 714
+    end: int = 450
 
 
 I_: Final = Counts()
 F_: Final = Sizes()
 
 
+CYCLES, AGAIN, TILES = 0, 1, 2
+"""Columns of the table: cycles of some innermost loops, whether loops that add to the same output are still
+outside of them, and from the last on (2, 3, LEVELS) elements of the tiles that they and the units spread at a
+level and below touch, with average units and with units rounded down. A row stands for a set of loops: it is
+filled once, and every order that starts with that set shares it."""
+
+COLUMNS: Final = 2 + 2 * 3 * LEVELS
+
+
 def scratch() -> tuple[IntArray, FloatArray]:
     """Room for one evaluation at a time."""
-    whole, real = np.zeros(I_.end, np.int64), np.zeros(F_.end)
-    real[F_.cycles : F_.count] = 1.0
-    return whole, real
+    return np.zeros(I_.end, np.int64), np.zeros(F_.end)
 
 
-@inlined
-def prefixes(a, loops, means, start, n, f):  # type: ignore[no-untyped-def]
-    """Fill `cycles`, and where all units are whole `own` and `along`, from loop `start` on."""
-    for k in range(start, n):
-        f[F_.cycles + k + 1] = f[F_.cycles + k] * means[k]
-        if a[WHOLE.rounded] == 1:
-            continue
-        dim = loops[k, 0]
-        for op in range(3):
-            here = F_.own + op * (LOOPS + 1) + k
-            f[here + 1] = f[here] * means[k] if a[WHOLE.kind + op * DIMS + dim] == OWN else f[here]
-        for w in range(a[WHOLE.windows]):
-            here = F_.along + k * 4 + w * 2
-            f[here + 4] = f[here] * means[k] if a[WHOLE.window + w * 5] == dim else f[here]
-            f[here + 5] = f[here + 1] * means[k] if a[WHOLE.window + w * 5 + 1] == dim else f[here + 1]
-
-
-@inlined
-def reach(a, x, op, level, k, f):  # type: ignore[no-untyped-def]
-    """Elements that `k` loops and the units spread at a level and below touch; for whole units alone."""
-    elements = f[F_.own + op * (LOOPS + 1) + k] * x[REAL.own_units + op * LEVELS + level]
-    if op == a[WHOLE.windowed]:
-        for w in range(a[WHOLE.windows]):
-            row = WHOLE.window + w * 5
-            outer = int(f[F_.along + k * 4 + w * 2] * x[REAL.window_units + level * 4 + w * 2])
-            tap = int(f[F_.along + k * 4 + w * 2 + 1] * x[REAL.window_units + level * 4 + w * 2 + 1])
-            span = outer * tap - max(0, tap - a[row + 2]) * (outer - a[row + 3])
-            elements *= min(a[row + 4], span)
-    return elements
+@compiled
+def fill_row(a, x, t, row, time, again, f):  # type: ignore[no-untyped-def]
+    """Fill a row of the table for loops that cover `time` (DIMS,) of each dimension."""
+    t[row, AGAIN] = 1.0 if again else 0.0
+    t[row, CYCLES] = 1.0
+    for d in range(a[WHOLE.dims]):
+        t[row, CYCLES] *= time[d]
+    for side in range(6):
+        rounded, op = side // 3, side % 3
+        for d in range(a[WHOLE.dims]):
+            f[F_.extent + d] = time[d]
+        start = WHOLE.spread_start + op * (LEVELS + 1)
+        for level in range(a[WHOLE.depth + op]):
+            for k in range(a[start + level], a[start + level + 1]):
+                f[F_.extent + a[WHOLE.spread_dim + k]] *= x[REAL.units + rounded * SPREADS + k]
+            t[row, TILES + side * LEVELS + level] = tile(a, op, f)
 
 
 @inlined
@@ -150,7 +133,7 @@ def tile(a, op, f):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def follow(a, op, loops, n, cuts, i, f):  # type: ignore[no-untyped-def]
+def follow(a, op, loops, n, cuts, t, i, f):  # type: ignore[no-untyped-def]
     """Fill `merged` and `period` of an operand; see `traffic.stay`."""
     depth, kind, merged = a[WHOLE.depth + op], WHOLE.kind + op * DIMS, I_.merged + op * LEVELS
     low = 0
@@ -164,18 +147,19 @@ def follow(a, op, loops, n, cuts, i, f):  # type: ignore[no-untyped-def]
         kept += 1
     i[merged] = kept
     for level in range(depth + 1):
-        cycles = f[F_.cycles + i[merged + level]]
+        cycles = t[i[I_.row + i[merged + level]], CYCLES]
         f[F_.period + op * LEVELS + level] = cycles if level > 0 or op != 0 else 1.0
 
 
 @inlined
-def tiles(a, x, op, rounded, loops, means, i, f):  # type: ignore[no-untyped-def]
+def tiles(a, x, op, rounded, loops, means, t, i, f):  # type: ignore[no-untyped-def]
     """Fill `elements` of an operand; see `traffic._tiles`."""
     elements, merged = F_.elements + (rounded * 3 + op) * LEVELS, I_.merged + op * LEVELS
     f[elements] = 1.0
-    if a[WHOLE.rounded] == 0:
+    if a[WHOLE.parts] == 0:
+        column = TILES + (rounded * 3 + op) * LEVELS
         for level in range(a[WHOLE.depth + op]):
-            f[elements + level + 1] = reach(a, x, op, level, i[merged + level + 1], f)
+            f[elements + level + 1] = np.rint(t[i[I_.row + i[merged + level + 1]], column + level])
         return
     f[F_.extent : F_.extent + DIMS] = 1.0
     at, start = 0, WHOLE.spread_start + op * (LEVELS + 1)
@@ -260,14 +244,14 @@ def _accesses(x, at, pieces_bits, count, busy):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def place(a, x, loops, means, n, cuts, i, f):  # type: ignore[no-untyped-def]
-    """Fill what `energy` and `latency` of a mapping start from; `prefixes` must have run."""
-    total = f[F_.cycles + n]
+def place(a, x, loops, means, n, cuts, t, i, f):  # type: ignore[no-untyped-def]
+    """Fill what `energy` and `latency` of a mapping start from."""
+    total = t[i[I_.row + n], CYCLES]
     for op in range(3):
-        follow(a, op, loops, n, cuts, i, f)
-        tiles(a, x, op, 0, loops, means, i, f)
+        follow(a, op, loops, n, cuts, t, i, f)
+        tiles(a, x, op, 0, loops, means, t, i, f)
         for at in range(op * LEVELS, op * LEVELS + a[WHOLE.depth + op] + 1):
-            f[F_.count + at] = np.floor(total / f[F_.period + at])
+            f[F_.often + at] = np.floor(total / f[F_.period + at])
     _partial_sums(a, x, loops, means, i)
 
 
@@ -277,7 +261,7 @@ def _memory_energy(a, x, op, level, i, f):  # type: ignore[no-untyped-def]
     at, depth = op * LEVELS + level, a[WHOLE.depth + op]
     store, busy, place_ = a[WHOLE.store + at], x[REAL.busy + at + 1], at * 4
     below, above = f[F_.elements + at] * x[REAL.boost + at], f[F_.elements + at + 1]
-    often, seldom, outer = f[F_.count + at], f[F_.count + at + 1], level + 1 < depth
+    often, seldom, outer = f[F_.often + at], f[F_.often + at + 1], level + 1 < depth
     up, out = 0.0, 0.0
     if op == 0:
         bits = _bits(a, x, op, level, _READ_DOWN, i)
@@ -291,7 +275,7 @@ def _memory_energy(a, x, op, level, i, f):  # type: ignore[no-untyped-def]
         bits = x[REAL.bits + op]
         down = _accesses(x, place_ + _READ_DOWN, below * bits, often, busy)
         back = _accesses(x, place_ + _WRITE_DOWN, above * bits, seldom, busy) if outer else 0.0
-    if min(min(down, up), min(out, back)) < 0:
+    if down < 0 or up < 0 or out < 0 or back < 0:
         return -1.0
     read, write = x[REAL.read + store], x[REAL.write + store]
     return (out * read + down * read) + (back * write + up * write)

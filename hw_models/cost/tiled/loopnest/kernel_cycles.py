@@ -1,22 +1,23 @@
 """The compiled twin of `stalls`: same cycles to the last bit; arrays as in `kernel`."""
 
+# ruff: noqa: PLR0913, PLR0917 -- see `kernel`
+
 from __future__ import annotations
 
 import numpy as np
 
+from hw_models.cost.tiled.loopnest.compiled import compiled, inlined
 from hw_models.cost.tiled.loopnest.kernel import (
-    _MOST,
     _READ_DOWN,
     _READ_UP,
     _WRITE_DOWN,
     _WRITE_UP,
+    CYCLES,
     F_,
     I_,
     _bits,
     _held_bits,
     _moves,
-    compiled,
-    inlined,
     tiles,
 )
 from hw_models.cost.tiled.loopnest.pack import DIMS, LEVELS, OWN, REAL, SAME, WHOLE
@@ -78,20 +79,22 @@ def _buffering(a, x, loops, means, i, f):  # type: ignore[no-untyped-def]
 
 @inlined
 def _sides(a, loops, means, i, f):  # type: ignore[no-untyped-def]
-    """Fill `period`, `count` and `window` of the lower side of every level."""
+    """Fill `period`, `times` and `window` of the lower side of every level."""
     for op in range(3):
         for level in range(a[WHOLE.depth + op] + 1):
             at = op * LEVELS + level
             period = int(f[F_.period + at])
             i[I_.period + at] = period
-            i[I_.count + at] = int(f[F_.count + at])
-            i[I_.window + at] = int(period / int(_top(a, op, level, SAME, loops, means, i)))
+            i[I_.times + at] = int(f[F_.often + at])
+            i[I_.window + at] = period
+            if i[I_.ahead + at] == 0:
+                i[I_.window + at] = int(period / int(_top(a, op, level, SAME, loops, means, i)))
 
 
 @inlined
 def _gather(a, x, port, i, f):  # type: ignore[no-untyped-def]
     """Fill `duty` and `what` with what goes through a port; see `stalls.transfers`."""
-    row, rounded = i[I_.first + port], a[WHOLE.rounded] * 3 * LEVELS
+    row, rounded = a[WHOLE.serve_start + port], a[WHOLE.rounded] * 3 * LEVELS
     for served in range(a[WHOLE.serve_start + port], a[WHOLE.serve_start + port + 1]):
         place = WHOLE.serves + served * 3
         op, level, way = a[place], a[place + 1], a[place + 2]
@@ -99,18 +102,16 @@ def _gather(a, x, port, i, f):  # type: ignore[no-untyped-def]
             continue
         side = level + 1 if way >= _READ_UP else level
         at = op * LEVELS + side
-        if i[I_.count + at] == 0:
+        if i[I_.times + at] == 0:
             continue
         elements = f[F_.elements + rounded + at]
         boost = x[REAL.boost + rounded + at] if way < _READ_UP else 1.0
-        duty, what = I_.duty + row * 5, I_.what + row * 3
+        duty, what = I_.duty + row * 4, I_.what + row * 3
         i[duty] = int(np.ceil(elements * boost * _bits(a, x, op, level, way, i) / x[REAL.port_bits + port]))
-        i[duty + 1] = i[I_.period + at] if i[I_.ahead + at] == 1 else i[I_.window + at]
-        i[duty + 2], i[duty + 3] = i[I_.period + at], i[I_.count + at]
-        i[duty + 4] = int(elements * _held_bits(a, x, op, side, i) / f[F_.period + at] * boost)
+        i[duty + 1], i[duty + 2], i[duty + 3] = i[I_.window + at], i[I_.period + at], i[I_.times + at]
         i[what], i[what + 1], i[what + 2] = op, level, way
         row += 1
-    i[I_.first + port + 1] = row
+    i[I_.last + port] = row
 
 
 @inlined
@@ -130,18 +131,18 @@ def _covered(i, depth, cycles):  # type: ignore[no-untyped-def]
 @compiled
 def _union(low, high, i):  # type: ignore[no-untyped-def]
     """Cycles in which at least one of the transfers in these rows may run; see `stalls.window_union`."""
-    for row in range(low, high, 5):
+    for row in range(low, high, 4):
         if i[row + 2] == i[row + 1]:
             return i[row + 2] * i[row + 3]
     length, last, times = 0, 0, 0
     while True:
         period, allowed = 0, 0
-        for row in range(low, high, 5):
+        for row in range(low, high, 4):
             if i[row + 2] > last and (period == 0 or i[row + 2] < period):
                 period = i[row + 2]
         if period == 0:
             return i[I_.chain + (length - 1) * 4 + 3] * times
-        for row in range(high - 5, low - 1, -5):
+        for row in range(high - 4, low - 1, -4):
             if i[row + 2] == period:
                 allowed, times = max(allowed, i[row + 1]), i[row + 3]
         hidden = _covered(i, length - 1, allowed)
@@ -153,13 +154,13 @@ def _union(low, high, i):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _stall(port, i):  # type: ignore[no-untyped-def]
+def _stall(a, port, i):  # type: ignore[no-untyped-def]
     """Cycles by which a port falls behind; see `stalls.stall_of`."""
-    low, high = I_.duty + i[I_.first + port] * 5, I_.duty + i[I_.first + port + 1] * 5
+    low, high = I_.duty + a[WHOLE.serve_start + port] * 4, I_.duty + i[I_.last + port] * 4
     waiting, slack, windows = 0, 0, 0
-    for row in range(low, high, 5):
+    for row in range(low, high, 4):
         late = (i[row] - i[row + 1]) * (i[row + 3] - 1)
-        if high - low == 5:
+        if high - low == 4:
             return late
         if late > 0:
             waiting += late
@@ -175,21 +176,32 @@ def _stall(port, i):  # type: ignore[no-untyped-def]
 def _at_an_end(row, i):  # type: ignore[no-untyped-def]
     """Whether a transfer is also a first or a last one; partial sums that come back are not."""
     way = i[I_.what + row * 3 + 2]
-    return i[I_.what + row * 3] != 0 or way == _WRITE_UP or way == _READ_UP
+    return i[I_.what + row * 3] != 0 or way in (_WRITE_UP, _READ_UP)
+
+
+@inlined
+def _rate(a, x, row, i, f):  # type: ignore[no-untyped-def]
+    """Bits per cycle that a transfer needs on average."""
+    op, level, way = i[I_.what + row * 3], i[I_.what + row * 3 + 1], i[I_.what + row * 3 + 2]
+    side = level + 1 if way >= _READ_UP else level
+    at, rounded = op * LEVELS + side, a[WHOLE.rounded] * 3 * LEVELS
+    boost = x[REAL.boost + rounded + at] if way < _READ_UP else 1.0
+    bits = f[F_.elements + rounded + at] * _held_bits(a, x, op, side, i)
+    return int(bits / f[F_.period + at] * boost)
 
 
 @inlined
 def _first_and_last(a, x, port, computing, i, f):  # type: ignore[no-untyped-def]
     """Fill `ends` for what goes through a port; see `stalls._first_and_last`."""
-    low, high = i[I_.first + port], i[I_.first + port + 1]
+    low, high = a[WHOLE.serve_start + port], i[I_.last + port]
     busy, once = 0, 0
     for row in range(low, high):
-        duty, what = I_.duty + row * 5, I_.what + row * 3
+        duty, what = I_.duty + row * 4, I_.what + row * 3
         at = (i[what] * LEVELS + i[what + 1]) * 4 + i[what + 2]
         f[F_.ends + at], i[I_.both + at] = i[duty], a[WHOLE.shared + port]
         if _at_an_end(row, i):
             if i[duty + 3] > 1:
-                busy += i[duty + 4]
+                busy += _rate(a, x, row, i, f)
             else:
                 once |= 1 << (row - low)
     bits = x[REAL.port_bits + port]
@@ -197,7 +209,7 @@ def _first_and_last(a, x, port, computing, i, f):  # type: ignore[no-untyped-def
     while spare > 0 and once:
         longest = -1
         for row in range(low, high):
-            if once >> (row - low) & 1 and (longest < 0 or i[I_.duty + row * 5] > i[I_.duty + longest * 5]):
+            if once >> (row - low) & 1 and (longest < 0 or i[I_.duty + row * 4] > i[I_.duty + longest * 4]):
                 longest = row
         once &= ~(1 << (longest - low))
         what = I_.what + longest * 3
@@ -228,20 +240,18 @@ def _input_fill(a, op, i, f):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def latency(a, x, loops, means, n, i, f, bound):  # type: ignore[no-untyped-def]
+def latency(a, x, loops, means, n, t, i, f, bound):  # type: ignore[no-untyped-def]
     """Cycles of what `place` placed; inf as soon as they are above `bound`; see `stalls.latency`."""
-    total = f[F_.cycles + n]
+    total = t[i[I_.row + n], CYCLES]
     if a[WHOLE.rounded] == 1:
         for op in range(3):
-            tiles(a, x, op, 1, loops, means, i, f)
+            tiles(a, x, op, 1, loops, means, t, i, f)
     _buffering(a, x, loops, means, i, f)
     _sides(a, loops, means, i, f)
     stall, ports = 0, a[WHOLE.ports]
-    i[I_.first] = 0
-    for port in range(ports):
-        _gather(a, x, port, i, f)
     for port in range(ports - 1, -1, -1):
-        stall = max(stall, _stall(port, i))
+        _gather(a, x, port, i, f)
+        stall = max(stall, _stall(a, port, i))
         if total + stall > bound:
             return np.inf
     computing = np.ceil(total) + stall

@@ -68,7 +68,7 @@ class Store:
         return found[-1] if found else None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Machine:
     """An array and its memories, innermost first.
 

@@ -6,7 +6,9 @@ arrays would take longer than the evaluation itself.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import pairwise
+from math import gcd, prod
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -45,6 +47,8 @@ class Whole(NamedTuple):
     """The operand with windows."""
     rounded: int = 11
     """Whether units rounded down differ from their average."""
+    parts: int = 12
+    """Whether an average is such a fraction that products depend on the order of their factors."""
     kind: int = 16
     """(3, DIMS) `OWN`, `SAME`, `WINDOW_LOOP`."""
     store: int = 52
@@ -102,11 +106,7 @@ class Real(NamedTuple):
     """(3, LEVELS) instances in use."""
     same: int = 448
     """(LEVELS + 1,) units that add to the same output, spread below each of its levels."""
-    own_units: int = 457
-    """(3, LEVELS) units over which `OWN` loops are spread at a level and below."""
-    window_units: int = 481
-    """(LEVELS, WINDOWS, 2) units of the outer loop and the tap of each window, at a level and below."""
-    end: int = 513
+    end: int = 457
 
 
 WHOLE: Final = Whole()
@@ -120,15 +120,16 @@ def packed(spread: Spread) -> tuple[IntArray, FloatArray]:
         InputError: more levels, loops, memories or ports than there is room for.
     """
     machine, layer = spread.machine, spread.layer
-    _check_room(machine, layer)
-    whole, real = np.full(WHOLE.end, -1, np.int64), np.zeros(REAL.end)
+    if len(layer.sizes) > DIMS or len(layer.windows) > WINDOWS:
+        asked = f"{len(layer.sizes)} loops and {len(layer.windows)} windows"
+        raise InputError(f"{asked}; the search has room for {DIMS} and {WINDOWS}")
+    whole, real = _packed_machine(machine)
+    whole, real = whole.copy(), real.copy()
     units = [[spread.at_levels(op, whole=rounded) for op in range(3)] for rounded in (False, True)]
-    _put(whole, WHOLE.depth, [len(levels) for levels in machine.levels])
     _put(whole, WHOLE.order, layer.order)
-    counts = (len(layer.sizes), len(machine.stores), sum(len(s.ports) for s in machine.stores))
-    _put(whole, WHOLE.dims, (*counts, len(layer.windows), layer.windowed, units[0] != units[1]))
-    _put_memories(whole, real, machine)
-    _put_ports(whole, real, machine)
+    whole[WHOLE.dims], whole[WHOLE.windows] = len(layer.sizes), len(layer.windows)
+    whole[WHOLE.windowed] = layer.windowed
+    whole[WHOLE.rounded], whole[WHOLE.parts] = units[0] != units[1], _inexact(units[0])
     _put_layer(whole, real, layer)
     _put_spread(whole, real, layer, units)
     real[REAL.macs] = machine.mac_pj * layer.macs
@@ -136,20 +137,33 @@ def packed(spread: Spread) -> tuple[IntArray, FloatArray]:
     return whole, real
 
 
+@lru_cache(maxsize=16)
+def _packed_machine(machine: Machine) -> tuple[IntArray, FloatArray]:
+    _check_room(machine)
+    whole, real = np.full(WHOLE.end, -1, np.int64), np.zeros(REAL.end)
+    _put(whole, WHOLE.depth, [len(levels) for levels in machine.levels])
+    whole[WHOLE.stores], whole[WHOLE.ports] = len(machine.stores), sum(len(s.ports) for s in machine.stores)
+    _put_memories(whole, real, machine)
+    _put_ports(whole, real, machine)
+    return whole, real
+
+
+def _inexact(units: list[Factors]) -> bool:
+    return any(factor * 1024 % 1 != 0 for levels in units for level in levels for _, factor in level)
+
+
 def _put(array: IntArray | FloatArray, at: int, values: object) -> None:
     flat = np.asarray(values).ravel()
     array[at : at + len(flat)] = flat
 
 
-def _check_room(machine: Machine, layer: Layer) -> None:
+def _check_room(machine: Machine) -> None:
     ports = [port for store in machine.stores for port in store.ports]
     asked = {
         "levels of an operand": (max(map(len, machine.levels)), LEVELS - 1),
-        "loops": (len(layer.sizes), DIMS),
         "memories": (len(machine.stores), STORES),
         "ports": (len(ports), PORTS),
         "ways through ports": (sum(len(port.serves) for port in ports), SERVES),
-        "windows": (len(layer.windows), WINDOWS),
     }
     for what, (given, room) in asked.items():
         if given > room:
@@ -204,7 +218,7 @@ def _put_layer(whole: IntArray, real: FloatArray, layer: Layer) -> None:
         own[op, : len(walk)] = [names.index(name) for name in walk]
     rows = []
     for w in layer.windows:
-        common = int(np.gcd(w.outer_step, w.tap_step))
+        common = gcd(w.outer_step, w.tap_step)
         steps = (w.outer_step // common, w.tap_step // common)
         rows.append((names.index(w.outer), names.index(w.tap), *steps, w.size))
     _put(whole, WHOLE.own, own)
@@ -236,7 +250,7 @@ def _put_spread(whole: IntArray, real: FloatArray, layer: Layer, units: list[lis
             if which == 0:
                 busy[op, : len(instances)] = instances
     for level, loops in enumerate(units[0][OUTPUT]):
-        same[level] = np.prod([f for dim, f in loops if dim in layer.irrelevant[OUTPUT]])
+        same[level] = prod(f for dim, f in loops if dim in layer.irrelevant[OUTPUT])
     both = np.zeros((2, SPREADS))
     both[:, : len(factors)] = np.array(factors, np.float64).reshape(-1, 2).T
     _put(whole, WHOLE.spread_start, start)
@@ -245,20 +259,3 @@ def _put_spread(whole: IntArray, real: FloatArray, layer: Layer, units: list[lis
     _put(real, REAL.boost, boost)
     _put(real, REAL.busy, busy)
     _put(real, REAL.same, same)
-    _put_reach(real, layer, units[0])
-
-
-def _put_reach(real: FloatArray, layer: Layer, units: list[Factors]) -> None:
-    """What the array multiplies of a tile, level by level."""
-    own_units, window_units = np.ones((3, LEVELS)), np.ones((LEVELS, WINDOWS, 2))
-    for op in range(3):
-        extents: dict[str, float] = {}
-        for level in range(LEVELS):
-            for dim, factor in units[op][level] if level < len(units[op]) else ():
-                extents[dim] = extents.get(dim, 1) * factor
-            own_units[op, level] = np.prod([extents.get(d, 1) for d in layer.relevant[op]])
-            if op == layer.windowed:
-                for k, w in enumerate(layer.windows):
-                    window_units[level, k] = extents.get(w.outer, 1), extents.get(w.tap, 1)
-    _put(real, REAL.own_units, own_units)
-    _put(real, REAL.window_units, window_units)
