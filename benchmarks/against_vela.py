@@ -57,8 +57,20 @@ def compiled(model: bytes, accelerator: str, system: str, mode: str) -> Any:
     text += f"system_config_name={system}\nmemory_mode_name={mode}\n{ini.read_text()}"
     flags = [False] * 4
     options = get_compiler_config(
-        True, *flags[:3], "Performance", chip.arena_cache_size, *[False] * 6, True, "tflite", *[False] * 5,
-        "COP1", False, 16, TensorAllocator.HillClimb, 10.0, None,
+        True,
+        *flags[:3],
+        "Performance",
+        chip.arena_cache_size,
+        *[False] * 6,
+        True,
+        "tflite",
+        *[False] * 5,
+        "COP1",
+        False,
+        16,
+        TensorAllocator.HillClimb,
+        10.0,
+        None,
     )
     name = "".join(part.capitalize() for part in accelerator.split("-")[:-1])
     return regor.compile(name, model, "TFLITE", text, options=options, verbose=False).perf_report
@@ -106,9 +118,10 @@ def write() -> None:
     frame = run_all()
     today = datetime.datetime.now(tz=datetime.UTC).date()
     note = (
-        f"# what ethos-u-vela {version('ethos-u-vela')} (PyPI, Apache-2.0) estimates, {today}; its C++ compiler, "
-        "optimise=Performance, random normal weights (seed 0);\n# networks: ethos_u_networks.txt beside this file; "
-        "cycles at the system's clock, bytes; made by benchmarks/against_vela.py --write\n"
+        f"# what ethos-u-vela {version('ethos-u-vela')} (PyPI, Apache-2.0) estimates, {today}; "
+        "its C++ compiler, optimise=Performance, random normal weights (seed 0);\n"
+        "# networks: ethos_u_networks.txt beside this file; cycles at the system's clock, bytes; "
+        "made by benchmarks/against_vela.py --write\n"
     )
     (DATA / "ethos_u_vela.csv").write_text(note + frame.to_csv(index=False), encoding="utf-8")
     networks = {**DEVELOPED_ON, **HELD_OUT}

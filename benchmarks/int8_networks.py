@@ -19,14 +19,28 @@ def mobilenet_v1(res: int, width: float, classes: int, colours: int = 3) -> Line
     for k, stride in steps:
         lines += [f"dw 3x3 /{stride} relu", f"conv {_channels(width, k)} 1x1 relu"]
     side = -(-res // 32)
-    return [*lines, f"pool avg {side}x{side} /{side}", f"conv {classes} 1x1", f"reshape 1x{classes}", "softmax"]
+    return [
+        *lines,
+        f"pool avg {side}x{side} /{side}",
+        f"conv {classes} 1x1",
+        f"reshape 1x{classes}",
+        "softmax",
+    ]
 
 
 def mobilenet_v2(res: int, width: float, classes: int) -> Lines:
     """Sandler et al., arXiv:1801.04381, table 2."""
     lines = [f"input {res}x{res}x3", f"conv {_channels(width, 32)} 3x3 /2 relu6"]
     before = _channels(width, 32)
-    blocks = [(1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)]
+    blocks = [
+        (1, 16, 1, 1),
+        (6, 24, 2, 2),
+        (6, 32, 3, 2),
+        (6, 64, 4, 2),
+        (6, 96, 3, 1),
+        (6, 160, 3, 2),
+        (6, 320, 1, 1),
+    ]
     for expand, channels, times, first in blocks:
         out = _channels(width, channels)
         for i in range(times):
@@ -85,7 +99,14 @@ def transformer(tokens: int, dim: int, depth: int, heads: int, ratio: int = 4) -
         keys = len(lines) - 1
         lines += [f"from @{start}", f"conv {dim} 1x1", split, "transpose 0 2 1 3"]
         values = len(lines) - 1
-        lines += [f"from @{start}", f"conv {dim} 1x1", split, "transpose 0 2 1 3", f"matmul @{keys}", "softmax"]
+        lines += [
+            f"from @{start}",
+            f"conv {dim} 1x1",
+            split,
+            "transpose 0 2 1 3",
+            f"matmul @{keys}",
+            "softmax",
+        ]
         lines += [f"matmul @{values}", "transpose 0 2 1 3", f"reshape 1x1x{tokens}x{heads * each}"]
         lines += [f"conv {dim} 1x1", f"add @{start}"]
         start = len(lines) - 1
@@ -102,7 +123,12 @@ def unet(res: int, width: int, depth: int) -> Lines:
         lines.append("pool max 2x2 /2")
     lines.append(f"conv {width << depth} 3x3 relu")
     for i in reversed(range(depth)):
-        lines += ["resize 2", f"concat @{skips[i]}", f"conv {width << i} 3x3 relu", f"conv {width << i} 3x3 relu"]
+        lines += [
+            "resize 2",
+            f"concat @{skips[i]}",
+            f"conv {width << i} 3x3 relu",
+            f"conv {width << i} 3x3 relu",
+        ]
     return [*lines, "conv 2 1x1"]
 
 
@@ -129,8 +155,11 @@ def squeeze_excite(res: int, width: int, blocks: int) -> Lines:
 
 def perceptron(rows: int, dims: list[int]) -> Lines:
     """Fully connected layers on several rows."""
-    return [f"input {dims[0]}" if rows == 1 else f"input {rows}x{dims[0]}", *(
-        [] if rows == 1 else [f"reshape {rows}x{dims[0]}"]), *(f"fc {d} relu" for d in dims[1:])]
+    return [
+        f"input {dims[0]}" if rows == 1 else f"input {rows}x{dims[0]}",
+        *([] if rows == 1 else [f"reshape {rows}x{dims[0]}"]),
+        *(f"fc {d} relu" for d in dims[1:]),
+    ]
 
 
 DEVELOPED_ON: dict[str, Lines] = {
@@ -147,6 +176,9 @@ DEVELOPED_ON: dict[str, Lines] = {
     "transformer_64_96": transformer(64, 96, 4, 3),
     "unet_64_16": unet(64, 16, 3),
     "perceptron_64": perceptron(64, [256, 1024, 256]),
+    "squeeze_excite_96_16": squeeze_excite(96, 16, 6),
+    "squeeze_excite_160_24": squeeze_excite(160, 24, 8),
+    "transformer_196_192": transformer(196, 192, 2, 3),
 }
 """Networks that were looked at while the model was written."""
 
@@ -163,15 +195,17 @@ HELD_OUT: dict[str, Lines] = {
     "autoencoder_256": autoencoder(256, 16, 512),
     "autoencoder_64": autoencoder(64, 4, 320),
     "transformer_49_128": transformer(49, 128, 3, 4),
-    "transformer_196_192": transformer(196, 192, 2, 3),
+    "transformer_100_160": transformer(100, 160, 3, 5),
     "unet_96_12": unet(96, 12, 3),
     "unet_128_8": unet(128, 8, 4),
     "plain_64_3": plain(64, [24, 40, 56, 72, 104], 3, 10),
     "plain_128_5": plain(128, [16, 32, 48, 64, 96, 128], 5, 10),
     "plain_32_7": plain(32, [20, 36, 68], 7, 10, 1),
-    "squeeze_excite_96_16": squeeze_excite(96, 16, 6),
-    "squeeze_excite_160_24": squeeze_excite(160, 24, 8),
+    "plain_80_3": plain(80, [32, 64, 64, 128, 128, 256, 256], 3, 100),
+    "squeeze_excite_128_8": squeeze_excite(128, 8, 5),
+    "squeeze_excite_64_32": squeeze_excite(64, 32, 7),
     "perceptron_1": perceptron(1, [784, 300, 100, 10]),
     "perceptron_49": perceptron(49, [192, 768, 192, 768, 192]),
+    "perceptron_256": perceptron(256, [96, 384, 96, 32]),
 }
-"""Networks that were not looked at before the model stood."""
+"""Networks whose layers were not looked at while the model was written."""

@@ -4,19 +4,34 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import flatbuffers
 import numpy as np
-from int8_networks import Lines
 
 from hw_models.validation.truth.int8_networks import Layer, layers
 
+if TYPE_CHECKING:
+    from int8_networks import Lines
+
 ACTIVATION = {None: 0, "relu": 1, "relu6": 3}
-OPERATOR = {"conv": "CONV_2D", "dw": "DEPTHWISE_CONV_2D", "fc": "FULLY_CONNECTED", "add": "ADD", "mul": "MUL",
-            "mean": "MEAN", "resize": "RESIZE_NEAREST_NEIGHBOR", "concat": "CONCATENATION", "reshape": "RESHAPE",
-            "transpose": "TRANSPOSE", "matmul": "BATCH_MATMUL", "softmax": "SOFTMAX", "sigmoid": "LOGISTIC",
-            "hardswish": "HARD_SWISH", "tanh": "TANH"}
+OPERATOR = {
+    "conv": "CONV_2D",
+    "dw": "DEPTHWISE_CONV_2D",
+    "fc": "FULLY_CONNECTED",
+    "add": "ADD",
+    "mul": "MUL",
+    "mean": "MEAN",
+    "resize": "RESIZE_NEAREST_NEIGHBOR",
+    "concat": "CONCATENATION",
+    "reshape": "RESHAPE",
+    "transpose": "TRANSPOSE",
+    "matmul": "BATCH_MATMUL",
+    "softmax": "SOFTMAX",
+    "sigmoid": "LOGISTIC",
+    "hardswish": "HARD_SWISH",
+    "tanh": "TANH",
+}
 KEEPS_SCALE = ("reshape", "transpose", "pool", "resize", "mean")
 
 
@@ -36,7 +51,9 @@ class Writer:
     def __post_init__(self) -> None:
         self.random = np.random.default_rng(self.seed)
 
-    def tensor(self, shape: Any, data: np.ndarray | None = None, scale: Any = 0.05, zero: int = 0, axis: int = 0) -> int:
+    def tensor(
+        self, shape: Any, data: np.ndarray | None = None, scale: Any = 0.05, zero: int = 0, axis: int = 0
+    ) -> int:
         """Add a tensor; its number."""
         scales = np.atleast_1d(np.asarray(scale, np.float32))
         self.tensors.append({"shape": shape, "data": data, "scale": scales, "zero": zero, "axis": axis})
@@ -74,7 +91,9 @@ class Writer:
         self.ops.append((name, ins + more, out, options))
         return out
 
-    def _operator(self, layer: Layer, source: Layer) -> tuple[str, tuple[str, dict[str, int]] | None, list[int]]:
+    def _operator(
+        self, layer: Layer, source: Layer
+    ) -> tuple[str, tuple[str, dict[str, int]] | None, list[int]]:
         op, given, shape = layer.op, layer.options, layer.shape
         act = {"FusedActivationFunction": ACTIVATION[given.get("act")]}
         if op in ("conv", "dw", "pool"):
@@ -88,7 +107,12 @@ class Writer:
             k, inputs = shape[1], given["inputs"]
             weight = self.tensor([k, inputs], self.weights((k, inputs)), 0.01)
             return OPERATOR[op], ("FullyConnectedOptions", act), [weight, self.bias(k, 0.0005)]
-        stored = {"mean": [1, 2], "resize": list(shape[1:3]), "reshape": list(shape), "transpose": given.get("order")}
+        stored = {
+            "mean": [1, 2],
+            "resize": list(shape[1:3]),
+            "reshape": list(shape),
+            "transpose": given.get("order"),
+        }
         more = [self.constant(stored[op])] if op in stored else []
         options = {
             "add": ("AddOptions", act),
@@ -101,7 +125,9 @@ class Writer:
         }
         return OPERATOR[op], options.get(op), more
 
-    def _convolution(self, layer: Layer, channels: int, taps: tuple[int, int], options: dict[str, int]) -> Any:
+    def _convolution(
+        self, layer: Layer, channels: int, taps: tuple[int, int], options: dict[str, int]
+    ) -> Any:
         k, depthwise = layer.shape[3], layer.op == "dw"
         if depthwise:
             data = np.ascontiguousarray(self.weights((k, *taps)).transpose(1, 2, 0)[None])
@@ -122,8 +148,12 @@ class Writer:
         ops = _offsets(b, graph.StartOperatorsVector, [_operator_table(b, op, names) for op in self.ops])
         ins, outs = (b.CreateNumpyVector(np.array(v, np.int32)) for v in (inputs, outputs))
         graph.Start(b)
-        for put, value in ((graph.AddTensors, tensors), (graph.AddInputs, ins), (graph.AddOutputs, outs),
-                           (graph.AddOperators, ops)):
+        for put, value in (
+            (graph.AddTensors, tensors),
+            (graph.AddInputs, ins),
+            (graph.AddOutputs, outs),
+            (graph.AddOperators, ops),
+        ):
             put(b, value)
         main, codes = graph.End(b), []
         for name in names:
@@ -146,7 +176,11 @@ class Writer:
         return bytes(b.Output())
 
     def _tensor_tables(self, b: Any) -> list[int]:
-        tensor, quantised, types = schema("Tensor"), schema("QuantizationParameters"), schema("TensorType").TensorType
+        tensor, quantised, types = (
+            schema("Tensor"),
+            schema("QuantizationParameters"),
+            schema("TensorType").TensorType,
+        )
         done, buffer = [], 0
         for number, t in enumerate(self.tensors):
             stored = t["data"] is not None
@@ -195,7 +229,10 @@ def _operator_table(b: Any, op: Any, names: list[str]) -> int:
         for key, value in options[1].items():
             getattr(module, f"Add{key}")(b, value)
         number = module.End(b)
-    reads, writes = b.CreateNumpyVector(np.array(ins, np.int32)), b.CreateNumpyVector(np.array([out], np.int32))
+    reads, writes = (
+        b.CreateNumpyVector(np.array(ins, np.int32)),
+        b.CreateNumpyVector(np.array([out], np.int32)),
+    )
     operator.Start(b)
     operator.AddOpcodeIndex(b, names.index(name))
     operator.AddInputs(b, reads)

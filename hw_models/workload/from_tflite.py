@@ -21,7 +21,11 @@ def read_tflite(path: str | Path, *, name: str | None = None) -> Workload:
     """
     path = Path(path)
     graph = load(path)
-    batch = graph.tensors[graph.inputs[0]].shape[0] if graph.inputs and graph.tensors[graph.inputs[0]].shape else 1
+    batch = (
+        graph.tensors[graph.inputs[0]].shape[0]
+        if graph.inputs and graph.tensors[graph.inputs[0]].shape
+        else 1
+    )
     given = TfliteWalk(graph, WorkloadBuilder(name or path.stem, batch=max(int(batch), 1)))
     walk(given)
     outputs = [given.tensor(o) for o in graph.outputs]

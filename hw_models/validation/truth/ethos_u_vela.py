@@ -19,7 +19,10 @@ from hw_models.validation.truth.base import Points, TruthSet, point_frame
 from hw_models.validation.truth.int8_networks import workload_of
 
 if TYPE_CHECKING:
-    from hw_models.cost.arrays import FloatArray
+    from numpy.typing import NDArray
+
+    from hw_models.cost.arrays import Kernels
+    from hw_models.cost.tiled.block.machine import BlockMachine
     from hw_models.spec.accelerator import Accelerator
     from hw_models.workload.graph import Workload
 
@@ -28,6 +31,9 @@ NETWORKS: Final = "ethos_u_networks.txt"
 COLUMNS: Final = ("network", "accelerator", "system_config", "memory_mode", "total_cycles", "sram_bytes")
 UNLIMITED: Final = 4.0 * 2**30
 """Bytes of SRAM where a memory mode does not limit it: what 32 address bits reach."""
+
+WIDE_BYTES: Final = 6.0
+"""Bytes per element of a softmax beyond its own input and output: it reads and writes 32 bit inside."""
 
 MODES: Final = {
     "Shared_Sram": ("flash", UNLIMITED),
@@ -63,14 +69,18 @@ def predict(path: Path) -> Points:
             elif row.network not in networks:
                 skipped[f"{NETWORKS} does not have the network"] += 1
             else:
-                rows += _compared(row, networks[row.network], chip)
+                rows += _compared(row, networks[str(row.network)], chip)
     columns: dict[str, Any] = {name: [r[name] for r in rows] for name in rows[0]} if rows else {}
     points = point_frame(**columns) if rows else pd.DataFrame()
     return Points(points, fidelity="tiled", split="held_out", skipped=skipped)
 
 
 def _compared(row: Any, workload: Workload, chip: Accelerator) -> list[dict[str, Any]]:
-    where = {"device": row.accelerator, "mode": f"{row.system_config}|{row.memory_mode}", "network": row.network}
+    where = {
+        "device": row.accelerator,
+        "mode": f"{row.system_config}|{row.memory_mode}",
+        "network": row.network,
+    }
     where["split"] = getattr(row, "split", "held_out")
     cycles, arena = estimated(workload, chip)
     return [
@@ -86,6 +96,7 @@ def estimated(workload: Workload, chip: Accelerator) -> tuple[float, float]:
     from hw_models.cost.models import cost_model
     from hw_models.cost.tiled.block.arena import arena_bytes
     from hw_models.cost.tiled.block.machine import BlockMachine
+    from hw_models.cost.tiled.block.streams import softmax_elements
     from hw_models.lowering import lower, lowered
 
     model, machine = cost_model("tiled"), BlockMachine.of(chip)
@@ -94,26 +105,36 @@ def estimated(workload: Workload, chip: Accelerator) -> tuple[float, float]:
     each = (kernel_seconds(terms.seconds, model.overlap)[:, 0] * machine.clock)[kernels.index]
     net = lowered(workload, lowering="ideal", precision="int8")
     size = net.elements * 1.0
-    live = net.lifetimes.live_bytes(size, len(net.cls))
-    rate = np.nan if chip.dram is None or _inside(chip) else machine.outer.per_cycle
-    weights, plane = kernels.weight_bytes[kernels.index], _positions(kernels)[kernels.index]
-    return float(each.sum()), arena_bytes(live, weights, each, (plane > 1) & (weights > 0), rate)
+    live = (
+        net.lifetimes.live_bytes(size, len(net.cls)) + WIDE_BYTES * softmax_elements(kernels)[kernels.index]
+    )
+    rate = np.nan if _inside(chip) else machine.outer.per_cycle
+    if np.isnan(rate):  # the weights lie there as well
+        return float(each.sum()), float(live.max(initial=0.0) + kernels.weights_bytes[0])
+    weights, twice = kernels.weight_bytes[kernels.index], _read_twice(kernels, machine)[kernels.index]
+    arena = arena_bytes(live, weights, each, twice, rate)
+    return float(each.sum()), min(arena, machine.sram_bytes)
 
 
-def _positions(kernels: Any) -> FloatArray:
-    """(U,) output positions of a contraction; with one, its weights are read once."""
+def _read_twice(kernels: Kernels, machine: BlockMachine) -> NDArray[np.bool_]:
+    """(U,) convolutions whose weights are read once a block, and copied to the SRAM for that."""
+    from hw_models.cost.tiled.block.cycles import chosen
+    from hw_models.cost.tiled.block.layers import Layers
+    from hw_models.cost.tiled.block.traffic import moved
+    from hw_models.cost.tiled.kernels import Contractions
     from hw_models.workload.op import OpKind
 
-    dims = kernels.dims.astype(np.float64)
-    positions: FloatArray = np.where(kernels.kind == OpKind.CONV, dims[:, 4] * dims[:, 5], 1.0)
-    return positions
+    work = Contractions.of(kernels)
+    layers = Layers.of(work.problems)
+    traffic = moved(layers, work.problems, chosen(layers, machine), machine)
+    twice: NDArray[np.bool_] = (work.sum(traffic.weight_reads) > 0) & (kernels.kind == OpKind.CONV)
+    return twice
 
 
 def _inside(chip: Accelerator) -> bool:
     """Whether weights lie in the SRAM: then the outer memory stands for a part of it."""
-    shared = chip.memory[0]
-    return bool(chip.dram and chip.dram.bandwidth and shared.bandwidth
-                and chip.dram.bandwidth.value == shared.bandwidth.value)
+    shared = chip.memory[0].bandwidth
+    return bool(chip.dram and chip.dram.bandwidth and shared and chip.dram.bandwidth.value == shared.value)
 
 
 @cache
@@ -125,7 +146,7 @@ def configured(accelerator: str, system: str, mode: str) -> Accelerator | None:
         system: for example "Ethos_U55_High_End_Embedded".
         mode: a memory mode.
     """
-    from hw_models.spec.catalogue import list_chips, load_chip
+    from hw_models.spec.load import list_chips, load_chip
 
     family, short = accelerator.replace("-", "_"), short_system(system)
     known = list_chips(f"{family.rsplit('_', 1)[0]}_*")
@@ -160,8 +181,12 @@ def _in_mode(chip: Accelerator, mode: str) -> Accelerator:
     """The chip with its memories used as a mode says."""
     kind, size = MODES[mode]
     shared, outer = chip.memory[0], chip.memory[-1]
-    capacity = shared.capacity.model_copy(update={"value": size, "low": None, "high": None}) if shared.capacity else None
-    moved = {"kind": kind}
+    capacity = (
+        shared.capacity.model_copy(update={"value": size, "low": None, "high": None})
+        if shared.capacity
+        else None
+    )
+    moved: dict[str, Any] = {"kind": kind}
     if mode == "Sram_Only":
         moved |= {"bandwidth": shared.bandwidth, "latency": shared.latency, "burst": shared.burst}
     return chip.model_copy(
@@ -191,6 +216,4 @@ def _networks(text: str) -> dict[str, Workload]:
     return {name: workload_of(name, lines) for name, lines in found.items()}
 
 
-SETS: Final = (
-    TruthSet("ethos_u_vela", "model", predict, shipped=DATA / "ethos_u_vela.csv"),
-)
+SETS: Final = (TruthSet("ethos_u_vela", "model", predict, shipped=DATA / "ethos_u_vela.csv"),)

@@ -106,7 +106,7 @@ def _pool(words: Sequence[str], done: list[Layer]) -> Layer:
 
 
 def _mean(_: Sequence[str], done: list[Layer]) -> Layer:
-    n, *_, channels = done[-1].shape
+    n, channels = done[-1].shape[0], done[-1].shape[-1]
     return Layer("mean", (len(done) - 1,), (n, 1, 1, channels))
 
 
@@ -118,14 +118,16 @@ def _resize(words: Sequence[str], done: list[Layer]) -> Layer:
 
 def _concat(words: Sequence[str], done: list[Layer]) -> Layer:
     other = _reference(words)
-    *lead, c = done[-1].shape
-    return Layer("concat", (len(done) - 1, other), (*lead, c + done[other].shape[-1]))
+    shape = done[-1].shape
+    return Layer("concat", (len(done) - 1, other), (*shape[:-1], shape[-1] + done[other].shape[-1]))
 
 
 def _linear(words: Sequence[str], done: list[Layer]) -> Layer:
     shape, act = done[-1].shape, next((w for w in words if w in ACTIVATIONS), None)
     inputs = prod(shape[1:]) if len(shape) == 4 else shape[-1]
-    return Layer("fc", (len(done) - 1,), (prod(shape) // inputs, int(words[1])), {"act": act, "inputs": inputs})
+    return Layer(
+        "fc", (len(done) - 1,), (prod(shape) // inputs, int(words[1])), {"act": act, "inputs": inputs}
+    )
 
 
 def _reshape(words: Sequence[str], done: list[Layer]) -> Layer:
@@ -142,7 +144,9 @@ def _transpose(words: Sequence[str], done: list[Layer]) -> Layer:
 
 def _matmul(words: Sequence[str], done: list[Layer]) -> Layer:
     other, shape = _reference(words), done[-1].shape
-    return Layer("matmul", (len(done) - 1, other), (*shape[:-1], done[other].shape[-1]), {"inputs": shape[-1]})
+    return Layer(
+        "matmul", (len(done) - 1, other), (*shape[:-1], done[other].shape[-1]), {"inputs": shape[-1]}
+    )
 
 
 def _binary(words: Sequence[str], done: list[Layer]) -> Layer:
@@ -184,7 +188,9 @@ def workload_of(name: str, lines: Sequence[str]) -> Workload:
     found: list[int] = []
     given = layers(lines)
     for layer in given:
-        found.append(_emit(builder, layer, [found[i] for i in layer.inputs], [given[i] for i in layer.inputs]))
+        found.append(
+            _emit(builder, layer, [found[i] for i in layer.inputs], [given[i] for i in layer.inputs])
+        )
     return builder.finish(found[-1:], {"source": "int8_networks"})
 
 
@@ -212,14 +218,30 @@ def _emit(builder: WorkloadBuilder, layer: Layer, ins: list[int], sources: list[
     out = _tensor(builder, _first(layer.shape), TensorKind.ACTIVATION, view)
     where = list(range(len(ins), len(ins) + len(stored)))
     common = {"rank": len(layer.shape), "weights": where}
-    builder.op(kind, dims, [*ins, *stored], [out], target=layer.op, batch_dim=0, vector_cost=cost,
-               attrs={**common, **attrs})
+    builder.op(
+        kind,
+        dims,
+        [*ins, *stored],
+        [out],
+        target=layer.op,
+        batch_dim=0,
+        vector_cost=cost,
+        attrs={**common, **attrs},
+    )
     act = layer.options.get("act")
     if act is None:
         return out
     after = _tensor(builder, _first(layer.shape), TensorKind.ACTIVATION)
-    builder.op(OpKind.ELEMENTWISE, [prod(layer.shape)], [out], [after], target=act, batch_dim=0,
-               vector_cost=vector_cost.ELEMENTWISE[act], attrs={"fn": act, "rank": len(layer.shape), "weights": []})
+    builder.op(
+        OpKind.ELEMENTWISE,
+        [prod(layer.shape)],
+        [out],
+        [after],
+        target=act,
+        batch_dim=0,
+        vector_cost=vector_cost.ELEMENTWISE[act],
+        attrs={"fn": act, "rank": len(layer.shape), "weights": []},
+    )
     return after
 
 
@@ -228,16 +250,18 @@ Row = tuple[OpKind, list[int], dict[str, Any], float, list[Shape]]
 
 def _row(layer: Layer, sources: list[Layer]) -> Row:
     """Kind, loop dimensions, attributes, vector operations per iteration, shapes of what is stored."""
-    elements, shape, given = prod(layer.shape), layer.shape, layer.options
     if layer.op in ("conv", "dw"):
         return _conv_row(layer, sources[0].shape[3])
-    if layer.op == "fc":
-        rows, k = shape
-        attrs = {"fn": "linear", "bias": True}
-        return OpKind.GEMM, [1, rows, k, given["inputs"]], attrs, 0.0, [(k, given["inputs"]), (k,)]
-    if layer.op == "matmul":
-        dims = [prod(shape[:-2]), shape[-2], shape[-1], given["inputs"]]
-        return OpKind.GEMM, dims, {"fn": "matmul", "bias": False}, 0.0, []
+    if layer.op in ("fc", "matmul"):
+        return _product_row(layer)
+    if layer.op in ("pool", "mean"):
+        return _pool_row(layer, sources[0].shape)
+    return _plain_row(layer)
+
+
+def _plain_row(layer: Layer) -> Row:
+    """What works element by element, or row by row, or moves."""
+    elements, shape = prod(layer.shape), layer.shape
     if layer.op in (*BINARY, *UNARY):
         return OpKind.ELEMENTWISE, [elements], {"fn": layer.op}, vector_cost.ELEMENTWISE[layer.op], []
     if layer.op == "softmax":
@@ -245,10 +269,17 @@ def _row(layer: Layer, sources: list[Layer]) -> Row:
         return OpKind.SOFTMAX, [elements // shape[-1], shape[-1]], attrs, vector_cost.SOFTMAX, []
     if layer.op == "resize":
         return OpKind.RESIZE, [*_first(shape), 1], {"fn": "resize", "mode": "nearest"}, 0.0, []
-    if layer.op in ("pool", "mean"):
-        return _pool_row(layer, sources[0].shape)
     fn = {"concat": "cat", "transpose": "permute", "reshape": "view"}[layer.op]
     return OpKind.VIEW if fn == "view" else OpKind.LAYOUT, [elements], {"fn": fn}, 0.0, []
+
+
+def _product_row(layer: Layer) -> Row:
+    shape, inputs = layer.shape, layer.options["inputs"]
+    if layer.op == "fc":
+        rows, k = shape
+        return OpKind.GEMM, [1, rows, k, inputs], {"fn": "linear", "bias": True}, 0.0, [(k, inputs), (k,)]
+    dims = [prod(shape[:-2]), shape[-2], shape[-1], inputs]
+    return OpKind.GEMM, dims, {"fn": "matmul", "bias": False}, 0.0, []
 
 
 def _conv_row(layer: Layer, channels: int) -> Row:

@@ -54,10 +54,25 @@ ELEMENTWISE: Final = {
     "MAXIMUM": "maximum",
     "MINIMUM": "minimum",
 }
-VIEWS: Final = {"RESHAPE": "view", "SQUEEZE": "view", "EXPAND_DIMS": "view", "STRIDED_SLICE": "slice",
-                "SLICE": "slice", "SPLIT": "split", "SPLIT_V": "split", "UNPACK": "split"}
-COPIES: Final = {"CONCATENATION": "cat", "PACK": "cat", "PAD": "pad", "PADV2": "pad", "MIRROR_PAD": "pad",
-                 "DEPTH_TO_SPACE": "pixel_shuffle", "SPACE_TO_DEPTH": "pixel_shuffle"}
+VIEWS: Final = {
+    "RESHAPE": "view",
+    "SQUEEZE": "view",
+    "EXPAND_DIMS": "view",
+    "STRIDED_SLICE": "slice",
+    "SLICE": "slice",
+    "SPLIT": "split",
+    "SPLIT_V": "split",
+    "UNPACK": "split",
+}
+COPIES: Final = {
+    "CONCATENATION": "cat",
+    "PACK": "cat",
+    "PAD": "pad",
+    "PADV2": "pad",
+    "MIRROR_PAD": "pad",
+    "DEPTH_TO_SPACE": "pixel_shuffle",
+    "SPACE_TO_DEPTH": "pixel_shuffle",
+}
 RESCALE: Final = 5.0
 """Vector operations per element of a change of scale: multiply, round, add the zero point, two bounds."""
 
@@ -92,8 +107,15 @@ class TfliteWalk:
             )
         return self.tensors[index]
 
-    def emit(self, op: TfliteOp, kind: OpKind, dims: Sequence[int], attrs: dict[str, Any], cost: float = 0.0,
-             inputs: Sequence[int] | None = None) -> None:
+    def emit(
+        self,
+        op: TfliteOp,
+        kind: OpKind,
+        dims: Sequence[int],
+        attrs: dict[str, Any],
+        cost: float = 0.0,
+        inputs: Sequence[int] | None = None,
+    ) -> None:
         """One row, and one more for an activation built in."""
         reads = [i for i in (op.inputs if inputs is None else inputs) if i >= 0]
         weights = [n for n, i in enumerate(reads) if self.of(i).constant]
@@ -104,16 +126,31 @@ class TfliteWalk:
         direct = outs
         if fn is not None:
             first = self.of(op.outputs[0])
-            direct = [self.builder.tensor(self.shape(op.outputs[0]), first.precision or Precision.INT8,
-                                          TensorKind.ACTIVATION, batched=True)]
+            direct = [
+                self.builder.tensor(
+                    self.shape(op.outputs[0]),
+                    first.precision or Precision.INT8,
+                    TensorKind.ACTIVATION,
+                    batched=True,
+                )
+            ]
         attrs = {"rank": len(self.of(op.outputs[0]).shape), "weights": weights, **attrs}
         target, name = op.name, self.of(op.outputs[0]).name
-        self.builder.op(kind, dims, ins, direct, target=target, module=name, batch_dim=0, vector_cost=cost,
-                        attrs=attrs)
+        self.builder.op(
+            kind, dims, ins, direct, target=target, module=name, batch_dim=0, vector_cost=cost, attrs=attrs
+        )
         if fn is not None:
-            self.builder.op(OpKind.ELEMENTWISE, [prod(self.shape(op.outputs[0]))], direct, outs, target=fn,
-                            module=name, batch_dim=0, vector_cost=vector_cost.ELEMENTWISE[fn],
-                            attrs={"fn": fn, "rank": attrs["rank"], "weights": []})
+            self.builder.op(
+                OpKind.ELEMENTWISE,
+                [prod(self.shape(op.outputs[0]))],
+                direct,
+                outs,
+                target=fn,
+                module=name,
+                batch_dim=0,
+                vector_cost=vector_cost.ELEMENTWISE[fn],
+                attrs={"fn": fn, "rank": attrs["rank"], "weights": []},
+            )
 
 
 Rule = Callable[[TfliteWalk, "TfliteOp"], None]
@@ -155,8 +192,14 @@ def _conv(given: TfliteWalk, op: TfliteOp) -> None:
 
 def _transposed(given: TfliteWalk, op: TfliteOp) -> None:
     weight, (n, c, y, x) = given.of(op.inputs[1]).shape, given.shape(op.inputs[2])
-    attrs = {"fn": "conv", "stride": [op.option(2), op.option(1)], "dilation": [1, 1], "transposed": True,
-             "padding": "valid" if op.option(0, "b") else "same", "bias": len(op.inputs) > 3}
+    attrs = {
+        "fn": "conv",
+        "stride": [op.option(2), op.option(1)],
+        "dilation": [1, 1],
+        "transposed": True,
+        "padding": "valid" if op.option(0, "b") else "same",
+        "bias": len(op.inputs) > 3,
+    }
     reads = [op.inputs[2], op.inputs[1], *op.inputs[3:]]
     given.emit(op, OpKind.CONV, [n, 1, weight[0], c, y, x, *weight[1:3]], attrs, inputs=reads)
 
@@ -176,8 +219,14 @@ def _matmul(given: TfliteWalk, op: TfliteOp) -> None:
 def _elementwise(given: TfliteWalk, op: TfliteOp) -> None:
     fn = ELEMENTWISE[op.name]
     reads = [i for i in op.inputs if not (given.of(i).constant and prod(given.of(i).shape) == 1)]
-    given.emit(op, OpKind.ELEMENTWISE, [prod(given.shape(op.outputs[0]))], {"fn": fn},
-               vector_cost.ELEMENTWISE[fn], reads or op.inputs[:1])
+    given.emit(
+        op,
+        OpKind.ELEMENTWISE,
+        [prod(given.shape(op.outputs[0]))],
+        {"fn": fn},
+        vector_cost.ELEMENTWISE[fn],
+        reads or op.inputs[:1],
+    )
 
 
 def _rescale(given: TfliteWalk, op: TfliteOp) -> None:
@@ -193,7 +242,11 @@ def _pool(given: TfliteWalk, op: TfliteOp) -> None:
     (n, c, oy, ox), taps = given.shape(op.outputs[0]), [op.option(4), op.option(3)]
     fn = "max_pool" if op.name == "MAX_POOL_2D" else "avg_pool"
     if (oy, ox) == (1, 1) and tuple(taps) == given.shape(op.inputs[0])[2:]:
-        attrs = {"fn": "amax" if fn == "max_pool" else "mean", "axes": [2, 3], "spatial_mean": fn == "avg_pool"}
+        attrs = {
+            "fn": "amax" if fn == "max_pool" else "mean",
+            "axes": [2, 3],
+            "spatial_mean": fn == "avg_pool",
+        }
         given.emit(op, OpKind.REDUCE, [n * c, prod(taps)], attrs, 1.0)
         return
     attrs = {"fn": fn, "stride": [op.option(2), op.option(1)]}
@@ -255,8 +308,16 @@ def _unknown(given: TfliteWalk, op: TfliteOp) -> None:
     ins = [given.tensor(i) for i in op.inputs if i >= 0]
     outs = [given.tensor(o) for o in op.outputs]
     elements = sum(prod(given.shape(o)) for o in op.outputs)
-    given.builder.op(OpKind.UNKNOWN, [elements], ins, outs, target=op.name, batch_dim=0, modelled=False,
-                     attrs={"fn": op.name.lower()})
+    given.builder.op(
+        OpKind.UNKNOWN,
+        [elements],
+        ins,
+        outs,
+        target=op.name,
+        batch_dim=0,
+        modelled=False,
+        attrs={"fn": op.name.lower()},
+    )
 
 
 RULES: Final[dict[str, Rule]] = {

@@ -217,7 +217,9 @@ def load(path: Path) -> TfliteGraph:
     try:
         return _graph(Table(data, struct.unpack_from("<I", data, 0)[0]))
     except (struct.error, ValueError, IndexError) as error:
-        raise FileError.at(path, f"a broken TFLite model ({error}); expected a file as a converter writes it") from error
+        raise FileError.at(
+            path, f"a broken TFLite model ({error}); expected a file as a converter writes it"
+        ) from error
 
 
 def _graph(model: Table) -> TfliteGraph:

@@ -1,8 +1,8 @@
 """The block of SRAM that activations and buffered weights share.
 
-Source: `scheduler.py` of ethos-u-vela 5.2.0 (`propose_weight_buffering`): weights that are read more than once
-are copied to the SRAM, as much of them ahead as the operation before leaves time for; what does not fit that
-time follows in two buffers that take turns.
+Source: `scheduler.py` of ethos-u-vela 5.2.0 (`propose_weight_buffering`): weights that are read more than
+once are copied to the SRAM, as much of them ahead as the operation before leaves time for; what does not fit
+that time follows in two buffers that take turns.
 """
 
 from __future__ import annotations

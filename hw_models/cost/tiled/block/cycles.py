@@ -24,6 +24,8 @@ from hw_models.cost.tiled.block.search import (
 )
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from hw_models.cost.arrays import FloatArray, IntArray
     from hw_models.cost.tiled.block.layers import Layers
     from hw_models.cost.tiled.block.machine import BlockMachine
@@ -47,9 +49,10 @@ class Blocks:
     order: IntArray
 
     @property
-    def found(self) -> IntArray:
+    def found(self) -> NDArray[np.bool_]:
         """(D,) whether any block fits."""
-        return self.block[:, 0] > 0
+        fits: NDArray[np.bool_] = self.block[:, 0] > 0
+        return fits
 
 
 def chosen(layers: Layers, machine: BlockMachine) -> Blocks:
@@ -78,14 +81,24 @@ class Cycles:
 def counted(layers: Layers, at: Blocks, machine: BlockMachine) -> Cycles:
     """Cycles without any wait for weights."""
     out, block, unit = layers.shape[:, :3], np.maximum(at.block, 1), at.unit.copy()
-    flat = (unit[:, 0] == 2) & (out[:, 0] == 1) & (layers.taps[:, 0] == 1) & (out[:, 1] % 2 == 0) & (unit[:, 1] == 2)
+    flat = (
+        (unit[:, 0] == 2)
+        & (out[:, 0] == 1)
+        & (layers.taps[:, 0] == 1)
+        & (out[:, 1] % 2 == 0)
+        & (unit[:, 1] == 2)
+    )
     unit[flat, 0], unit[flat, 1] = 1, 4
     inside = np.minimum(block, out)
     units = -(-inside // unit)
     plane, deep = units[:, 0] * units[:, 1], units[:, 2]
     steps, repeat = _steps(layers, at, machine)
     least = machine.value["decode"] * unit[:, 2]
-    mac = np.maximum(least[:, None] * repeat, STEP * plane[:, None] * steps[:, [1]]) * steps[:, [0]] * deep[:, None]
+    mac = (
+        np.maximum(least[:, None] * repeat, STEP * plane[:, None] * steps[:, [1]])
+        * steps[:, [0]]
+        * deep[:, None]
+    )
     mac = mac[:, 0] + _delay(plane, deep, steps[:, 0], repeat[:, 0], machine)
     mac /= machine.cores
     rounded = -(-out // unit) * unit
@@ -141,7 +154,9 @@ def _edges(
 ) -> tuple[FloatArray, FloatArray]:
     """(D,) cycles to fetch the first block of input, and to write the last one of output."""
     held = input_block(layers, at, machine)
-    source = np.minimum(held[:, :2], layers.shape[:, 3:5]).prod(axis=1) * np.minimum(held[:, 2], layers.shape[:, 5])
+    source = np.minimum(held[:, :2], layers.shape[:, 3:5]).prod(axis=1) * np.minimum(
+        held[:, 2], layers.shape[:, 5]
+    )
     wide = np.nan_to_num(machine.sram.per_cycle, nan=np.inf)
     return machine.sram.latency + source / wide, machine.sram.latency + inside.prod(axis=1) / wide
 
@@ -151,7 +166,9 @@ def input_block(layers: Layers, at: Blocks, machine: BlockMachine) -> IntArray:
     reach, stride = np.minimum(layers.shape[:, 6:8], SUB_KERNEL), layers.shape[:, 8:10]
     sides = -(-((at.block[:, :2] - 1) * stride + reach) // at.unit[:, :2]) * at.unit[:, :2]
     hold = np.where(at.order == PART_KERNEL, PART_DEPTH, machine.limits[6])
-    depth = np.where(layers.how == DEPTHWISE, at.block[:, 2], np.minimum(-(-layers.shape[:, 5] // DOT) * DOT, hold))
+    depth = np.where(
+        layers.how == DEPTHWISE, at.block[:, 2], np.minimum(-(-layers.shape[:, 5] // DOT) * DOT, hold)
+    )
     return np.concatenate([sides, depth[:, None]], axis=1)
 
 

@@ -1,4 +1,4 @@
-"""The public figures of a machine that works in output blocks, read from `dataflow.parameters` of its engine."""
+"""The public figures of a machine that works in output blocks, from `dataflow.parameters` of its engine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from hw_models.cost.tiled.organisation import Parameter
 
 if TYPE_CHECKING:
-    from hw_models.cost.arrays import FloatArray, IntArray
+    from hw_models.cost.arrays import IntArray
     from hw_models.spec.accelerator import Accelerator
     from hw_models.spec.parts import Memory
 
@@ -28,7 +28,9 @@ PARAMETERS: Final = {
     "unit3_y": Parameter("1", "rows of a third shape of the unit; 0: there is none", UNSTATED, FEATURES),
     "unit3_x": Parameter("1", "columns of it", UNSTATED, FEATURES),
     "unit3_k": Parameter("1", "channels of it", UNSTATED, FEATURES),
-    "depthwise_y": Parameter("1", "rows of the unit for depthwise layers; 0: as `unit_y`", UNSTATED, FEATURES),
+    "depthwise_y": Parameter(
+        "1", "rows of the unit for depthwise layers; 0: as `unit_y`", UNSTATED, FEATURES
+    ),
     "depthwise_x": Parameter("1", "columns of it", UNSTATED, FEATURES),
     "depthwise_k": Parameter("1", "channels of it", UNSTATED, FEATURES),
     "block_y": Parameter("1", "rows of the largest block of output", 32, FEATURES),
@@ -36,47 +38,91 @@ PARAMETERS: Final = {
     "block_k": Parameter("1", "channels of it", 128, FEATURES),
     "split_k": Parameter("1", "channels by which a block grows while it does not hold all", 16, FEATURES),
     "depth": Parameter("1", "input channels that a depth-first block holds", 32, FEATURES),
-    "depth_step": Parameter("1", "input channels in whose multiples a depth-first block is worked on", 32, REPORT),
+    "depth_step": Parameter(
+        "1", "input channels in whose multiples a depth-first block is worked on", 32, REPORT
+    ),
     "shallow": Parameter("1", "input channels up to which taps go together", 8, FEATURES),
-    "depth_taps": Parameter("1", "most taps that run depth first; 0: whichever wastes less", UNSTATED, REPORT),
+    "depth_taps": Parameter(
+        "1", "most taps that run depth first; 0: whichever wastes less", UNSTATED, REPORT
+    ),
     "least_k": Parameter("1", "fewest channels of a block", UNSTATED, REPORT),
-    "depthwise_room": Parameter("1", "times the room of a block that a depthwise layer has, where inputs and "
-                                "accumulators have memories of their own", 1, REPORT),
+    "depthwise_room": Parameter(
+        "1",
+        "times the room of a block that a depthwise layer has, where inputs and "
+        "accumulators have memories of their own",
+        1,
+        REPORT,
+    ),
     "bank": Parameter("byte", "size of a bank of the memory for inputs and accumulators", 1024, FEATURES),
     "reserved_banks": Parameter("1", "banks of it kept for outputs and tables", 4, FEATURES),
     "input_banks": Parameter("1", "banks in whose multiples inputs are held", 8, FEATURES),
     "accumulator_banks": Parameter("1", "banks in whose multiples accumulators are held", 16, FEATURES),
-    "accumulators": Parameter("1", "32-bit accumulators of one block, where they have a memory of their own; "
-                              "0: they share the banks", UNSTATED, REPORT),
-    "inputs": Parameter("byte", "inputs of one block where they have a memory of their own", UNSTATED, REPORT),
-    "decode": Parameter("cycle", "least time of a step per channel of the unit: what decoding its weights takes",
-                        4, FEATURES),
+    "accumulators": Parameter(
+        "1",
+        "32-bit accumulators of one block, where they have a memory of their own; 0: they share the banks",
+        UNSTATED,
+        REPORT,
+    ),
+    "inputs": Parameter(
+        "byte", "inputs of one block where they have a memory of their own", UNSTATED, REPORT
+    ),
+    "decode": Parameter(
+        "cycle", "least time of a step per channel of the unit: what decoding its weights takes", 4, FEATURES
+    ),
     "delay": Parameter("cycle", "wait of a step where a block is a single unit", 2, FEATURES),
     "output": Parameter("cycle", "of the output unit for an element of a convolution"),
     "add": Parameter("cycle", "for an element of an addition with scaling"),
     "multiply": Parameter("cycle", "for an element of a product"),
     "wide": Parameter("cycle", "for a 32-bit element of an element-wise operation"),
+    "look_up": Parameter(
+        "cycle",
+        "for an element of an activation that is looked up; 0: none beyond the output's",
+        UNSTATED,
+        FEATURES,
+    ),
     "tap": Parameter("cycle", "for a tap of an element of a pooling, of which at least four count"),
-    "product": Parameter("cycle", "for a MAC of a product of two activations; 0: runs as any convolution",
-                         UNSTATED, REPORT),
+    "product": Parameter(
+        "cycle", "for a MAC of a product of two activations; 0: runs as any convolution", UNSTATED, REPORT
+    ),
     "run": Parameter("byte", "that an image of few channels fills of a burst", 8, REPORT),
     "deep_run": Parameter("byte", "that other inputs of a network fill of a burst", 64, REPORT),
-    "few": Parameter("1", "input channels below which pixels lie apart in memory, as an image does", 8, REPORT),
-    "weight_flight": Parameter("byte", "of weights that are asked for at once, so that latency bounds their rate; "
-                               "0: it does not, and all that crosses the port adds up", UNSTATED, REPORT),
+    "few": Parameter(
+        "1", "input channels below which pixels lie apart in memory, as an image does", 8, REPORT
+    ),
+    "weight_flight": Parameter(
+        "byte",
+        "of weights that are asked for at once, so that latency bounds their rate; "
+        "0: it does not, and all that crosses the port adds up",
+        UNSTATED,
+        REPORT,
+    ),
     "record_flight": Parameter("byte", "the same of scale records", UNSTATED, REPORT),
     "input_flight": Parameter("byte", "the same of inputs", UNSTATED, REPORT),
-    "constants": Parameter("byte", "that a softmax reads from the external memory for each element", UNSTATED, REPORT),
-    "record": Parameter("byte", "scale and bias of one channel", 10, "weight_compressor.py of ethos-u-vela 5.2.0"),
-    "weight_ratio": Parameter("1", "encoded over plain bytes of weights", 1.0,
-                              "random int8 weights encode to 0.93 to 1.1; trained ones to less"),
+    "constants": Parameter(
+        "byte", "that a softmax reads from the external memory for each element", UNSTATED, REPORT
+    ),
+    "turned": Parameter(
+        "byte",
+        "that a softmax moves through the SRAM for each element to lay rows out as columns",
+        UNSTATED,
+        REPORT,
+    ),
+    "record": Parameter(
+        "byte", "scale and bias of one channel", 10, "weight_compressor.py of ethos-u-vela 5.2.0"
+    ),
+    "weight_ratio": Parameter(
+        "1",
+        "encoded over plain bytes of weights",
+        1.0,
+        "random int8 weights encode to 0.93 to 1.1; trained ones to less",
+    ),
 }
 """Figures of the organisation; those without a default must stand in the chip's file."""
 
 
 @dataclass(frozen=True)
 class Port:
-    """A memory as the machine sees it: bytes per cycle, cycles to the first byte, least bytes of an access."""
+    """A memory as the machine sees it: bytes per cycle, cycles to the first byte, bytes of a burst."""
 
     per_cycle: float
     latency: float
@@ -98,8 +144,8 @@ class BlockMachine:
     Attributes:
         clock: Hz; cores: that share each block.
         units: (n, 3) shapes of the unit of output, in order of preference; depthwise: (3,) of such layers.
-        limits: (10,) largest block y, x, k; channels it grows by; granule of depth utilisation; input channels
-            held part-kernel and depth-first; input channels up to which all run part-kernel; most taps
+        limits: (10,) largest block y, x, k; channels it grows by; granule of depth utilisation; input
+            channels held part-kernel and depth-first; input channels up to which all run part-kernel; taps
             depth-first (0: as utilisation says); fewest channels.
         room: (7,) accumulators and inputs of a block, 0 where both share banks: then bytes and number of the
             banks, and in whose multiples inputs and accumulators are held; times all of it for depthwise.
@@ -130,7 +176,7 @@ class BlockMachine:
         shapes = [[value[f"{unit}_{axis}"] for axis in "yxk"] for unit in ("unit", "unit2", "unit3")]
         units = np.array([s for s in shapes if s[0] > 0], np.int64)
         own = np.array([value[f"depthwise_{axis}"] for axis in "yxk"], np.int64)
-        banks = (engine.memory[0].capacity.value if engine.memory and engine.memory[0].capacity else 0.0)
+        banks = engine.memory[0].capacity.value if engine.memory and engine.memory[0].capacity else 0.0
         names = ("block_y", "block_x", "block_k", "split_k", "depth")
         return cls(
             clock=clock,
@@ -138,7 +184,12 @@ class BlockMachine:
             units=units,
             depthwise=own if own[0] > 0 else units[0],
             limits=np.array(
-                [*(value[n] for n in names), 16, value["depth"], *(value[n] for n in ("shallow", "depth_taps", "least_k"))],
+                [
+                    *(value[n] for n in names),
+                    16,
+                    value["depth"],
+                    *(value[n] for n in ("shallow", "depth_taps", "least_k")),
+                ],
                 np.int64,
             ),
             room=np.array(
@@ -166,7 +217,7 @@ def _capacity(memory: Memory | None) -> float:
 
 
 def outer_rate(machine: BlockMachine, flight: str) -> float:
-    """Bytes per cycle of a stream from the external memory: of the port, or what is in flight over latency."""
+    """Bytes per cycle of a stream from the external memory: the port's, or bytes in flight over latency."""
     held = machine.value[flight]
     if held <= 0 or machine.outer.latency <= 0:
         return machine.outer.per_cycle

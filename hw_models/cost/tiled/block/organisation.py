@@ -1,4 +1,4 @@
-"""Organisation "block": the output is cut into blocks whose sums stay beside the MACs, weights come encoded."""
+"""Organisation "block": the output in blocks whose sums stay beside the MACs, weights come encoded."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Block:
     def terms_beside(
         self, problems: Problems, chips: Sequence[Accelerator], beside: FloatArray
     ) -> TiledTerms:
-        """The same with (D, C, 4) bytes beside, in the order of `hw_models.cost.tiled.organisation.BESIDE`."""
+        """The same with (D, C, 4) bytes beside, see `hw_models.cost.tiled.organisation.WeighsBeside`."""
         shape = (len(problems), len(chips))
         seconds, actions = np.zeros((*shape, len(RESOURCES))), np.zeros((*shape, len(ACTIONS)))
         code = np.full(shape, Feasibility.OK, np.int8)
@@ -91,7 +91,7 @@ class Block:
         return TiledTerms(seconds, actions, code, demand, bound, np.full(shape, np.nan), mapping)
 
     def stream_terms(self, kernels: Kernels, chips: Sequence[Accelerator]) -> FloatArray:
-        """(U, C, R) seconds of what is not a contraction; see `hw_models.cost.tiled.organisation.RunsOthers`."""
+        """(U, C, R) seconds of what is no contraction, see `hw_models.cost.tiled.organisation.RunsOthers`."""
         out = np.full((kernels.n_distinct, len(chips), len(RESOURCES)), np.nan)
         for c, chip in enumerate(chips):
             machine = BlockMachine.of(chip)
@@ -142,12 +142,16 @@ def _stays(layers: Layers, problems: Problems, machine: BlockMachine) -> NDArray
 
 
 def _outer_cycles(traffic: Traffic, outside: FloatArray, machine: BlockMachine) -> FloatArray:
-    """(D,) of the external memory: its streams one after the other, or side by side, each bound by latency."""
+    """(D,) of the external memory: its streams one by one, or side by side, each bound by latency."""
     read = np.maximum(outside[:, 0] - traffic.weights - traffic.records - traffic.biases, 0.0)
     fetched = np.where(read >= ALL * traffic.stored_inputs, np.fmax(read, traffic.image), 0.0)
     stored = np.where(outside[:, 1] >= ALL * traffic.stored_outputs, outside[:, 1], 0.0)
     activations = fetched + stored
-    streams = {"weight_flight": traffic.weights, "record_flight": traffic.records, "input_flight": activations}
+    streams = {
+        "weight_flight": traffic.weights,
+        "record_flight": traffic.records,
+        "input_flight": activations,
+    }
     cycles = np.array([count / outer_rate(machine, flight) for flight, count in streams.items()])
     together: FloatArray = cycles.max(axis=0) if machine.value["weight_flight"] > 0 else cycles.sum(axis=0)
     return together
@@ -159,9 +163,7 @@ def _weights(layers: Layers, traffic: Traffic) -> FloatArray:
     return crossed
 
 
-def _actions(
-    layers: Layers, problems: Problems, traffic: Traffic, beside: FloatArray
-) -> FloatArray:
+def _actions(layers: Layers, problems: Problems, traffic: Traffic, beside: FloatArray) -> FloatArray:
     """(D, A) as if every operand came from the external memory and went back there, and what is beside."""
     once = traffic.weights + traffic.stored_inputs
     counts = {

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 IntArray = NDArray[np.int64]
 
 CONV, DEPTHWISE, VECTOR_PRODUCT = range(3)
-"""How a contraction is run: over input channels, channel by channel, or as a product with one row of weights."""
+"""How a contraction is run: over input channels, channel by channel, or as a product with one row."""
 
 DEPTH_FIRST, PART_KERNEL = range(2)
 """Order of the products: taps outside input channels, or groups of taps inside few channels."""
@@ -34,13 +34,13 @@ SMALL: Final = 4
 """A tie goes to the block that covers more of the input only up to this size a side."""
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True)
 def up(value: int, step: int) -> int:
     """The next multiple of `step`."""
     return -(-value // step) * step
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True)
 def traversal(depth: int, taps: int, how: int, limits: IntArray) -> int:
     """The order that wastes fewer products. Source: `_choose_kernel_method`; see `BlockMachine.limits`."""
     granule, shallow, most_taps = limits[4], limits[7], limits[8]
@@ -57,13 +57,13 @@ def traversal(depth: int, taps: int, how: int, limits: IntArray) -> int:
     return PART_KERNEL if part > deep else DEPTH_FIRST
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True)
 def input_side(out: int, stride: int, taps: int, unit: int) -> int:
     """Rows of input behind `out` rows of output, rounded up to the array's unit."""
     return up((out - 1) * stride + min(taps, SUB_KERNEL), unit)
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True)
 def fits(block: IntArray, source: IntArray, room: IntArray, more: int) -> bool:
     """Whether accumulators of an output block and its input fit on the chip.
 
@@ -82,7 +82,7 @@ def fits(block: IntArray, source: IntArray, room: IntArray, more: int) -> bool:
     return bool(held + summed <= banks)
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True)
 def best_block(layer: IntArray, how: int, unit: IntArray, limits: IntArray, room: IntArray) -> IntArray:
     """Rows, columns and channels of the output block with the least traffic; zeros where none fits.
 
@@ -91,10 +91,13 @@ def best_block(layer: IntArray, how: int, unit: IntArray, limits: IntArray, room
             strides y, x.
         how: CONV, DEPTHWISE or VECTOR_PRODUCT.
         unit: rows, columns, channels of the array's unit of output.
-        limits, room: see `BlockMachine`.
+        limits: see `BlockMachine`.
+        room: see `BlockMachine`.
     """
     oy, ox, k, iy, ix, c, fy, fx, sy, sx = layer
-    space = np.array([up(min(oy, limits[0]), unit[0]), up(min(ox, limits[1]), unit[1]), up(min(k, limits[2]), unit[2])])
+    space = np.array(
+        [up(min(oy, limits[0]), unit[0]), up(min(ox, limits[1]), unit[1]), up(min(k, limits[2]), unit[2])]
+    )
     split, more = limits[3], room[6] if how == DEPTHWISE else 1
     space[2] = max(space[2], limits[9])
     order = traversal(c, fy * fx, how, limits)
@@ -137,8 +140,10 @@ def best_block(layer: IntArray, how: int, unit: IntArray, limits: IntArray, room
     return out
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _fetches(layer: IntArray, how: int, block: IntArray, source: IntArray, repeats: int, weights: int) -> float:
+@numba.njit(cache=True)
+def _fetches(
+    layer: IntArray, how: int, block: IntArray, source: IntArray, repeats: int, weights: int
+) -> float:
     """Elements fetched per element of output."""
     oy, ox, k, iy, ix, c = layer[:6]
     across = -(-oy // block[0]) * -(-ox // block[1])

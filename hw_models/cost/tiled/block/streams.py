@@ -17,6 +17,8 @@ from hw_models.workload.op import OpKind
 from hw_models.workload.vector_cost import SOFTMAX
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from hw_models.cost.arrays import FloatArray, Kernels
     from hw_models.cost.tiled.block.machine import BlockMachine
 
@@ -28,6 +30,9 @@ LEAST_TAPS: Final = 4.0
 WIDE_PASSES: Final = 6.0
 """32-bit passes over every element of a softmax: subtract, exponential, shift, sum, product, shift."""
 
+WIDE_BYTES: Final = 8.0
+"""Read and written by such a pass."""
+
 ROW_PASSES: Final = 28.0
 """32-bit operations on one number a row, most of them Newton-Raphson steps of the reciprocal of the sum."""
 
@@ -36,6 +41,12 @@ ROW_LEAST: Final = 16.0
 
 BESIDE_SOFTMAX: Final = 3.0
 """Operations per element that may be merged with a softmax and leave it one: a scale, a mask."""
+
+LOOKED_UP: Final = 4.0
+"""Operations per element from which on an activation is a table look-up."""
+
+STEP_TAPS: Final = 4.0
+"""Taps of one step of a mean, which runs as a depthwise convolution (`convert_mean_to_depthwise_conv`)."""
 
 BINARY: Final = 1.5
 """Bytes in over bytes out of an element-wise operation from which on it has two operands."""
@@ -47,11 +58,13 @@ def stream_cycles(kernels: Kernels, machine: BlockMachine) -> FloatArray:
     dims, out = kernels.dims.astype(np.float64), kernels.out_elements
     kind, value = kernels.kind, machine.value
     two = kernels.read_bytes > BINARY * kernels.write_bytes
-    single = max(LEAST_TAPS * value["tap"], value["output"])
+    single = max(LEAST_TAPS * value["tap"], value["output"], value["look_up"])
     rules = {
         OpKind.ELEMENTWISE: out * np.where(two, value["add"], single),
         OpKind.POOL: _pooled(dims[:, :4].prod(axis=1), dims[:, 4] * dims[:, 5], dims[:, 2:4], machine),
-        OpKind.REDUCE: _pooled(dims[:, 0], dims[:, 1], np.ones((len(dims), 2)), machine),
+        OpKind.REDUCE: dims[:, 0]
+        * np.ceil(dims[:, 1] / STEP_TAPS)
+        * max(value["decode"], LEAST_TAPS * value["tap"]),
         OpKind.SOFTMAX: _softmax(dims[:, 0], dims[:, 1], machine),
         OpKind.LAYOUT: np.zeros(len(dims)),
         OpKind.RESIZE: out * single,
@@ -60,7 +73,7 @@ def stream_cycles(kernels: Kernels, machine: BlockMachine) -> FloatArray:
         rows = (kind == named) & (kernels.macs == 0)
         cycles[rows, VECTOR] = rule[rows]
     contracts = kernels.macs > 0
-    cycles[contracts, VECTOR] = 0.0
+    cycles[contracts, VECTOR] = np.where(_looked_up(kernels), out * value["look_up"], 0.0)[contracts]
     cycles[contracts, EXPOSED] = (_merged(kernels, machine) + _scores(kernels, machine))[contracts]
     return cycles
 
@@ -69,29 +82,52 @@ def _pooled(elements: FloatArray, taps: FloatArray, plane: FloatArray, machine: 
     """(U,) cycles; a unit of output takes as long whether it is full or not."""
     unit = machine.depthwise[:2]
     waste = (-(-plane // unit) * unit / np.maximum(plane, 1.0)).prod(axis=1)
-    per_element = np.maximum(np.maximum(taps, LEAST_TAPS) * machine.value["tap"] * waste, machine.value["output"])
+    per_element = np.maximum(
+        np.maximum(taps, LEAST_TAPS) * machine.value["tap"] * waste, machine.value["output"]
+    )
     cycles: FloatArray = elements * per_element
     return cycles
 
 
 def _softmax(rows: FloatArray, width: FloatArray, machine: BlockMachine) -> FloatArray:
-    """(U,) cycles; where it is stated, a table of constants is read from the external memory for each element."""
-    wide = machine.value["wide"]
-    table = machine.value["constants"] / machine.outer.per_cycle if machine.value["constants"] else 0.0
-    passes = rows * width * (WIDE_PASSES * wide + table)
+    """(U,) cycles; where it is stated, each element takes a constant from the external memory."""
+    wide, sram = machine.value["wide"], machine.sram.per_cycle
+    constants = machine.value["constants"] / machine.outer.per_cycle if machine.value["constants"] else 0.0
+    each = WIDE_PASSES * np.fmax(wide, WIDE_BYTES / sram) + machine.value["turned"] / sram + constants
+    passes = rows * width * each
     cycles: FloatArray = passes + ROW_PASSES * wide * np.maximum(rows, ROW_LEAST)
     return cycles
 
 
-def _scores(kernels: Kernels, machine: BlockMachine) -> FloatArray:
-    """(U,) cycles of the softmax of an attention, or of one merged behind a product.
-
-    The latter is known by its work: that of a softmax on every element, perhaps with a scale or a mask.
-    """
-    dims = kernels.dims.astype(np.float64)
+def _looked_up(kernels: Kernels) -> NDArray[np.bool_]:
+    """(U,) contractions with an activation that is more than one or two comparisons per element."""
     each = kernels.vector_ops / np.maximum(kernels.out_elements, 1.0)
-    merged = (kernels.kind == OpKind.GEMM) & (each >= SOFTMAX) & (each < SOFTMAX + BESIDE_SOFTMAX)
-    attention = kernels.kind == OpKind.ATTENTION
+    looked_up: NDArray[np.bool_] = (each >= LOOKED_UP) & ~_softmax_merged(kernels)
+    return looked_up
+
+
+def _softmax_merged(kernels: Kernels) -> NDArray[np.bool_]:
+    """(U,) products with a softmax behind them: its work on every element, perhaps with a scale or a mask."""
+    each = kernels.vector_ops / np.maximum(kernels.out_elements, 1.0)
+    merged: NDArray[np.bool_] = (
+        (kernels.kind == OpKind.GEMM) & (each >= SOFTMAX) & (each < SOFTMAX + BESIDE_SOFTMAX)
+    )
+    return merged
+
+
+def softmax_elements(kernels: Kernels) -> FloatArray:
+    """(U,) elements that a softmax of each kernel works on."""
+    dims = kernels.dims.astype(np.float64)
+    scores = np.where(kernels.kind == OpKind.ATTENTION, dims[:, :4].prod(axis=1), kernels.out_elements)
+    has = (kernels.kind == OpKind.ATTENTION) | (kernels.kind == OpKind.SOFTMAX) | _softmax_merged(kernels)
+    elements: FloatArray = np.where(has, scores, 0.0)
+    return elements
+
+
+def _scores(kernels: Kernels, machine: BlockMachine) -> FloatArray:
+    """(U,) cycles of the softmax of an attention, or of one merged behind a product."""
+    dims = kernels.dims.astype(np.float64)
+    merged, attention = _softmax_merged(kernels), kernels.kind == OpKind.ATTENTION
     rows = np.where(attention, dims[:, :3].prod(axis=1), kernels.out_elements / np.maximum(dims[:, 2], 1.0))
     width = np.where(attention, dims[:, 3], dims[:, 2])
     cycles: FloatArray = np.where(merged | attention, _softmax(rows, width, machine), 0.0)
@@ -114,5 +150,7 @@ def _own_input(kernels: Kernels) -> FloatArray:
     conv = dims[:, 0] * dims[:, 1] * dims[:, 3] * size.prod(axis=1)
     gemm = dims[:, 0] * dims[:, 1] * dims[:, 3]
     second = np.where(kernels.weight_bytes > 0, 0.0, dims[:, 0] * dims[:, 2] * dims[:, 3])
-    own: FloatArray = np.where(kernels.kind == OpKind.CONV, conv, np.where(kernels.kind == OpKind.GEMM, gemm + second, np.inf))
+    own: FloatArray = np.where(
+        kernels.kind == OpKind.CONV, conv, np.where(kernels.kind == OpKind.GEMM, gemm + second, np.inf)
+    )
     return own

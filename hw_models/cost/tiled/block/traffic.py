@@ -35,12 +35,13 @@ class Traffic:
     """Bytes of D layers, one image and group each (D,).
 
     Attributes:
-        weights: as encoded; records: scales and biases, once for every block of the image; biases: as a network
-            stores them, which the records take the place of.
+        weights: as encoded.
+        records: scales and biases, once for every block of the image; biases: as a network stores them,
+            which the records take the place of.
         image: bytes that inputs take in bursts of the external memory where they are read there, as those of
             a network are.
-        inputs, outputs: through the SRAM; weight_reads, weight_writes: the same, weights that are copied there,
-            which pays where they are read more than once.
+        inputs, outputs: through the SRAM; weight_reads, weight_writes: the same, weights that are copied
+            there, which pays where they are read more than once.
         stored_inputs, stored_outputs: each element once.
         local_reads, local_writes: of the buffers of the array.
     """
@@ -88,7 +89,7 @@ def moved(layers: Layers, problems: Problems, at: Blocks, machine: BlockMachine)
     return Traffic(
         weights=weights,
         records=records,
-        biases=BIAS_BYTES * out[:, 2],
+        biases=BIAS_BYTES * out[:, 2].astype(np.float64),
         image=image,
         inputs=np.where(outside, 0.0, fetched * spread),
         outputs=outputs,
