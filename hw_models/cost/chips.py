@@ -31,6 +31,7 @@ MOVES: Final = (OpKind.VIEW, OpKind.LAYOUT)
 """Kinds that only move data, which any engine's copy unit does whether its list names them or not."""
 
 N_PRECISIONS: Final = len(Precision)
+_CODES: Final = {p.label: int(p) for p in Precision}
 Edge = Literal["low", "value", "high"]
 
 STORAGE_ONLY: Final[Mapping[Precision, tuple[Precision, ...]]] = {
@@ -297,7 +298,10 @@ def _figure(sourced: Sourced | None, edge: Edge) -> float:
 
 
 def _by_precision(figures: Mapping[str, Sourced], edge: Edge) -> list[float]:
-    return [_figure(figures.get(p.label), edge) for p in Precision]
+    row = [np.nan] * N_PRECISIONS
+    for name, figure in figures.items():
+        row[_CODES[name]] = _figure(figure, edge)
+    return row
 
 
 def _storage_only(table: FloatArray) -> FloatArray:
