@@ -130,9 +130,13 @@ def _found_or_given(organisation: Organisation, here: Place) -> TiledTerms:
                 f"organisation '{organisation.kind}' of {accelerators[0].label} takes no given mappings; "
                 f"leave them out, or cost a chip whose dataflow.kind takes them: {known}"
             )
-        mappings = [work.given[d] for d in given]
-        counted = organisation.terms_given(work.problems.take(given), accelerators, mappings)
-        parts.append((given, with_beside(counted, here.beside[given], here.chips)))
+        for d in given[:, None]:
+            mapping = work.given[d[0]]
+            try:
+                counted = organisation.terms_given(work.problems.take(d), accelerators, [mapping.value])
+            except InputError as error:
+                raise mapping.error(str(error)) from error
+            parts.append((d, with_beside(counted, here.beside[d], here.chips)))
     return parts[0][1] if len(parts) == 1 else _joined(parts, len(work.given))
 
 

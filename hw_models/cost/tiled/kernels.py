@@ -15,7 +15,6 @@ import numpy as np
 
 from hw_models.cost.arrays import GEOMETRY
 from hw_models.cost.tiled.problem import Problems
-from hw_models.errors import InputError
 from hw_models.lowering.precision import SCHEMES
 from hw_models.workload.op import BITS, OpKind, Precision
 
@@ -61,7 +60,7 @@ class Contractions:
         """The contractions of every kernel with MACs.
 
         Raises:
-            InputError: as many mappings given as a kernel has contractions are not.
+            FileError: as many mappings given as a kernel has contractions are not.
         """
         distinct: dict[tuple[Row, int, tuple[Any, ...]], int] = {}
         given: list[Any] = []
@@ -140,9 +139,7 @@ def _given(kernels: Kernels, u: int, parts: int) -> Sequence[Any]:
     if given is None:
         return [None] * parts
     if len(given) != parts:
-        raise InputError(
-            f"{given[0].name}: {len(given)} mappings for a kernel of {parts} contractions; expected {parts}"
-        )
+        raise given[0].error(f"{len(given)} mappings for a kernel of {parts} contractions; expected {parts}")
     mappings: Sequence[Any] = given
     return mappings
 

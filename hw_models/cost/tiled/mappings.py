@@ -19,12 +19,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from hw_models.cost.tiled.loopnest.yaml_file import YamlFile
-from hw_models.errors import InputError, UnknownNameError
+from hw_models.errors import FileError, UnknownNameError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,6 +33,25 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION: Final = 1
 FIELDS: Final = ("schema_version", "mappings")
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """One mapping as a file gives it.
+
+    Attributes:
+        value: text, or a structure of dicts and lists.
+        file, path, line: where it stands.
+    """
+
+    value: Any
+    file: str
+    path: str
+    line: int | None
+
+    def error(self, message: str) -> FileError:
+        """What to raise where the mapping is wrong."""
+        return FileError.at(self.file, message, line=self.line, path=self.path)
 
 
 @dataclass(frozen=True)
@@ -69,8 +88,8 @@ class GivenMappings:
         document.raise_if_wrong()
         return cls(document, tuple(str(name) for name in layers))
 
-    def of(self, label: str) -> tuple[YamlFile, ...] | None:
-        """The mappings of a kernel's contractions, each with its lines in the file; None: it gives none."""
+    def of(self, label: str) -> tuple[Given, ...] | None:
+        """The mappings of a kernel's contractions; None: the file gives none."""
         layer = label.partition(" ")[0]
         for name in self.names:
             if name in {label, layer} or fnmatchcase(layer, name):
@@ -85,20 +104,20 @@ class GivenMappings:
 
         Raises:
             UnknownNameError: a name that is no layer of the networks.
-            InputError: a mapping for a kernel without a contraction.
+            FileError: a mapping for a kernel without a contraction.
         """
         given = [self.of(label) for label in kernels.labels]
         self._check_names(kernels)
         rows, index = list(range(kernels.n_distinct)), kernels.index.copy()
-        own: list[tuple[YamlFile, ...] | None] = [None] * kernels.n_distinct
+        own: list[tuple[Given, ...] | None] = [None] * kernels.n_distinct
         seen: dict[tuple[int, str], int] = {}
         for i, mapping in enumerate(given):
             if mapping is None:
                 continue
             u = int(kernels.index[i])
             if not kernels.macs[u] > 0:
-                raise InputError(f"{mapping[0].name}: '{kernels.labels[i]}' has no contraction to map")
-            key = (u, mapping[0].name)
+                raise mapping[0].error(f"'{kernels.labels[i]}' has no contraction to map")
+            key = (u, mapping[0].path)
             if key not in seen:
                 seen[key] = len(rows)
                 rows.append(u)
@@ -108,11 +127,9 @@ class GivenMappings:
         column = np.array([*own, None], object)[:-1]
         return replace(apart, index=index, given=column)
 
-    def _part(self, path: tuple[str | int, ...]) -> YamlFile:
-        n = len(path)
-        lines = {p[n:]: line for p, line in self.document.lines.items() if p[:n] == path}
-        name = f"{self.document.name}: {'.'.join(map(str, path))}"
-        return YamlFile(name, self.document.at(path), lines)
+    def _part(self, path: tuple[str | int, ...]) -> Given:
+        document = self.document
+        return Given(document.at(path), document.name, ".".join(map(str, path)), document.lines.get(path))
 
     def _check_names(self, kernels: Kernels) -> None:
         layers = list(dict.fromkeys(label.partition(" ")[0] for label in kernels.labels))

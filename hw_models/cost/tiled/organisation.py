@@ -118,8 +118,7 @@ class TakesMappings(Protocol):
     ) -> TiledTerms:
         """As `terms`, for the mapping given for each of the D problems.
 
-        A mapping is its part of a mapping file (`loopnest.yaml_file.YamlFile`): `root` is the text or the
-        structure, and what is wrong with it is answered with the file's line.
+        A mapping is what stands for it in a mapping file: text, or a structure of dicts and lists.
 
         Raises:
             InputError: a mapping that does not cover its problem, or that nobody can read; a tile that does

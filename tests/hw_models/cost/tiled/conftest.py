@@ -12,6 +12,7 @@ import pytest
 from hw_models.cost.arrays import ACTIONS, RESOURCES, Feasibility
 from hw_models.cost.tiled import registry
 from hw_models.cost.tiled.organisation import Parameter, TiledTerms
+from hw_models.errors import InputError
 from hw_models.spec.accelerator import Accelerator
 from hw_models.workload.graph import Workload, WorkloadBuilder
 from hw_models.workload.op import OpKind, Precision, TensorKind
@@ -88,13 +89,12 @@ class PaperGiven(Paper):
         self, problems: Problems, chips: Sequence[Accelerator], mappings: Sequence[Any]
     ) -> TiledTerms:
         plain = self.terms(problems, chips)
-        for d, document in enumerate(mappings):
-            word, _, times = str(document.root).partition(" ")
+        for d, text in enumerate(mappings):
+            word, _, times = str(text).partition(" ")
             if word != "slow":
-                document.wrong((), f"is {document.root!r}; expected 'slow N'")
-                document.raise_if_wrong()
+                raise InputError(f"is {text!r}; expected 'slow N'")
             plain.seconds[d, :, RESOURCES.index("mac")] *= int(times)
-            plain.mapping[d] = str(document.root)
+            plain.mapping[d] = str(text)
             if int(times) > 9:
                 plain.feasibility[d] = Feasibility.CAPACITY
                 plain.demand[d], plain.bound[d] = float(times), 9.0

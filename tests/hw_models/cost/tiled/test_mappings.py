@@ -59,7 +59,7 @@ def test_equal_kernels_come_apart_where_their_mappings_differ(net):
     document = YamlFile.parse("mappings: {layer1: a, layer2: b}", "m.yaml")
     apart = GivenMappings(document, ("layer1", "layer2")).applied_to(named)
     assert apart.n_distinct == kernels.n_distinct + 2
-    assert [g[0].root if g else None for g in apart.given[apart.index]] == [None, "a", "b", None]
+    assert [g[0].value if g else None for g in apart.given[apart.index]] == [None, "a", "b", None]
     assert apart.macs[apart.index].tolist() == kernels.macs[kernels.index].tolist()
     assert apart.counts.sum() == kernels.n_instances
 
@@ -115,7 +115,7 @@ def test_a_file_that_is_not_there(tmp_path):
     [
         ("mappings: {conw: slow 2}", UnknownNameError, r"mappings.yaml:1\) 'conw'; did you mean 'conv'"),
         ("mappings: {softmax: slow 2}", InputError, "'softmax' has no contraction to map"),
-        ("mappings: {conv: fast}", FileError, "mappings.conv:1: is 'fast'; expected 'slow N'"),
+        ("mappings: {conv: fast}", FileError, "mappings.yaml:1: mappings.conv: is 'fast'; expected 'slow N'"),
     ],
 )
 def test_names_and_notations_that_do_not_fit(net, npu, file, text, kind, said):

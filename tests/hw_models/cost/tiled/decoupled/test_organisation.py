@@ -77,8 +77,11 @@ def blocks_again(terms: object) -> float:
 
 
 def test_groups_run_one_after_the_other(gemmini):
-    one, many = (Problems.of([[1, g, 1, 1, 14, 14, 3, 3]]) for g in (1, 24))
-    assert latency(many, gemmini) == pytest.approx(24 * latency(one, gemmini))
+    one, many = (Problems.gemm(50, 24, 40, batch=g) for g in (1, 12))
+    assert latency(many, gemmini) == pytest.approx(12 * latency(one, gemmini))
+    few, all_lines = (Problems.of([[1, g, 1, 1, 14, 14, 3, 3]]) for g in (1, 64))
+    # channels of one pixel lie side by side: stores of neighbours go to one line only where there are few
+    assert latency(all_lines, gemmini) < 0.5 * 64 * latency(few, gemmini)
 
 
 def test_what_does_not_fit_says_how_much_it_needs(chip):
@@ -155,3 +158,23 @@ def test_a_network_on_gemmini(net, gemmini):
     cost = estimate(net().conv(64, 48, 14).finish(), gemmini, precision="int8", model="tiled")
     assert cost.latency.value > 0
     assert cost.to_frame()["mapping"][0].startswith("tile ")
+
+
+HOSTILE = {
+    "a byte a second": {"dram": 1.0},
+    "an array of one": {"side": 1},
+    "a huge array": {"side": 4096},
+    "hardly any cache": {"cache": 0.001},
+    "hardly any scratchpad": {"scratchpad": 0.001},
+}
+
+
+@pytest.mark.parametrize("figures", HOSTILE.values(), ids=HOSTILE)
+def test_hostile_chips_are_answered_with_a_number_or_a_code(net, chip, figures):
+    network = net().conv(5, 3, 9).conv(8, 8, 9, groups=8).gemm(1, 1, 1).gemm(40, 70, 30).finish()
+    cost = estimate(network, chip(**figures), precision="int8", model="tiled")
+    terms = DECOUPLED.terms(CONV, [chip(**figures)])
+    if terms.feasibility[0, 0] == Feasibility.OK:
+        assert 0 < cost.latency.value < np.inf
+    else:
+        assert terms.demand[0, 0] > terms.bound[0, 0]
