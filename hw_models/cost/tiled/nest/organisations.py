@@ -76,6 +76,18 @@ class _Nest:
         """The same, each mapping chosen with the bytes that move beside its contraction."""
         return self._solved(problems, chips, beside)
 
+    def terms_given(
+        self, problems: Problems, chips: Sequence[Accelerator], mappings: Sequence[Any]
+    ) -> TiledTerms:
+        """The same for mappings that are given, see `hw_models.cost.tiled.nest.given`.
+
+        Raises:
+            InputError: a mapping that cannot be read or does not fit its problem.
+        """
+        from hw_models.cost.tiled.nest.given import given_terms
+
+        return given_terms(problems, chips, mappings, self.layouts, self.parameters)
+
     def _solved(
         self, problems: Problems, chips: Sequence[Accelerator], beside: FloatArray | None
     ) -> TiledTerms:
