@@ -98,4 +98,3 @@ def test_layouts_need_a_name_where_there_are_several(npu):
         found.terms_given(
             Problems.gemm(8, 8, 8), [npu("vector")], ["dram[weight stays] 1 | sram[input stays] 1"]
         )
-    assert given_mapping.__doc__
