@@ -20,6 +20,7 @@ from typing import NamedTuple
 from numba import njit
 
 compiled = njit(cache=True, error_model="numpy")
+"""Its cache notices changes of a function's own file only: after one here, delete the `*.nbi` of this package."""
 
 ROUNDS = 60
 """Steps of the fixed point of `lost`; beyond them it moves by less than 1 %."""
@@ -28,7 +29,8 @@ ROUNDS = 60
 class Layer(NamedTuple):
     """One convolution; with one row and one tap the product of (columns x channels) by (channels x filters).
 
-    Extents of the loops, steps and spread of the taps along columns and rows, and bytes of one element.
+    Extents of the loops, steps and spread of the taps along columns and rows, and bytes of one element. A
+    pixel holds the channels, or filters, of all `groups` side by side; the layer is one of them.
     """
 
     columns: int
@@ -44,6 +46,7 @@ class Layer(NamedTuple):
     weight_bytes: int
     input_bytes: int
     output_bytes: int
+    groups: int = 1
 
 
 class Tile(NamedTuple):
@@ -193,7 +196,8 @@ def reuse_of(layer: Layer, tile: Tile, machine: Machine) -> Reuse:
     row, line = layer.filters * layer.weight_bytes, machine.line
     taps = layer.taps_x * layer.taps_y * layer.channels
     columns, rows = min(tile.columns, layer.columns), min(tile.rows, layer.rows)
-    image = 1.0 * layer.channels * layer.input_bytes
+    pixel = layer.channels * layer.input_bytes
+    image = 1.0 * (pixel if layer.groups == 1 else max(line, pixel))
     image *= reach(columns, rows, tile.taps_x, tile.taps_y, layer)
     piece = max(line, tile.filters * layer.weight_bytes)
     outputs = columns * rows * layer.output_bytes
@@ -238,7 +242,7 @@ def load_inputs(
     Each pixel with `channels` from the channel `first` on. `again`: chance that they have to come from the
     external memory; `beside`: the same of a line that holds other channels too.
     """
-    row, piece = layer.channels * layer.input_bytes, channels * layer.input_bytes
+    row, piece = layer.groups * layer.channels * layer.input_bytes, channels * layer.input_bytes
     touched = lines_of(first * layer.input_bytes, piece, row, machine.line)
     fresh = piece / machine.line
     lines = pixels * min(touched, fresh + max(touched - fresh, 0.0) * beside) * again
@@ -262,6 +266,6 @@ def load_weights(
 @compiled
 def store_cycles(layer: Layer, machine: Machine) -> float:
     """Cycles to store one pixel of a block: request, beats, and the wait for its neighbour's line."""
-    shared = max(0.0, 1.0 - layer.filters * layer.output_bytes / machine.line)
+    shared = max(0.0, 1.0 - layer.groups * layer.filters * layer.output_bytes / machine.line)
     beats = machine.columns * layer.output_bytes / machine.bus
     return machine.request + beats + machine.same_line_store * shared

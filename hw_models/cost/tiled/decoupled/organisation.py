@@ -92,13 +92,15 @@ class DecoupledSystolic:
 
 
 def layer_of(problems: Problems, d: int) -> Layer:
-    """One group and one image of a contraction."""
+    """One group and one image of a contraction; operands of a product are stored group after group."""
     dims = [int(n) for n in problems.dims[d]]
     (stride_y, stride_x), (spread_y, spread_x) = problems.stride[d].tolist(), problems.dilation[d].tolist()
     stored = (problems.weight_bits[d], problems.input_bits[d], problems.output_bits[d])
-    element = [max(int(np.ceil(bits / 8.0)), 1) for bits in stored]
+    weight, inputs, output = (max(int(np.ceil(bits / 8.0)), 1) for bits in stored)
     loops = (dims[OX], dims[OY], dims[K], dims[C], dims[FX], dims[FY])
-    return Layer(*loops, stride_x, stride_y, spread_x, spread_y, *element)
+    product = dims[OY] == dims[FX] == dims[FY] == 1
+    groups = 1 if product else dims[G]
+    return Layer(*loops, stride_x, stride_y, spread_x, spread_y, weight, inputs, output, groups)
 
 
 def _chosen(layer: Layer, machine: DecoupledMachine) -> Choice | None:

@@ -54,12 +54,15 @@ def parts(extent: int, unit: int = 1) -> IntArray:
 
 
 def lattice(layer: Layer, room: Room) -> IntArray:
-    """(T, 6) tiles that fit: filters and channels in blocks of the array's width, taps all or one by one."""
+    """(T, 6) tiles that fit: filters and channels in blocks of the array's width, taps all or one by one.
+
+    Single channels too: what they take, any other tile takes.
+    """
     axes = [
         parts(layer.columns),
         parts(layer.rows),
         parts(layer.filters, room.array),
-        parts(layer.channels, room.array),
+        np.union1d([1], parts(layer.channels, room.array)),
         np.unique([1, layer.taps_x]),
         np.unique([1, layer.taps_y]),
     ]
@@ -91,12 +94,12 @@ def rows_held(layer: Layer, tiles: IntArray, width: int) -> tuple[IntArray, IntA
 
 
 @compiled
-def row_cycles(extent: int, size: int, element: int, machine: Machine) -> float:
-    """Cycles of the requests for one row of an operand, part after part."""
+def row_cycles(extent: int, size: int, element: int, groups: int, machine: Machine) -> float:
+    """Cycles of the requests for one row of an operand, part after part, rows of all groups side by side."""
     cycles = extent * element / machine.bus
     for start in range(0, extent, size):
         piece = min(size, extent - start) * element
-        cycles += machine.request * lines_of(start * element, piece, extent * element, machine.line)
+        cycles += machine.request * lines_of(start * element, piece, groups * extent * element, machine.line)
     return cycles
 
 
@@ -125,7 +128,7 @@ def pixel_bounds(
     taps = tile[4] * tile[5]
     passes = n * up(layer.taps_x, tile[4]) * up(layer.taps_y, tile[5])
     out[0] = 1.0 * passes * pixels * up(layer.filters, tile[2])
-    out[0] *= row_cycles(layer.channels, tile[3], layer.input_bytes, machine)
+    out[0] *= row_cycles(layer.channels, tile[3], layer.input_bytes, layer.groups, machine)
     for last_k in range(2):
         filters, n_k = part(layer.filters, tile[2], last_k)
         weights = taps * aligned_cycles(filters, layer.weight_bytes, machine)
@@ -147,7 +150,7 @@ def bounds(layer: Layer, tiles: IntArray, machine: Machine) -> FloatArray:
     for t in range(len(tiles)):
         tile = tiles[t]
         load = rows_of_weights * up(layer.columns, tile[0]) * up(layer.rows, tile[1])
-        load *= row_cycles(layer.filters, tile[2], layer.weight_bytes, machine)
+        load *= row_cycles(layer.filters, tile[2], layer.weight_bytes, 1, machine)
         execute = 0.0
         for last_p in range(2):
             columns, n_p = part(layer.columns, tile[0], last_p)

@@ -85,11 +85,11 @@ def test_groups_run_one_after_the_other(gemmini):
 
 
 def test_what_does_not_fit_says_how_much_it_needs(chip):
-    small = chip(scratchpad=0.0625, accumulator=64)
+    small = chip(scratchpad=0.03125, accumulator=64)
     terms = DECOUPLED.terms(CONV, [small])
     assert terms.feasibility[0, 0] == Feasibility.CAPACITY
     # one pixel and one tap of one channel: a row of inputs, a row of weights, twice
-    assert (terms.demand[0, 0], terms.bound[0, 0]) == (2 * 2 * 16, 64)
+    assert (terms.demand[0, 0], terms.bound[0, 0]) == (2 * 2 * 16, 32)
     assert np.isinf(terms.seconds).all()
     assert np.isnan(terms.actions).all()
     sums = DECOUPLED.terms(CONV, [chip(accumulator=0.0625)])
