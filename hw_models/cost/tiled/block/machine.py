@@ -54,6 +54,9 @@ PARAMETERS: Final = {
         REPORT,
     ),
     "bank": Parameter("byte", "size of a bank of the memory for inputs and accumulators", 1024, FEATURES),
+    "banks": Parameter(
+        "1", "how many of them; the compiler's choice of blocks is made for this number", UNSTATED, FEATURES
+    ),
     "reserved_banks": Parameter("1", "banks of it kept for outputs and tables", 4, FEATURES),
     "input_banks": Parameter("1", "banks in whose multiples inputs are held", 8, FEATURES),
     "accumulator_banks": Parameter("1", "banks in whose multiples accumulators are held", 16, FEATURES),
@@ -176,7 +179,6 @@ class BlockMachine:
         shapes = [[value[f"{unit}_{axis}"] for axis in "yxk"] for unit in ("unit", "unit2", "unit3")]
         units = np.array([s for s in shapes if s[0] > 0], np.int64)
         own = np.array([value[f"depthwise_{axis}"] for axis in "yxk"], np.int64)
-        banks = engine.memory[0].capacity.value if engine.memory and engine.memory[0].capacity else 0.0
         names = ("block_y", "block_x", "block_k", "split_k", "depth")
         return cls(
             clock=clock,
@@ -197,7 +199,7 @@ class BlockMachine:
                     value["accumulators"],
                     value["inputs"],
                     value["bank"],
-                    banks // value["bank"] - value["reserved_banks"],
+                    value["banks"] - value["reserved_banks"],
                     value["input_banks"],
                     value["accumulator_banks"],
                     value["depthwise_room"],

@@ -53,9 +53,9 @@ class Block:
         engine, gaps = chip.main_engine, []
         if engine.clock is None:
             gaps.append(f"engines.{engine.name}.clock")
-        needs_banks = BlockMachine.of(chip).room[0] == 0
-        if needs_banks and (not engine.memory or engine.memory[0].capacity is None):
-            gaps.append(f"engines.{engine.name}.memory.0.capacity")
+        room = BlockMachine.of(chip).room
+        if room[0] <= 0 and room[3] <= 0:
+            gaps.append(f"engines.{engine.name}.dataflow.parameters.banks, or accumulators and inputs")
         shared = [(i, m) for i, m in enumerate(chip.memory) if not m.off_chip]
         if not shared:
             gaps.append("memory: one that is not off the chip")
