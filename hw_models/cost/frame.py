@@ -64,7 +64,9 @@ def _found(terms: Terms, row: IntArray) -> dict[str, object]:
     code, demand, bound = (a[row, 0] for a in (terms.feasibility, terms.demand, terms.bound))
     size = code == Feasibility.CAPACITY
     return {
-        "mapping": [""] * len(row) if terms.mapping is None else [m or "" for m in terms.mapping[row, 0]],
+        "mapping": [""] * len(row)
+        if terms.mapping is None
+        else ["" if m is None else str(m) for m in terms.mapping[row, 0]],
         "mapping_gap": np.nan if terms.gap is None else terms.gap[row, 0],
         "feasibility": [Feasibility(int(c)).name.lower() for c in code],
         "demand_bytes": np.where(size, demand, np.nan),

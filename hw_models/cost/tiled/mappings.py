@@ -3,13 +3,14 @@
 ```yaml
 schema_version: 1
 mappings:                     # layer or kernel -> mapping, in a notation that the chip's organisation reads
-  layer1.0.conv1: "L3[WIO] K4 - L1[W] C4 R3 S3 P56 Q56 K16X C16X"
+  layer1.0.conv1: "dram[weight stays] k64 c64 oy7 ox56 | sram[output stays] k16 c16 ox56"
   layer1.*.conv2:             # a pattern stands for all layers that no line above it names
-    spatial: {D1: [[k, 32]], D2: [[c, 16]]}
-    temporal: [[fx, 3], [fy, 3], [ox, 56], [oy, 56]]
+    outer: {k: 64, c: 64, oy: 7, ox: 56}
+    local: {k: 16, c: 16, ox: 56}
+    stationary: {dram: weight, sram: output}
   blocks.0.attn:              # a kernel of several contractions has one mapping for each, in order
-    - {spatial: {D1: [[k, 16]]}, temporal: [[c, 64], [ox, 197]]}
-    - {spatial: {D1: [[k, 16]]}, temporal: [[c, 197], [ox, 197]]}
+    - "dram[weight stays] k197 c64 ox197 | sram[output stays] k16 c16 ox197"
+    - "dram[weight stays] k64 c197 ox197 | sram[output stays] k16 c16 ox197"
 ```
 
 A layer is named as in the tables of a cost: by its whole label or by the module before the first space.

@@ -2,9 +2,9 @@
 
 ```yaml
 mappings:
-  conv1: "dram[weight stays] k64 c64 oy7 ox56 | sram[output stays] k16 c16 ox56 | array[c x k]"
+  conv1: "dram[weight stays] k64 c64 oy7 ox56 | sram[output stays] k16 c16 ox56 | array[reduction x filter]"
   conv2: {outer: {k: 64, c: 64, oy: 7, ox: 56}, local: {k: 16, c: 16, ox: 56},
-          stationary: {dram: weight, sram: output}, layout: c x k}
+          stationary: {dram: weight, sram: output}, layout: reduction x filter}
 ```
 
 `outer` is the tile in the last on-chip memory, `local` the one in the memories beside the array; a loop that
