@@ -20,7 +20,7 @@ from typing import NamedTuple
 from numba import njit
 
 compiled = njit(cache=True, error_model="numpy")
-"""Its cache notices changes of a function's own file only: after one here, delete the `*.nbi` of this package."""
+"""Its cache notices changes of a function's own file only: after one here, delete this package's `*.nbi`."""
 
 ROUNDS = 60
 """Steps of the fixed point of `lost`; beyond them it moves by less than 1 %."""

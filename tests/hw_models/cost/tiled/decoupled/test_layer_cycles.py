@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hw_models.cost.tiled.decoupled import layer_cycles as parts
+from hw_models.cost.tiled.decoupled import sequence
 from hw_models.cost.tiled.decoupled.layer_cycles import Layer, Tile
 from hw_models.cost.tiled.decoupled.sequence import advance, layer_cycles
 
@@ -114,7 +115,16 @@ def test_counts_and_bounds_of_any_layer(machine, size, cut):
     assert cycles.requests >= (macs / (p * q) / 64) - 1e-9
 
 
-def test_pixels_that_are_not_followed_take_as_long_as_those_that_are(layer, machine, monkeypatch):
+def test_compiled_code_is_that_of_the_files(layer, machine, monkeypatch):
+    """A cache of numba that missed a change in another file would give other figures than plain Python."""
+    shape, tile = layer(30, 20, 512, 512, taps=3), Tile(9, 9, 16, 96, 3, 3)
+    compiled = layer_cycles(shape, tile, machine.core)
+    for name in ("pass_pixels", "pass_tile", "advance"):
+        monkeypatch.setattr(sequence, name, getattr(sequence, name).py_func)
+    assert layer_cycles.py_func(shape, tile, machine.core) == pytest.approx(compiled)
+
+
+def test_pixels_that_are_not_followed_take_as_long_as_those_that_are(layer, machine):
     shape, tile = layer(60, 60, 40, 24, taps=3), Tile(7, 9, 16, 16, 3, 3)
     short = layer_cycles(shape, tile, machine.core)
     alone = sum_of_all(shape, tile, machine.core)
