@@ -39,7 +39,7 @@ def test_unknown_names_and_what_is_left_out() -> None:
 
 
 def test_without_zigzag_the_reason_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     assert "pip install 'codesign[oracles]'" in against_zigzag.why_not()
     with pytest.raises(MissingExtraError):
         against_zigzag.zigzag_inputs()

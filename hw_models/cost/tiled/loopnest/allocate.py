@@ -11,6 +11,8 @@ from itertools import product
 from math import inf, prod
 from typing import TYPE_CHECKING
 
+from typing_extensions import override
+
 from hw_models.cost.tiled.loopnest.mapping import OPERANDS, OUTPUT
 from hw_models.cost.tiled.loopnest.spread import spread_over, time_loops
 from hw_models.errors import InputError
@@ -32,6 +34,13 @@ class TooSmall:
     demand_bits: float
     bound_bits: int
 
+    @override
+    def __str__(self) -> str:
+        needs = (
+            f"memory {self.store} would have to hold {self.demand_bits:.0f} bits; it has {self.bound_bits}"
+        )
+        return f"{needs}; a larger memory, a smaller unrolling or other loops inside it would fit"
+
 
 def allocate(machine: Machine, layer: Layer, nest: LoopNest) -> LoopNest:
     """The mapping with its levels chosen: memory by memory, innermost first, for the least traffic above.
@@ -43,10 +52,36 @@ def allocate(machine: Machine, layer: Layer, nest: LoopNest) -> LoopNest:
     loops = time_loops(spread, nest)
     found = cuts_for(spread, tuple(zip(loops.dims, loops.sizes, strict=True)))
     if isinstance(found, TooSmall):
-        needs = f"memory {found.store} would have to hold {found.demand_bits:.0f} bits"
-        levers = "a larger memory, a smaller unrolling or another loop order would fit"
-        raise InputError(f"{needs}; it has {found.bound_bits}; {levers}")
+        raise InputError(str(found))
     return replace(nest, levels={OPERANDS[op]: cuts for op, cuts in enumerate(found)})
+
+
+def misfit(spread: Spread, nest: LoopNest) -> TooSmall | None:
+    """The first memory that cannot hold what a mapping keeps in it; None where all can."""
+    machine, loops = spread.machine, nest.temporal
+    for i, store in enumerate(machine.stores):
+        needed = sum(_held_bits(spread, op, i, nest.cuts(OPERANDS[op]), loops) for op in store.operands)
+        if needed > store.bits * (1 + 1e-12):
+            return TooSmall(store.name, needed, store.bits)
+    return None
+
+
+def _held_bits(
+    spread: Spread, op: int, store: int, cuts: Sequence[int], loops: Sequence[tuple[str, int]]
+) -> float:
+    """Bits of an operand in a memory, twice where half of it is always being filled."""
+    layer, below = spread.layer, spread.at_levels(op)
+    level = spread.machine.levels[op].index(store)
+    start = cuts[level - 1] if level else 0
+    bits = _element_bits(layer, op, below[level + 1 :], loops[start:])
+    extents: dict[str, float] = {}
+    for dim, factor in (*_inward(below, cuts, loops, level), *loops[start : cuts[level]]):
+        extents[dim] = extents.get(dim, 1) * factor
+    held = layer.tile(op, extents) * bits
+    for dim, size in loops[cuts[level] :]:
+        extents[dim] = extents.get(dim, 1) * size
+    twice = spread.machine.stores[store].halved and held < layer.tile(op, extents) * bits
+    return held * 2 if twice else held
 
 
 def cuts_for(spread: Spread, loops: Sequence[tuple[str, int]]) -> tuple[tuple[int, ...], ...] | TooSmall:
@@ -80,12 +115,9 @@ def _slices(
     """Bits that the memory needs for each number of further loops, as long as they fit."""
     level, start = len(cuts), cuts[-1] if cuts else 0
     extents: dict[str, float] = {}
-    for dim, factor in _inward(below, cuts, loops):
+    for dim, factor in _inward(below, cuts, loops, level):
         extents[dim] = extents.get(dim, 1) * factor
-    bits = layer.bits[op]
-    if op == OUTPUT:
-        still = {dim for at in below[level + 1 :] for dim, _ in at} | {dim for dim, _ in loops[start:]}
-        bits = layer.bits[OUTPUT if still & layer.irrelevant[OUTPUT] else 3]
+    bits = _element_bits(layer, op, below[level + 1 :], loops[start:])
     whole = dict(extents)
     for dim, size in loops[start:]:
         whole[dim] = whole.get(dim, 1) * size
@@ -107,13 +139,23 @@ def _slices(
 
 
 def _inward(
-    below: Factors, cuts: Sequence[int], loops: Sequence[tuple[str, int]]
+    below: Factors, cuts: Sequence[int], loops: Sequence[tuple[str, int]], level: int
 ) -> Iterator[tuple[str, float]]:
     """Loops inside a memory in the order in which they were placed, on which rounding depends."""
-    for level in range(len(cuts) + 1):
-        if level:
-            yield from loops[cuts[level - 2] if level > 1 else 0 : cuts[level - 1]]
-        yield from below[level]
+    for at in range(level + 1):
+        if at:
+            yield from loops[cuts[at - 2] if at > 1 else 0 : cuts[at - 1]]
+        yield from below[at]
+
+
+def _element_bits(
+    layer: Layer, op: int, above: Sequence[Sequence[tuple[str, float]]], left: Sequence[tuple[str, int]]
+) -> int:
+    """Bits of an element in a memory: those of a partial sum while loops that add to it are still to come."""
+    if op != OUTPUT:
+        return layer.bits[op]
+    still = {dim for loops in above for dim, _ in loops} | {dim for dim, _ in left}
+    return layer.bits[OUTPUT if still & layer.irrelevant[OUTPUT] else 3]
 
 
 def _options(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING
 
+from hw_models.cost.tiled.loopnest.allocate import misfit
 from hw_models.cost.tiled.loopnest.machine import Way
 from hw_models.cost.tiled.loopnest.mapping import OPERANDS
 from hw_models.cost.tiled.loopnest.spread import spread_over, time_loops
@@ -62,18 +63,19 @@ def evaluate(machine: Machine, layer: Layer, nest: LoopNest) -> Evaluation:
         nest: its mapping, levels included (see `allocate` where they are open).
 
     Raises:
-        InputError: the mapping does not fit the layer or the array, or a memory lacks a port it needs.
+        InputError: the mapping does not fit the layer, the array or a memory, or a memory lacks a port.
     """
     spread = spread_over(machine, layer, nest.spatial)
     loops = time_loops(spread, nest)
+    _check_levels(machine, nest)
     average, whole = [], []
     for op, name in enumerate(OPERANDS):
         cuts = nest.cuts(name)
-        if len(cuts) != len(machine.levels[op]):
-            held = ", ".join(machine.level_names(op))
-            raise InputError(f"levels.{name} has {len(cuts)} entries; {name}s lie in {held}")
         average.append(walk(layer, op, spread.at_levels(op), loops, cuts))
         whole.append(walk(layer, op, spread.at_levels(op, whole=True), loops, cuts))
+    lacking = misfit(spread, nest)
+    if lacking is not None:
+        raise InputError(str(lacking))
     flags = double_buffered(machine, layer, average)
     product = 1.0
     for mean in loops.means:
@@ -89,6 +91,14 @@ def evaluate(machine: Machine, layer: Layer, nest: LoopNest) -> Evaluation:
     time = latency(machine, whole, flags, product, spread.drain)
     buffered = {name: tuple(flags[op][1:]) for op, name in enumerate(OPERANDS)}
     return Evaluation(counted, energy, machine.mac_pj * layer.macs, time, buffered)
+
+
+def _check_levels(machine: Machine, nest: LoopNest) -> None:
+    for op, name in enumerate(OPERANDS):
+        cuts, held = nest.cuts(name), machine.level_names(op)
+        if len(cuts) != len(held):
+            places = ", ".join(held)
+            raise InputError(f"levels.{name} has {len(cuts)} entries; {machine.name} keeps it in {places}")
 
 
 def _accesses(machine: Machine, op: int, walk: Walk) -> tuple[tuple[int, ...], ...]:

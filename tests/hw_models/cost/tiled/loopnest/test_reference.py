@@ -62,6 +62,25 @@ def test_too_many_units_and_too_small_a_memory() -> None:
         allocate(machine(weight_bits=4), gemm(), LoopNest(SPREAD, (("ox", 8), ("c", 2), ("k", 2))))
 
 
+@pytest.mark.parametrize(
+    ("levels", "message"),
+    [
+        (
+            {"weight": (3, 3), "output": (3, 3, 3), "input": (3, 3)},
+            "accumulator would have to hold 512 bits",
+        ),
+        (
+            {"weight": (3,), "output": (0, 3, 3), "input": (3, 3)},
+            "levels.weight has 1 entries; small keeps",
+        ),
+    ],
+)
+def test_levels_that_do_not_fit(levels: dict[str, tuple[int, ...]], message: str) -> None:
+    """Two tiles of filters over eight pixels are 16 sums of 32 bit."""
+    with pytest.raises(InputError, match=message):
+        evaluate(machine(), gemm(), LoopNest(SPREAD, (("c", 2), ("k", 2), ("ox", 8)), levels))
+
+
 def test_a_shorter_last_turn_is_counted_as_it_is() -> None:
     """Ten passes as loops of 4 and 3: the last turn has two, and no pass is counted twice."""
     layer = gemm(m=10)
