@@ -1,0 +1,121 @@
+"""A profile as records: one row per network and per operator, once device, precision and batch are known."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from hw_models.errors import InputError
+from hw_models.measured.operator_names import operator_of
+from hw_models.measured.profile import NetworkTime, OperatorTime, Profile, RunFacts
+
+if TYPE_CHECKING:
+    from hw_models.measured.records import Records
+
+Row = dict[str, object]
+
+PLACEMENT: Final = ("layers", "layers_npu", "layers_gpu", "layers_cpu")
+"""Columns of the records for `NetworkTime.layers`."""
+
+
+def records_of(profile: Profile, facts: RunFacts, dataset: str) -> Records:
+    """The rows of a profile that have a time; see `Profile.to_records`.
+
+    Raises:
+        InputError: where the device, network or precision is known from neither side, or the two differ.
+        FileError: where a row is not what records may hold.
+    """
+    import pandas as pd
+
+    from hw_models.measured.records import Records
+
+    whole = profile.networks[0] if profile.networks else None
+    rows = [row for n in profile.networks for row in _network_rows(n, facts)]
+    timed = [o for o in profile.operators if o.times.best_s is not None]
+    rows += [_operator_row(o, at, whole, facts) for at, o in enumerate(timed)]
+    if not rows:
+        raise InputError(f"nothing in {profile!r} has a time, expected a network or an operator that ran")
+    frame = pd.DataFrame(rows).assign(
+        dataset=dataset,
+        phase="infer",
+        power_mode=facts.power_mode,
+        source=_source(profile),
+        file=profile.file or profile.tool,
+        hash=profile.hash,
+    )
+    frame["runtime"] = frame["runtime"].fillna(profile.tool)
+    if profile.tool_version is not None:
+        frame["runtime_version"] = frame["runtime_version"].fillna(profile.tool_version)
+    return Records.from_frame(frame, file=profile.file or profile.tool, strict=True)
+
+
+def _source(profile: Profile) -> str:
+    what = "estimated by" if profile.truth == "model" else "profiled with"
+    return f"{what} {profile.tool} {profile.tool_version or ''}".strip()
+
+
+def _network_rows(network: NetworkTime, facts: RunFacts) -> list[Row]:
+    """One for the time of a step, one for the rate: with requests in flight it is no inverse of the time."""
+    row = _network_row(network, facts)
+    if network.throughput_per_s is None:
+        return [row]
+    rate = {**row, **dict.fromkeys(network.times.to_row()), "n": network.times.n}
+    rate |= {"throughput_per_s": network.throughput_per_s, "scenario": "stream", "threads": network.requests}
+    return [row, rate] if network.times.best_s is not None else [rate]
+
+
+def _network_row(network: NetworkTime, facts: RunFacts) -> Row:
+    return {
+        "network": _agreed("network", network.name, facts.network),
+        "component": network.component,
+        "device": _agreed("device", network.device, facts.device),
+        "precision": _agreed("precision", network.precision, facts.precision),
+        "batch": _agreed("batch", network.batch, facts.batch, 1),
+        "clock_hz": network.clock_hz or facts.clock_hz,
+        "mode": network.mode,
+        "scenario": "step",
+        "engine": network.engine,
+        "threads": network.threads,
+        "runtime": network.runtime,
+        "runtime_version": network.runtime_version,
+        "peak_memory_bytes": network.peak_memory_bytes,
+        "macs": network.macs,
+        "energy_j": network.energy_j,
+        "row": network.line,
+        **dict(zip(PLACEMENT, network.layers, strict=True)),
+        **network.times.to_row(),
+    }
+
+
+def _operator_row(operator: OperatorTime, at: int, whole: NetworkTime | None, facts: RunFacts) -> Row:
+    """A row of its own for every node: two nodes of one kind and shape are two measurements."""
+    whole = whole or NetworkTime(None, operator.times)
+    return {
+        "network": facts.network or whole.name,
+        "operator": operator_of(operator.kind),
+        "function": operator.kind,
+        "shape": operator.shape,
+        "mode": f"node {at}: {operator.name}",
+        "scenario": "step",
+        "device": _agreed("device", whole.device, facts.device),
+        "precision": operator.precision or facts.precision or whole.precision,
+        "batch": _agreed("batch", whole.batch, facts.batch, 1),
+        "clock_hz": whole.clock_hz or facts.clock_hz,
+        "engine": operator.engine,
+        "threads": whole.threads,
+        "runtime": whole.runtime,
+        "runtime_version": whole.runtime_version,
+        "row": operator.line,
+        **operator.times.to_row(),
+    }
+
+
+def _agreed(what: str, found: object, given: object, default: object = None) -> object:
+    """What the file says, else what was given, else the default."""
+    if found is not None and given is not None and found != given:
+        raise InputError(
+            f"{what} {given!r} given, but the profile says {found!r}; leave it out or correct it"
+        )
+    value = found if found is not None else given if given is not None else default
+    if value is None:
+        raise InputError(f"the profile does not say its {what}; give it, on the command line with --{what}")
+    return value
