@@ -42,7 +42,7 @@ def test_expected_energies_of_its_main_branch(tmp_path: Path) -> None:
 
 def test_a_column_that_is_missing(tmp_path: Path) -> None:
     file = tmp_path / "zigzag_expected.csv"
-    file.write_text("test,workload,hardware,energy_pj,latency_cycles\n")
+    file.write_text("test,workload,hardware,energy_pj,latency_cycles\na,b,c,1,1\n")
     with pytest.raises(FileError, match="no column 'mapping'"):
         predict(file)
 
