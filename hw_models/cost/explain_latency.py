@@ -93,7 +93,8 @@ def formula_lines(cost: Cost) -> Iterator[Line]:
             yield name, f"{show(total, unit)} / ({show(rate, per)} x {share:.3f}) = {show(seconds, 's')}"
     if np.isfinite(d.seconds[:, VECTOR]).all():
         ops = show(float(d.counts.vector_ops.sum()), "op")
-        yield "vector", f"{ops}, and a GPU's depthwise MACs: {show(float(alone[VECTOR]), 's')}"
+        depthwise = ", and depthwise MACs" if cost.detail.accelerator.main_engine.kind == "gpu" else ""
+        yield "vector", f"{ops}{depthwise}: {show(float(alone[VECTOR]), 's')}"
     for name, meaning in INSIDE.items():
         seconds = float(alone[RESOURCES.index(name)])
         if seconds > 0:
@@ -159,11 +160,13 @@ def _organisation_lines(chip: Accelerator) -> Iterator[Line]:
         yield "MAC array", f"{shape}: {chip.sources.get(array.source, array.source)}"
     yield "organisation", f"{flow.kind}: {chip.sources.get(flow.source, flow.source)}"
     for name, parameter in organisation(flow.kind).parameters.items():
-        if name in flow.parameters:
-            yield name, f"{parameter.meaning}, {cited(flow.parameters[name], chip.sources)} {parameter.unit}"
+        unit = "" if parameter.unit == "1" else f" {parameter.unit}"
+        given = flow.parameters.get(name)
+        if given is not None:
+            source = chip.sources.get(given.source, given.source)
+            yield name, f"{given.value:g}{unit}: {parameter.meaning}; {source}"
         elif parameter.default is not None:
-            default = f"{parameter.default:g} {parameter.unit} by default: {parameter.source}"
-            yield name, f"{parameter.meaning}, {default}"
+            yield name, f"{parameter.default:g}{unit} by default: {parameter.meaning}; {parameter.source}"
 
 
 def lever_lines(cost: Cost) -> Iterator[Line]:

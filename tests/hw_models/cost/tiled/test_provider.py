@@ -228,7 +228,7 @@ def test_explanation_has_array_mapping_gap_and_levers(net, npu):
     for part in (
         "16 x 16: made up for the tests",
         "paper: made up for the tests",
-        "after the last output, 0 cycle by default: made up",
+        "0 cycle by default: after the last output; made up",
         "16 x 16; the best there is",
         "90 % interval of the class",
     ):
