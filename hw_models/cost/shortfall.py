@@ -1,4 +1,4 @@
-"""What a network needs that a chip has not: demand, bound, gap and unit, and levers that would make it fit."""
+"""What a network needs that a chip has not: demand, bound, gap, unit, and levers that would make it fit."""
 
 from __future__ import annotations
 
