@@ -39,7 +39,7 @@ def resolve_model(
     """The workload of the network that `spec` names.
 
     Args:
-        spec: `timm:resnet50`, `timm:vit_base_patch16_224@384`, the path of an ONNX file, or
+        spec: `timm:resnet50`, `timm:vit_base_patch16_224@384`, the path of an ONNX or TFLite file, or
             `package.module:function`, where the function takes no argument and returns an `nn.Module`, a pair
             of one and its input shape, or a `Workload`. The working directory's modules are found first.
         shape: shape of the input, the batch first; by input name where there are several.
@@ -58,6 +58,10 @@ def resolve_model(
         raise InputError(msg)
     if scheme == "timm" and colon:
         workload = _from_timm(rest, shapes)
+    elif spec.endswith(".tflite"):
+        from hw_models.workload.from_tflite import read_tflite
+
+        workload = read_tflite(spec)
     elif spec.endswith(".onnx") or Path(spec).is_file():
         from hw_models.workload.from_onnx import read_onnx
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hw_models.spec.load import list_chips as list_chips
     from hw_models.spec.load import load_chip as load_chip
     from hw_models.workload.from_onnx import read_onnx as read_onnx
+    from hw_models.workload.from_tflite import read_tflite as read_tflite
     from hw_models.workload.from_torch import trace as trace
     from hw_models.workload.graph import Workload as Workload
 
@@ -36,6 +37,7 @@ _HOMES: Final = {
     "load_chip": "hw_models.spec.load",
     "lower": "hw_models.lowering",
     "read_onnx": "hw_models.workload.from_onnx",
+    "read_tflite": "hw_models.workload.from_tflite",
     "trace": "hw_models.workload.from_torch",
 }
 
