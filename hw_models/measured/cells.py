@@ -13,7 +13,15 @@ if TYPE_CHECKING:
 
     from hw_models.measured.schema import Column
 
-UNITS = {"s": "seconds", "j": "joules", "hz": "hertz", "ms": "milliseconds"}
+UNITS = {
+    "s": "seconds",
+    "ms": "milliseconds",
+    "j": "joules",
+    "w": "watts",
+    "hz": "hertz",
+    "mhz": "megahertz",
+    "bytes": "bytes",
+}
 """Endings of column names -> the unit in words."""
 
 
@@ -21,15 +29,18 @@ def texts(given: pd.Series, column: Column) -> tuple[pd.Series, Mapping[int, str
     """Cells as text, empty ones missing; and what is wrong by index."""
     import pandas as pd
 
-    cells = [None if _is_empty(v) else str(v).strip() for v in given.to_numpy(object)]
+    if isinstance(given.dtype, pd.StringDtype):
+        cells = given.str.strip()
+        if (cells == "").any():
+            cells = cells.mask(cells == "")
+        cells = cells.astype("str")
+    else:
+        plain = [None if _is_empty(v) else str(v).strip() for v in given.to_numpy(object)]
+        cells = pd.Series(plain, given.index, dtype="str")
     wrong = {}
     if column.required:
-        wrong = {
-            int(i): f"is missing; {column.meaning}"
-            for i, v in zip(given.index, cells, strict=True)
-            if v is None
-        }
-    return pd.Series(cells, given.index, dtype="str"), wrong
+        wrong = {int(i): f"is missing; {column.meaning}" for i in given.index[cells.isna()]}
+    return cells, wrong
 
 
 def numbers(given: pd.Series, column: Column) -> tuple[pd.Series, Mapping[int, str]]:
@@ -48,13 +59,31 @@ def _as_numbers(given: pd.Series) -> tuple[NDArray[np.float64], NDArray[np.bool_
     """Values, NaN where a cell is no number, and which cells are empty."""
     import pandas as pd
 
+    if isinstance(given.dtype, pd.StringDtype):
+        return _parsed(given)
     if given.dtype.kind in "fiub":
         value = given.to_numpy(np.float64)
         return value, np.isnan(value)
-    cells = given.to_numpy(object, copy=True)
-    empty = np.array([_is_empty(v) for v in cells], np.bool_)
-    cells[empty] = np.nan
-    return np.asarray(pd.to_numeric(cells, errors="coerce"), np.float64), empty
+    plain = given.to_numpy(object, copy=True)
+    empty = np.array([_is_empty(v) for v in plain], np.bool_)
+    plain[empty] = np.nan
+    return np.asarray(pd.to_numeric(plain, errors="coerce"), np.float64), empty
+
+
+def _parsed(given: pd.Series) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Numbers of a column of text: all at once where every cell is one, else cell by cell."""
+    import pandas as pd
+    import pyarrow as pa
+
+    try:
+        cells = pa.array(given, from_pandas=True)
+        return cells.cast("float64").to_numpy(zero_copy_only=False), cells.is_null().to_numpy(
+            zero_copy_only=False
+        )
+    except pa.ArrowInvalid:
+        stripped = given.str.strip()
+        value = pd.to_numeric(stripped, errors="coerce").to_numpy(np.float64)
+        return value, (stripped.isna() | (stripped == "")).to_numpy(bool)
 
 
 def _is_empty(cell: object) -> bool:

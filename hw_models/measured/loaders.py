@@ -7,55 +7,55 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from hw_models.errors import FileError, UnknownNameError, did_you_mean, nearest, sentence
-from hw_models.measured import timm_throughput
+import numpy as np
+
+from hw_models.errors import CodesignError, FileError, UnknownNameError, did_you_mean, nearest, sentence
 from hw_models.measured.devices import SHIPPED, DeviceTable, check_names, read_devices, shipped_devices
+from hw_models.measured.published import (
+    deepbench,
+    drobotics_rdkx5,
+    hailo_fps,
+    hat,
+    llmcompass,
+    mlperf_edge,
+    mlperf_small,
+    neusight,
+    paddleclas,
+    qualcomm_aihub,
+    rockchip_fps,
+    ti_tidl_evm,
+    timm_throughput,
+    vidur,
+    vitis_ai_dpu,
+)
 from hw_models.measured.records import Records, concat
 from hw_models.measured.tables import Table, dataset_name, find_tables, read_table, typed
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from hw_models.measured.schema import Column
+    from hw_models.measured.published.base import Dataset
 
+MODULES: Final = (
+    timm_throughput,
+    qualcomm_aihub,
+    hailo_fps,
+    rockchip_fps,
+    drobotics_rdkx5,
+    ti_tidl_evm,
+    vitis_ai_dpu,
+    mlperf_edge,
+    mlperf_small,
+    neusight,
+    vidur,
+    llmcompass,
+    deepbench,
+    hat,
+    paddleclas,
+)
+"""Sources; each has its sets in `SETS`."""
 
-@dataclass(frozen=True, slots=True)
-class Dataset:
-    """One kind of file.
-
-    Attributes:
-        name: of the file, up to the first dot.
-        columns: what it must have.
-        device_column: the column whose names `device_names.csv` explains.
-        quantity: what was measured, as the file calls it.
-        value: the column of the records that holds it.
-        truth: "silicon", "closed_form" or "model".
-        to_records: typed columns -> columns of the records.
-    """
-
-    name: str
-    columns: tuple[Column, ...]
-    device_column: str
-    quantity: str
-    value: str
-    truth: str
-    to_records: Callable[[pd.DataFrame], pd.DataFrame]
-
-
-DATASETS: Final[Mapping[str, Dataset]] = {
-    d.name: d
-    for d in (
-        Dataset(
-            name="timm_throughput",
-            columns=timm_throughput.COLUMNS,
-            device_column="device",
-            quantity="samples_per_s",
-            value="throughput_per_s",
-            truth="silicon",
-            to_records=timm_throughput.to_records,
-        ),
-    )
-}
+DATASETS: Final[Mapping[str, Dataset]] = {d.name: d for module in MODULES for d in module.SETS}
 
 BESIDE: Final = (
     "devices",
@@ -63,6 +63,7 @@ BESIDE: Final = (
     "naive_baselines_timm",
     "naive_baselines_other",
     "timm_imagenet_top1",
+    "qualcomm_aihub_models",
 )
 """Tables that stand beside the measurements and are none of cost."""
 
@@ -111,7 +112,9 @@ def load(
     check_names(devices)
     by_name = {name: [p for p in files if dataset_name(p) == name] for name in wanted}
     records = {
-        name: concat([read(p, DATASETS[name]) for p in paths]) for name, paths in by_name.items() if paths
+        name: concat([read(p, DATASETS[name], devices) for p in paths])
+        for name, paths in by_name.items()
+        if paths
     }
     read_elsewhere = others or (lambda _: False)
     if not records and not any(read_elsewhere(dataset_name(p)) for p in files):
@@ -121,20 +124,39 @@ def load(
     return Measured(records, devices, tuple(str(p.relative_to(directory)) for p in unread) if data else ())
 
 
-def read(path: Path, dataset: Dataset) -> Records:
-    """One file as records; rows with wrong cells are set aside with their reasons.
+def read(path: Path, dataset: Dataset, devices: DeviceTable | None = None) -> Records:
+    """One file as records; rows that cannot be true are set aside with their reasons.
+
+    Args:
+        path: csv, csv.gz or parquet.
+        dataset: what the file is.
+        devices: two names of one device are one device, so that copied rows are told from measured ones.
 
     Raises:
         FileError: where it is unreadable, empty, lacks a column, or has no row that holds.
     """
     table = read_table(path)
     raw = typed(table, dataset.columns)
-    frame = dataset.to_records(raw.frame)
-    frame["dataset"], frame["file"], frame["hash"] = dataset.name, str(path), table.hash
-    frame["row"] = frame.index.astype("float64")
-    bad = sorted({row for row, _, _ in raw.wrong})
-    records = Records.from_frame(frame.drop(index=bad), file=str(path))
-    aside = _with_reasons(frame, raw.wrong, records.set_aside, table)
+    rules = dataset.wrong_rows.items()
+    wrong = [(row, column, why) for column, rule in rules for row, why in rule(raw.frame).items()]
+    wrong += raw.wrong
+    spoiled = {row for row, column, _ in wrong if column not in dataset.measures}
+    wrong += _copies(_without(raw.frame, spoiled), dataset, devices)
+    whole = _without(raw.frame, {r for r, c, _ in wrong if c not in dataset.measures})
+    for row, column, _ in wrong:
+        if column in dataset.measures and row in whole.index:
+            whole.loc[row, column] = np.nan
+    frame = dataset.to_records(whole)
+    told = {row for row, _, _ in wrong}
+    empty = whole.index.difference(frame.index).difference(list(told))
+    wrong += [(int(row), "", f"holds no measurement: {_named(dataset)}") for row in empty]
+    frame = _with_origin(frame, dataset, table)
+    records = Records.from_frame(frame, file=str(path), unique=False)
+    aside = _set_aside(raw.frame, wrong, dataset, table)
+    if len(records.set_aside):
+        import pandas as pd
+
+        aside = pd.concat([aside, records.set_aside], ignore_index=True)
     if not len(records):
         first = aside.iloc[0]
         message = f"no row holds; the first says: {first['reason']}"
@@ -142,27 +164,99 @@ def read(path: Path, dataset: Dataset) -> Records:
     return Records(records.frame, aside)
 
 
-def _with_reasons(
-    frame: pd.DataFrame, wrong: Sequence[tuple[int, str, str]], later: pd.DataFrame, table: Table
+def _without(frame: pd.DataFrame, rows: set[int]) -> pd.DataFrame:
+    return frame.drop(index=sorted(rows)) if rows else frame
+
+
+def _named(dataset: Dataset) -> str:
+    """The columns that hold measurements, as a phrase."""
+    names = dataset.measures or (dataset.quantity,)
+    return f"no {' or '.join(names)} is given"
+
+
+def _copies(raw: pd.DataFrame, dataset: Dataset, devices: DeviceTable | None) -> list[tuple[int, str, str]]:
+    """Rows that equal another one in every declared column, two names of one device taken as one.
+
+    The row stays that names the device most like its key; among equals the first.
+    """
+    content = raw
+    if devices is not None and dataset.device_column in raw:
+        key = raw[dataset.device_column].map(_keys(raw, dataset, devices))
+        content = raw.assign(**{dataset.device_column: key})
+    shared = content[content.duplicated(keep=False)]
+    problems = []
+    for positions in shared.groupby(list(shared.columns), dropna=False, sort=False).indices.values():
+        rows = [int(row) for row in shared.index[positions]]
+        names = [str(raw.loc[r, dataset.device_column]) if dataset.device_column in raw else "" for r in rows]
+        device = str(shared.loc[rows[0], dataset.device_column]) if dataset.device_column in raw else ""
+        stays = next((i for i, n in enumerate(names) if _plain(n).startswith(_plain(device))), 0)
+        for i, row in enumerate(rows):
+            if i != stays:
+                other = "" if names[i] == names[stays] else f", which names the device '{names[stays]}'"
+                problems.append((row, "", f"exact duplicate of row {rows[stays]}{other}"))
+    return sorted(problems)
+
+
+def _plain(name: str) -> str:
+    return "".join(c for c in name.lower() if c.isalnum())
+
+
+def _keys(raw: pd.DataFrame, dataset: Dataset, devices: DeviceTable) -> dict[str, str]:
+    """Key behind each name of the file; a device that nothing describes is its own key."""
+    keys = {}
+    for name in raw[dataset.device_column].dropna().unique():
+        try:
+            keys[name] = devices.key(dataset.name, dataset.device_column, name)
+        except CodesignError:
+            keys[name] = name
+    return keys
+
+
+def _with_origin(frame: pd.DataFrame, dataset: Dataset, table: Table) -> pd.DataFrame:
+    """The columns that say where a record is from."""
+    frame = frame.assign(row=frame.index.astype("float64")).reset_index(drop=True)
+    frame["dataset"], frame["file"], frame["hash"] = dataset.name, str(table.path), table.hash
+    if "source" not in frame:
+        frame["source"] = dataset.source
+    frame["licence"] = dataset.licence
+    return frame
+
+
+def _set_aside(
+    raw: pd.DataFrame, wrong: Sequence[tuple[int, str, str]], dataset: Dataset, table: Table
 ) -> pd.DataFrame:
-    """What was set aside while reading cells, before what was set aside while comparing rows."""
+    """One line per wrong cell or row, in the order of the rows, with the device and mode it belongs to."""
     import pandas as pd
 
-    rows = [
+    ordered = sorted(wrong, key=lambda w: w[0])
+    frame = pd.DataFrame(ordered, columns=["row", "column", "reason"])
+    place = pd.DataFrame("", frame.index, columns=["device", "mode"], dtype="str")
+    for column, lines in frame.groupby("column", sort=False).groups.items():
+        where = _places(raw.loc[frame.loc[lines, "row"]], str(column), dataset)
+        place.loc[lines] = where.fillna("").to_numpy(object)
+    return pd.DataFrame(
         {
-            "file": str(table.path),
-            "row": float(row),
-            "dataset": frame.loc[row, "dataset"],
-            "device": frame.loc[row, "device"],
-            "mode": frame.loc[row, "mode"],
-            "column": column,
-            "reason": reason,
+            "file": pd.Series(str(table.path), frame.index, dtype="str"),
+            "row": frame["row"].astype("float64"),
+            "dataset": pd.Series(dataset.name, frame.index, dtype="str"),
+            **place,
+            "column": frame["column"].astype("str"),
+            "reason": frame["reason"].astype("str"),
         }
-        for row, column, reason in wrong
-    ]
-    return pd.concat(
-        [pd.DataFrame(rows, columns=later.columns).astype(later.dtypes), later], ignore_index=True
     )
+
+
+def _places(rows: pd.DataFrame, column: str, dataset: Dataset) -> pd.DataFrame:
+    """Device and mode of the record that `column` of each row belongs to."""
+    numeric = [c.name for c in dataset.columns if c.numeric]
+    probe = rows.assign(**{c: rows[c].fillna(1.0) for c in numeric if c != column})
+    for other in dataset.measures:
+        if column in dataset.measures:
+            probe[other] = 1.0 if other == column else np.nan
+    if column in numeric:
+        probe[column] = 1.0
+    records = dataset.to_records(probe.loc[~probe.index.duplicated()])[["device", "mode"]]
+    return records.loc[~records.index.duplicated()].reindex(rows.index)
 
 
 def _nothing_known(directory: Path, files: Sequence[Path], wanted: Sequence[str]) -> FileError:

@@ -12,13 +12,27 @@ from typing_extensions import override
 
 from hw_models.errors import FileError, Finding, InputError, StorageError, did_you_mean, nearest, sentence
 from hw_models.measured.cells import numbers, texts
-from hw_models.measured.schema import BY_NAME, COLUMNS, PERCENTILES, PROVENANCE, RECORDS_FORMAT
+from hw_models.measured.schema import (
+    BY_NAME,
+    COLUMNS,
+    MEASURED,
+    PERCENTILES,
+    PLACEMENT,
+    PROVENANCE,
+    READABLE,
+    RECORDS_FORMAT,
+    SCENARIOS,
+    STEP,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
 UNIT_SLIP: Final = 1.25
 """Largest ratio between batch / throughput and the mean time of a step that is no change of unit."""
+
+MEAN_SLIP: Final = 100.0
+"""Largest ratio between a mean and a percentile of the same run that is no change of unit."""
 
 FORMAT_KEY: Final = "codesign_records_format"
 """Where the version stands: metadata of a parquet file, first line of a csv file."""
@@ -40,7 +54,7 @@ class Records:
     @property
     def frame(self) -> pd.DataFrame:
         """A copy of the table, with the columns of `schema.COLUMNS` in their order."""
-        return self._frame.copy()
+        return self._frame.copy(deep=False)  # pandas copies what is written to
 
     def __len__(self) -> int:
         return len(self._frame)
@@ -56,13 +70,16 @@ class Records:
         return f"<p>{self!r}</p>{self._frame.head(10).dropna(axis=1, how='all').to_html(index=False)}"
 
     @classmethod
-    def from_frame(cls, frame: pd.DataFrame, *, file: str = "<frame>", strict: bool = False) -> Records:
+    def from_frame(
+        cls, frame: pd.DataFrame, *, file: str = "<frame>", strict: bool = False, unique: bool = True
+    ) -> Records:
         """Check a table with the columns of `schema.COLUMNS`; optional ones may be missing.
 
         Args:
             frame: one row per measurement; cells may be text or numbers.
             file: name that messages give to rows without one of their own.
             strict: refuse the whole table where a row is wrong, instead of setting that row aside.
+            unique: set aside exact duplicates; no: the caller has told copies from repeats.
 
         Raises:
             FileError: on an unknown or missing column; where `strict`, on every wrong row.
@@ -70,11 +87,12 @@ class Records:
         _check_columns(frame, file)
         typed, findings = _typed(frame, file)
         findings += _contradictions(typed)
-        findings += _duplicates(typed, {index for index, _, _ in findings})
+        if unique:
+            findings += _duplicates(typed, {index for index, _, _ in findings})
         if strict and findings:
             raise FileError([_finding(typed, *f) for f in findings])
         bad = sorted({index for index, _, _ in findings})
-        kept = typed.drop(index=bad).reset_index(drop=True)
+        kept = typed.drop(index=bad).reset_index(drop=True) if bad else typed
         return cls(kept, _set_aside(typed, findings))
 
     def of_devices(self, names: Sequence[str]) -> Records:
@@ -120,13 +138,13 @@ class Records:
         """Read what `to_csv` or `to_parquet` wrote.
 
         Raises:
-            FileError: where the file is missing, unreadable, empty, or of another version.
+            FileError: where the file is missing, unreadable, empty, or of a version that is not known.
         """
         from hw_models.measured.tables import read_table
 
         table = read_table(Path(path))
         found = table.notes.get(FORMAT_KEY)
-        if found != str(RECORDS_FORMAT):
+        if found not in {str(version) for version in READABLE}:
             given = "no format version" if found is None else f"format version {found}"
             expected = f"expected {FORMAT_KEY}={RECORDS_FORMAT}"
             message = sentence(
@@ -137,16 +155,18 @@ class Records:
 
 
 def concat(parts: Sequence[Records]) -> Records:
-    """All rows of several tables, checked again: a row that two of them share is kept once."""
+    """All rows of several tables; a row that two files share is kept once, repeats inside a file all stay."""
     import pandas as pd
 
     if not parts:
         raise InputError("no records given, expected at least one table")
     if len(parts) == 1:
         return parts[0]
-    joined = Records.from_frame(pd.concat([p.frame for p in parts], ignore_index=True))
-    aside = pd.concat([*(p.set_aside for p in parts), joined.set_aside], ignore_index=True)
-    return Records(joined.frame, aside)
+    table = pd.concat([p.frame for p in parts], ignore_index=True)
+    copies = _copies(table)
+    kept = table.drop(index=[index for index, _, _ in copies]).reset_index(drop=True)
+    aside = pd.concat([*(p.set_aside for p in parts), _set_aside(table, copies)], ignore_index=True)
+    return Records(kept, aside)
 
 
 _Problem = tuple[int, str, str]
@@ -178,9 +198,10 @@ def _typed(frame: pd.DataFrame, file: str) -> tuple[pd.DataFrame, list[_Problem]
     problems: list[_Problem] = []
     plain = frame.reset_index(drop=True)
     for column in COLUMNS:
-        given = (
-            plain[column.name] if column.name in plain else pd.Series(np.nan, index=plain.index, dtype=object)
-        )
+        if column.name not in plain and column.name not in {"file", "row"}:
+            columns[column.name] = pd.Series(np.nan, plain.index, "float64" if column.numeric else "str")
+            continue
+        given = plain.get(column.name, pd.Series(np.nan, plain.index, dtype=object))
         if column.name == "file":
             given = given.fillna(file)
         if column.name == "row":
@@ -197,31 +218,64 @@ def _contradictions(table: pd.DataFrame) -> list[_Problem]:
     """Rows whose own figures cannot all be true: nothing measured, falling percentiles, two units."""
     problems: list[_Problem] = []
     nothing = table[["network", "operator"]].isna().all(axis=1)
-    problems += [
-        (int(i), "network", "neither a network nor an operator is named") for i in table.index[nothing]
-    ]
-    untimed = table[["mean_s", *PERCENTILES, "throughput_per_s", "energy_j"]].isna().all(axis=1)
-    problems += [
-        (int(i), "mean_s", "neither a time, a rate nor an energy is given") for i in table.index[untimed]
-    ]
-    times = table[list(PERCENTILES)].to_numpy()
-    for left in range(len(PERCENTILES)):
-        for right in range(left + 1, len(PERCENTILES)):
-            falls = times[:, left] > times[:, right]
-            reason = f"is less than {PERCENTILES[left]}: mixed units or swapped columns"
-            problems += [(int(i), PERCENTILES[right], reason) for i in table.index[falls]]
-    ratio = table["throughput_per_s"] * table["mean_s"] / table["batch"]
+    problems += _where(table, nothing, "network", "neither a network nor an operator is named")
+    untimed = table[list(MEASURED)].isna().all(axis=1)
+    problems += _where(table, untimed, "mean_s", "neither a time, a rate nor an energy is given")
+    unheard = table["scenario"].notna() & ~table["scenario"].isin(list(SCENARIOS))
+    problems += _where(table, unheard, "scenario", f"is none of {', '.join(SCENARIOS)}")
+    times = [c for c in PERCENTILES if table[c].notna().any()]
+    for place, left in enumerate(times):
+        for right in times[place + 1 :]:
+            reason = f"is less than {left}: mixed units or swapped columns"
+            problems += _where(table, table[left] > table[right], right, reason)
+    placed = table[list(PLACEMENT)].sum(axis=1)
+    problems += _where(table, placed > table["layers"], "layers", "is less than the layers placed on engines")
+    return problems + _two_units(table)
+
+
+def _two_units(table: pd.DataFrame) -> list[_Problem]:
+    """Rows that state one time twice, in different units."""
+    problems: list[_Problem] = []
+    steps = table["scenario"].isna() | (table["scenario"] == STEP)
+    ratio = (table["throughput_per_s"] * table["mean_s"] / table["batch"]).where(steps)
     for i in table.index[(ratio > UNIT_SLIP) | (ratio < 1 / UNIT_SLIP)]:
         reason = (
             f"batch / throughput and the time of a step differ by a factor of {ratio[i]:.4g}: mixed units"
         )
         problems.append((int(i), "mean_s", reason))
+    for other in ("p50_s", "p90_s"):
+        ratio = (table["mean_s"] / table[other]).where(steps)
+        problems += [
+            (int(i), "mean_s", f"differs from {other} by a factor of {ratio[i]:.4g}: mixed units")
+            for i in table.index[(ratio > MEAN_SLIP) | (ratio < 1 / MEAN_SLIP)]
+        ]
     return problems
+
+
+def _where(table: pd.DataFrame, bad: pd.Series, column: str, reason: str) -> list[_Problem]:
+    return [(int(i), column, reason) for i in table.index[bad]]
 
 
 def _duplicates(table: pd.DataFrame, already: set[int]) -> list[_Problem]:
     """Rows that repeat an earlier one in everything that was measured: the same measurement twice."""
-    content = table.drop(columns=list(PROVENANCE)).drop(index=list(already))
+    content = table.drop(columns=list(PROVENANCE))
+    content = content.drop(index=list(already)) if already else content
+    return _repeats(table, content)
+
+
+def _copies(table: pd.DataFrame) -> list[_Problem]:
+    """Rows that stand in two files; the second of two equal rows of one file is the second of the other's."""
+    content = table.drop(columns=[*PROVENANCE, "source", "licence"])
+    content = content[content.duplicated(keep=False)]
+    if content.empty:
+        return []
+    by = [*content.columns, "_file"]
+    nth = content.assign(_file=table["file"]).groupby(by, dropna=False, sort=False).cumcount()
+    return _repeats(table, content.assign(_nth=nth))
+
+
+def _repeats(table: pd.DataFrame, content: pd.DataFrame) -> list[_Problem]:
+    """Each row of `content` that equals an earlier one, and where that one stands in `table`."""
     shared = content[content.duplicated(keep=False)]
     problems = []
     for indices in shared.groupby(list(shared.columns), dropna=False, sort=False).indices.values():
@@ -247,17 +301,8 @@ def _set_aside(table: pd.DataFrame, problems: Sequence[_Problem]) -> pd.DataFram
     import pandas as pd
 
     ordered = sorted(problems, key=lambda p: p[0])
-    rows = [
-        (
-            table.loc[i, "file"],
-            table.loc[i, "row"],
-            table.loc[i, "dataset"],
-            table.loc[i, "device"],
-            table.loc[i, "mode"],
-            c,
-            r,
-        )
-        for i, c, r in ordered
-    ]
-    frame = pd.DataFrame(rows, columns=["file", "row", "dataset", "device", "mode", "column", "reason"])
+    place = table.loc[[i for i, _, _ in ordered], ["file", "row", "dataset", "device", "mode"]]
+    frame = place.reset_index(drop=True)
+    frame["column"] = pd.Series([c for _, c, _ in ordered], dtype="str")
+    frame["reason"] = pd.Series([r for _, _, r in ordered], dtype="str")
     return frame.astype({"row": "float64"})

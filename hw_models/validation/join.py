@@ -117,7 +117,7 @@ def join(
         _group(frame.loc[index], name, chips[name[:2]], networks)
         for name, index in _by_mode(frame[reasons.isna()])
     ]
-    return Joined(tuple(groups), count_reasons(_not_joined(frame, reasons), _refused(records.set_aside)))
+    return Joined(tuple(groups), count_reasons(_not_joined(frame, reasons), refused(records.set_aside)))
 
 
 def group_names(frame: pd.DataFrame) -> list[Name]:
@@ -223,8 +223,11 @@ def _not_joined(frame: pd.DataFrame, reasons: pd.Series) -> pd.DataFrame:
     return frame.assign(reason=reasons)[reasons.notna()][[*NAME, "reason"]]
 
 
-def _refused(set_aside: pd.DataFrame) -> pd.DataFrame:
-    """Rows that some check did not let pass, once each."""
+def refused(set_aside: pd.DataFrame) -> pd.DataFrame:
+    """Rows that some check did not let pass, once each; `Records.set_aside` has which row repeats which."""
     rows = set_aside.drop_duplicates(["file", "row"])
     cell = rows["column"].where(rows["column"] == "", rows["column"] + " ")
-    return rows.assign(reason="set aside: " + cell + rows["reason"])[[*NAME, "reason"]]
+    why = rows["reason"].str.replace(
+        r"duplicate of row \d+( of [^,]*)?", "duplicate of another row", regex=True
+    )
+    return rows.assign(reason="set aside: " + cell + why)[[*NAME, "reason"]]

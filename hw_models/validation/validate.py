@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from typing_extensions import override
 
 from hw_models.errors import UnknownNameError
-from hw_models.measured.loaders import DATASETS, Measured, load
+from hw_models.measured.loaders import DATASETS, load
 from hw_models.measured.tables import find_tables
-from hw_models.validation.join import Group, Name, Progress, count_reasons, group_names, join
+from hw_models.validation.join import (
+    NAME,
+    Group,
+    Name,
+    Progress,
+    count_reasons,
+    group_names,
+    join,
+    refused,
+)
 from hw_models.validation.naive import naive_throughput, published_counts
 from hw_models.validation.predict import Prediction, predict
 from hw_models.validation.score import Score, errors_of
@@ -21,6 +31,7 @@ from hw_models.validation.truth.catalogue import judge_files, judge_shipped, tru
 if TYPE_CHECKING:
     import pandas as pd
 
+    from hw_models.measured.published.base import Dataset
     from hw_models.measured.records import Records
     from hw_models.validation.networks import Resolver
 
@@ -95,13 +106,20 @@ def validate(
     scores: list[Score] = []
     points: list[pd.DataFrame] = []
     skipped: list[pd.DataFrame] = []
-    for records in _only(measured.records, devices).values():
+    wanted = _only(measured.records, devices)
+    for name, records in wanted.items():
+        if DATASETS[name].not_costed:
+            scores.append(_not_costed(records, DATASETS[name]))
+            skipped.append(_left(records, DATASETS[name]))
+            continue
         joined = join(records, measured.devices, resolver, max_rows=max_rows, progress=progress)
         predicted = _predict_all(joined.groups, progress)
         left = count_reasons(joined.skipped, *(p.not_predicted for p in predicted.values()))
-        scores += _scores(records, predicted, left, measured if data is None else load())
+        scores += _scores(records, predicted, left)
         points += [p.points for p in predicted.values()]
         skipped.append(left)
+    if data is None and devices is None:
+        scores += [_absent(d) for d in DATASETS.values() if d.why_not_shipped and _asked(d, of_tables)]
     if devices is None and of_truth != []:
         judged = judge_shipped(of_truth) if data is None else judge_files(find_tables(Path(data)), of_truth)
         for one in judged:
@@ -159,9 +177,7 @@ def _predict_all(groups: Sequence[Group], progress: Progress | None) -> dict[Nam
     return predicted
 
 
-def _scores(
-    records: Records, predicted: Mapping[Name, Prediction], skipped: pd.DataFrame, shipped: Measured
-) -> Iterator[Score]:
+def _scores(records: Records, predicted: Mapping[Name, Prediction], skipped: pd.DataFrame) -> Iterator[Score]:
     """One score for every data set, device and mode that has a row, compared or not."""
     counts = published_counts(records.frame)
     left = skipped.groupby(["dataset", "device", "mode"], sort=False)["n"].sum()
@@ -184,10 +200,40 @@ def _scores(
                 n=len(prediction.points),
                 fidelity=prediction.fidelity,
                 fitted_on=prediction.fitted_on,
-                split=_split(prediction.points, shipped.records[dataset.name].frame),
+                split=_split(prediction.points, _shipped(dataset.name).frame),
                 **errors_of(prediction.points, naive),
             )
         yield score
+
+
+def _blank(dataset: Dataset) -> Score:
+    return Score(dataset=dataset.name, truth=dataset.truth, device=None, mode=None, quantity=dataset.quantity)
+
+
+def _not_costed(records: Records, dataset: Dataset) -> Score:
+    """A set that is read and not predicted: no row compared, all of them skipped."""
+    aside = len(records.set_aside.drop_duplicates(["file", "row"]))
+    return replace(_blank(dataset), n_skipped=len(records) + aside, reason=dataset.not_costed)
+
+
+def _absent(dataset: Dataset) -> Score:
+    return replace(_blank(dataset), reason=f"does not ship: {dataset.why_not_shipped}")
+
+
+def _asked(dataset: Dataset, wanted: Sequence[str] | None) -> bool:
+    return wanted is None or dataset.name in wanted
+
+
+def _left(records: Records, dataset: Dataset) -> pd.DataFrame:
+    """Why the rows of such a set are not compared: `dataset, device, mode, reason, n`."""
+    whole = records.frame[NAME].assign(reason=f"{dataset.name}: {dataset.not_costed}")
+    return count_reasons(whole, refused(records.set_aside))
+
+
+@cache
+def _shipped(dataset: str) -> Records:
+    """The rows of a set that ship: what constants may have been fitted on."""
+    return load(datasets=[dataset]).records[dataset]
 
 
 def _split(points: pd.DataFrame, shipped: pd.DataFrame) -> str:

@@ -172,8 +172,8 @@ def test_an_unknown_set_names_the_nearest() -> None:
 
 def test_sets_without_a_reader_are_told(tmp_path: Path, write_table: WriteTable) -> None:
     write_table()
-    (tmp_path / "hailo_fps.csv").write_text("model,fps\nx,1\n")
-    assert load(tmp_path).not_read == ("hailo_fps.csv",)
+    (tmp_path / "somebody_else.csv").write_text("model,fps\nx,1\n")
+    assert load(tmp_path).not_read == ("somebody_else.csv",)
 
 
 def test_notes_before_the_header_move_no_row_numbers(write_table: WriteTable) -> None:

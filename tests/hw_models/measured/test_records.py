@@ -14,6 +14,7 @@ from hw_models.errors import FileError, InputError, StorageError
 from hw_models.measured.records import Records, concat
 from hw_models.measured.schema import BY_NAME, COLUMNS, RECORDS_FORMAT
 
+UNITS = ("_s", "_j", "_w", "_hz", "_bytes")
 COUNTS = {"params", "macs", "activations"}
 GOOD = {
     "dataset": "own",
@@ -64,7 +65,14 @@ def test_exact_duplicates_are_set_aside_and_name_the_first() -> None:
             "device",
             "is missing; Key of the device in devices.csv, or the name as measured.",
         ),
-        ({"batch": ""}, "batch", "is missing; Inputs of one step."),
+        ({"phase": ""}, "phase", "is missing; infer, train, prefill or decode."),
+        ({"scenario": "multistream"}, "scenario", "is none of step, stream, offline, server"),
+        ({"p50_s": 0.02e-3}, "mean_s", "differs from p50_s by a factor of 1000: mixed units"),
+        (
+            {"layers": 10, "layers_npu": 9, "layers_cpu": 2},
+            "layers",
+            "is less than the layers placed on engines",
+        ),
         ({"batch": 1.5}, "batch", "1.5 given, expected a whole number"),
         ({"compiled": 2}, "compiled", "2 given, expected 0 or 1"),
         ({"network": None}, "network", "neither a network nor an operator is named"),
@@ -94,12 +102,12 @@ def test_a_wrong_row_is_named_and_set_aside(change: dict[str, object], column: s
 
 
 def test_unknown_and_missing_columns_are_refused_with_the_nearest_name() -> None:
-    table = frame({}).rename(columns={"precision": "precisio"})
+    table = frame({}).rename(columns={"phase": "phas"})
     with pytest.raises(FileError) as refused:
         Records.from_frame(table, file="own.csv")
     assert str(refused.value).splitlines() == [
-        "own.csv:1: precisio: unknown column; did you mean 'precision'?",
-        "own.csv:1: precision: column is missing; Arithmetic precision, as specs name it.",
+        "own.csv:1: phas: unknown column; did you mean 'phase' or 'hash' or 'params'?",
+        "own.csv:1: phase: column is missing; infer, train, prefill or decode.",
     ]
 
 
@@ -125,8 +133,31 @@ def test_another_version_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "own.csv"
     Records.from_frame(frame({})).to_csv(path)
     path.write_text(path.read_text().replace(f"format={RECORDS_FORMAT}", "format=99"))
-    with pytest.raises(FileError, match=r"own\.csv:1: format version 99 found; expected .*=1"):
+    with pytest.raises(FileError, match=r"own\.csv:1: format version 99 found; expected .*=2"):
         Records.read(path)
+
+
+def test_the_first_version_is_read_with_its_new_columns_empty(tmp_path: Path) -> None:
+    path = tmp_path / "own.csv"
+    old = ["scenario", "storage", "component", "function", "peak_memory_bytes", "layers", "n_devices"]
+    table = Records.from_frame(frame({})).frame.drop(columns=old)
+    path.write_text("# codesign_records_format=1\n" + table.to_csv(index=False))
+    again = Records.read(path, strict=True).frame
+    assert again[old].isna().all(axis=None)
+    assert again["mean_s"].tolist() == [0.02]
+
+
+def test_a_stream_may_be_faster_than_one_over_its_time() -> None:
+    records = Records.from_frame(frame({"scenario": "stream", "throughput_per_s": 4000.0}))
+    assert len(records) == 1
+
+
+def test_repeats_inside_a_file_are_no_copies_and_copies_in_another_file_are() -> None:
+    twice = Records.from_frame(frame({}, {}), file="one.csv", unique=False)
+    thrice = Records.from_frame(frame({}, {}, {}), file="two.csv", unique=False)
+    joined = concat([twice, thrice])
+    assert joined.frame["file"].tolist() == ["one.csv", "one.csv", "two.csv"]
+    assert joined.frame["row"].tolist() == [2, 3, 4]
 
 
 def test_a_table_without_a_version_is_refused(tmp_path: Path) -> None:
@@ -175,9 +206,7 @@ def test_rows_are_either_kept_or_set_aside_never_lost(times: list[float]) -> Non
 
 def test_numeric_columns_say_their_unit() -> None:
     without = [
-        c.name
-        for c in COLUMNS
-        if c.holds == "number" and not c.name.endswith(("_s", "_j", "_hz")) and c.name not in COUNTS
+        c.name for c in COLUMNS if c.holds == "number" and not c.name.endswith(UNITS) and c.name not in COUNTS
     ]
     assert not without
 

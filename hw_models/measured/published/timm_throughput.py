@@ -7,13 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from hw_models.measured.schema import Column
+from hw_models.measured.published.base import Dataset
+from hw_models.measured.schema import STEP, Column
 
 if TYPE_CHECKING:
     import pandas as pd
-
-SOURCE: Final = "huggingface/pytorch-image-models @ aa4b5850, results/benchmark-*.csv"
-LICENCE: Final = "Apache-2.0"
 
 COLUMNS: Final = (
     Column(
@@ -63,6 +61,7 @@ def to_records(raw: pd.DataFrame) -> pd.DataFrame:
             "runtime": "torch",
             "runtime_version": raw["torch"] + cuda,
             "mode": mode,
+            "scenario": STEP,
             "phase": raw["mode"].str.lower(),
             "precision": dtype.map(PRECISIONS).fillna(dtype),
             "batch": raw["batch"],
@@ -76,7 +75,18 @@ def to_records(raw: pd.DataFrame) -> pd.DataFrame:
             "params": raw["params_m"] * 1e6,
             "macs": raw["gmacs"] * 1e9,
             "activations": raw["macts"] * 1e6,
-            "source": SOURCE,
-            "licence": LICENCE,
         }
     )
+
+
+SETS: Final = (
+    Dataset(
+        name="timm_throughput",
+        columns=COLUMNS,
+        to_records=to_records,
+        quantity="samples_per_s",
+        value="throughput_per_s",
+        source="huggingface/pytorch-image-models @ aa4b5850, results/benchmark-*.csv",
+        licence="Apache-2.0",
+    ),
+)

@@ -1,0 +1,1 @@
+"""Sets of measurements that others published: one module a source, each with its `SETS`."""
