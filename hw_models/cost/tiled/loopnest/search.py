@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import factorial, prod
-from time import perf_counter, process_time
+from time import perf_counter
 from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
@@ -17,10 +17,10 @@ from hw_models.cost.tiled.loopnest.spread import spread_over
 from hw_models.errors import CodesignError, InputError
 
 if TYPE_CHECKING:
+    from hw_models.cost.arrays import IntArray
     from hw_models.cost.tiled.loopnest.layer import Layer
     from hw_models.cost.tiled.loopnest.machine import Machine
     from hw_models.cost.tiled.loopnest.reference import Evaluation
-    from hw_models.cost.tiled.loopnest.spread import Spread
 
 Objective = Literal["energy", "latency", "edp"]
 
@@ -31,6 +31,28 @@ MOST_ORDERS: Final = 3_628_800
 
 
 @dataclass(frozen=True)
+class Winner:
+    """The best order of a search, with the figures of the compiled count.
+
+    Attributes:
+        nest: the mapping, levels included.
+        energy_pj, cycles: its cost.
+        orders, fits: orders of loops looked at, and those whose tiles fit the memories.
+    """
+
+    nest: LoopNest
+    energy_pj: float
+    cycles: float
+    orders: int
+    fits: int
+
+    def rank(self, objective: Objective) -> tuple[float, ...]:
+        """By this the least is best; of equal ones ZigZag, too, takes the one that is less of the other."""
+        energy, cycles = self.energy_pj, self.cycles
+        return {"energy": (energy, cycles), "latency": (cycles, energy), "edp": (energy * cycles,)}[objective]
+
+
+@dataclass(frozen=True)
 class Found:
     """The best mapping that a search found.
 
@@ -38,14 +60,12 @@ class Found:
         nest: the mapping, levels included.
         evaluation: its full recount.
         orders, fits: orders of loops looked at, and those whose tiles fit the memories.
-        seconds: CPU time of the search, the recount left out.
     """
 
     nest: LoopNest
     evaluation: Evaluation
     orders: int
     fits: int
-    seconds: float
 
 
 def best_mapping(
@@ -57,7 +77,7 @@ def best_mapping(
     most_loops: int = 6,
     order: Sequence[tuple[str, int | None]] = (),
 ) -> Found:
-    """The best of all orders of a layer's temporal loops, on the best of some spatial assignments.
+    """The best of all orders of a layer's temporal loops, on the best of some spatial assignments, recounted.
 
     Args:
         machine: array and memories.
@@ -72,86 +92,69 @@ def best_mapping(
         InputError: no order fits the memories, or there are more than can be looked at.
         CodesignError: the winner's recount differs, a defect of ours.
     """
-    best: Found | None = None
-    for assignment in spatial:
-        spread = spread_over(machine, layer, assignment)
-        found = _best_order(spread, assignment, objective, most_loops, order)
-        if found is not None and (best is None or _rank(found, objective) < _rank(best, objective)):
-            best = found
+    won = [winner(machine, layer, s, objective, most_loops=most_loops, order=order) for s in spatial]
+    best = min((w for w in won if w is not None), key=lambda w: w.rank(objective), default=None)
     if best is None:
         raise InputError(
             f"no order of the loops of {layer.name} fits the memories of {machine.name}; a larger innermost "
             "memory, a smaller unrolling, or more loops (most_loops) may help"
         )
-    return best
+    evaluation = evaluate(machine, layer, best.nest)
+    if (evaluation.total_pj, evaluation.cycles) != (best.energy_pj, best.cycles):
+        said = f"{evaluation.total_pj} pJ, {evaluation.cycles} cycles; not {best.energy_pj}, {best.cycles}"
+        raise CodesignError(
+            f"{layer.name}: the recount of a winner differs, {said}; please report {best.nest}"
+        )
+    return Found(best.nest, evaluation, sum(w.orders for w in won if w), sum(w.fits for w in won if w))
 
 
-def _rank(found: Found, objective: Objective) -> tuple[float, ...]:
-    joules, cycles = found.evaluation.total_pj, found.evaluation.cycles
-    return {"energy": (joules, cycles), "latency": (cycles, joules), "edp": (joules * cycles,)}[objective]
-
-
-def _best_order(
-    spread: Spread,
+def winner(
+    machine: Machine,
+    layer: Layer,
     assignment: Mapping[str, Loops],
-    objective: Objective,
-    most_loops: int,
-    order: Sequence[tuple[str, int | None]],
-) -> Found | None:
-    from hw_models.cost.tiled.loopnest.kernel import LOOPS, scratch
+    objective: Objective = "energy",
+    *,
+    most_loops: int = 6,
+    order: Sequence[tuple[str, int | None]] = (),
+) -> Winner | None:
+    """The search of `best_mapping` on one spatial assignment, without the recount; None: nothing fits."""
+    from hw_models.cost.tiled.loopnest.kernel import scratch
     from hw_models.cost.tiled.loopnest.orders import best_order, fill_table, search_room
     from hw_models.cost.tiled.loopnest.pack import DIMS, LEVELS
 
-    start = process_time()
-    machine, layer = spread.machine, spread.layer
+    spread = spread_over(machine, layer, assignment)
     names = tuple(layer.sizes)
     loops = split(spread.passes, most_loops) or ((names[0], 1),)
-    if len(loops) > LOOPS or n_orders(loops) > MOST_ORDERS:
-        raise InputError(
-            f"{layer.name}: {n_orders(loops)} orders; at most {MOST_ORDERS} are looked at; lower most_loops"
-        )
-    kinds = sorted({(names.index(dim), size) for dim, size in loops})
-    codes = np.array(sorted(kinds.index((names.index(dim), size)) for dim, size in loops), np.int64)
+    if n_orders(loops) > MOST_ORDERS:
+        expected = f"at most {MOST_ORDERS} are looked at; lower most_loops"
+        raise InputError(f"{layer.name}: its loops have {n_orders(loops)} orders; {expected}")
+    kinds, codes = _coded(loops, names)
     fixed = np.full((len(loops), 2), -1, np.int64)
     for place, (dim, size) in enumerate([o for o in order if o[0] in names][: len(loops)]):
         fixed[place] = names.index(dim), -1 if size is None else size
-    whole, real = packed(spread)
+    arrays, (i, f) = packed(spread), scratch()
     best_loops, best_cuts = np.zeros((len(loops), 2), np.int64), np.zeros((3, LEVELS), np.int64)
-    numbers, (i, f) = np.array(kinds, np.int64), scratch()
-    table, room = search_room(numbers, codes)
-    fill_table(
-        whole, real, numbers, np.bincount(codes, minlength=len(kinds)), room[0], np.ones(DIMS), table, f
+    t, room = search_room(kinds, codes)
+    fill_table(*arrays, kinds, np.bincount(codes, minlength=len(kinds)), room[0], np.ones(DIMS), t, f)
+    number = OBJECTIVES.index(objective)
+    energy_pj, cycles, orders, fits = best_order(
+        *arrays, kinds, codes, fixed, number, t, i, f, room, best_loops, best_cuts
     )
-    joules, cycles, seen, fits = best_order(
-        whole,
-        real,
-        numbers,
-        codes,
-        fixed,
-        OBJECTIVES.index(objective),
-        table,
-        i,
-        f,
-        room,
-        best_loops,
-        best_cuts,
-    )
-    seconds = process_time() - start
-    if joules == np.inf:
+    if energy_pj == np.inf:
         return None
     temporal = tuple((names[dim], int(size)) for dim, size in best_loops)
     levels = {
         name: tuple(int(cut) for cut in best_cuts[op, : len(machine.levels[op])])
         for op, name in enumerate(OPERANDS)
     }
-    nest = LoopNest(assignment, temporal, levels)
-    evaluation = evaluate(machine, layer, nest)
-    if (evaluation.total_pj, evaluation.cycles) != (joules, cycles):
-        said = f"{evaluation.total_pj} pJ and {evaluation.cycles} cycles against {joules} and {cycles}"
-        raise CodesignError(
-            f"{layer.name}: the recount of the winner differs, {said}; please report this mapping: {nest}"
-        )
-    return Found(nest, evaluation, int(seen), int(fits), seconds)
+    return Winner(LoopNest(assignment, temporal, levels), energy_pj, cycles, int(orders), int(fits))
+
+
+def _coded(loops: Loops, names: tuple[str, ...]) -> tuple[IntArray, IntArray]:
+    """Different loops as rows (dimension, size), and which of them each loop is, ascending."""
+    pairs = [(names.index(dim), size) for dim, size in loops]
+    kinds = sorted(set(pairs))
+    return np.array(kinds, np.int64), np.array(sorted(map(kinds.index, pairs)), np.int64)
 
 
 def prime_factors(number: int) -> list[int]:
@@ -185,9 +188,9 @@ def n_orders(loops: Loops) -> int:
     return factorial(len(loops)) // prod(map(factorial, same))
 
 
-def warm_up(machine: Machine, layer: Layer, spatial: Mapping[str, Loops]) -> float:
-    """Compile what a search needs; seconds that took."""
+def warm_up(machine: Machine, layer: Layer, assignment: Mapping[str, Loops]) -> float:
+    """Compile what a search needs, or load what was compiled before; seconds that took."""
     start = perf_counter()
     for objective in OBJECTIVES:
-        best_mapping(machine, layer, [spatial], objective, most_loops=1)
+        winner(machine, layer, assignment, objective, most_loops=1)
     return perf_counter() - start
