@@ -84,8 +84,8 @@ def best_mapping(
         layer: the contraction.
         spatial: spatial assignments to try, see `assign.assignments`.
         objective: what is least: energy, latency (cycles), or their product.
-        most_loops: into how many loops the temporal passes are split, by prime factors; more finds better
-            mappings and takes longer.
+        most_loops: into how many loops the temporal passes are split, by prime factors. More take longer and
+            mostly find better mappings, not always: memories are filled loop by loop, see `allocate`.
         order: loops that must stand innermost, in this order; size None: any part of it.
 
     Raises:
@@ -118,14 +118,14 @@ def winner(
     order: Sequence[tuple[str, int | None]] = (),
 ) -> Winner | None:
     """The search of `best_mapping` on one spatial assignment, without the recount; None: nothing fits."""
-    from hw_models.cost.tiled.loopnest.kernel import scratch
+    from hw_models.cost.tiled.loopnest.kernel import LOOPS, scratch
     from hw_models.cost.tiled.loopnest.orders import best_order, fill_table, search_room
     from hw_models.cost.tiled.loopnest.pack import DIMS, LEVELS
 
     spread = spread_over(machine, layer, assignment)
     names = tuple(layer.sizes)
     loops = split(spread.passes, most_loops) or ((names[0], 1),)
-    if n_orders(loops) > MOST_ORDERS:
+    if n_orders(loops) > MOST_ORDERS or len(loops) > LOOPS:
         expected = f"at most {MOST_ORDERS} are looked at; lower most_loops"
         raise InputError(f"{layer.name}: its loops have {n_orders(loops)} orders; {expected}")
     kinds, codes = _coded(loops, names)
