@@ -64,8 +64,7 @@ class Chips:
         vector_is_prior, sram_is_prior: (C,) a class figure stands in for vector rate, on-chip capacity.
         units, clock, tdp, idle, cap, issue: (C,) cores; Hz; W; W; W of the power mode; s of starting one
             kernel.
-        mac_energy: (C, P) J/op; dram_energy, sram_energy: (C,) J/byte; process_nm: (C,); area (C,) m2; price
-            (C,) USD.
+        mac_energy: (C, P) J/op; dram_energy, sram_energy: (C,) J/byte; process_nm: (C,).
         runs: (C, OpKind) whether the engine, or one that it falls back to, runs that kind of operator.
         accelerators: (C,) where all of it came from; edge: (C,) the end of its ranges that the figures are.
     """
@@ -96,8 +95,6 @@ class Chips:
     dram_energy: FloatArray
     sram_energy: FloatArray
     process_nm: FloatArray
-    area: FloatArray
-    price: FloatArray
     runs: NDArray[np.bool_]
     accelerators: tuple[Accelerator, ...]
     edge: tuple[Edge, ...]
@@ -150,8 +147,6 @@ class Chips:
             dram_energy=outer("access_energy"),
             sram_energy=on_chip("access_energy"),
             process_nm=column(lambda c: c.process_nm),
-            area=column(lambda c: c.die_area),
-            price=column(lambda c: c.price),
             runs=np.array([_runs(c) for c in chips], np.bool_).reshape(len(chips), len(OpKind)),
             accelerators=chips,
             edge=(edge,) * len(chips),

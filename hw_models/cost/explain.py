@@ -21,6 +21,7 @@ from hw_models.cost.explain_latency import (
     slow_lines,
 )
 from hw_models.cost.explain_memory import Footprint, order_lines, peak_lines, place_lines
+from hw_models.cost.silicon import area_of_core
 from hw_models.errors import UnknownNameError
 
 
@@ -154,6 +155,10 @@ def _memory(cost: Cost, _: str) -> tuple[Section, ...]:
 def _stated(cost: Cost, what: str) -> tuple[Section, ...]:
     chip = cost.detail.accelerator
     figure = {"area": chip.die_area, "price": chip.price}[what]
+    implied = area_of_core(chip) if what == "area" and figure is None else None
+    if implied is not None:
+        lines = tuple((p.name, f"{show(p.value, 'm2')}, {p.source}") for p in implied)
+        return (Section("Follows from the description of the core", lines),)
     return (
         Section(
             "Stated by the chip's file", ((f"{what} [{GRID_UNITS[what]}]", cited(figure, chip.sources)),)

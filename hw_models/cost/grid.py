@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
+from hw_models.cost import silicon
 from hw_models.cost.adjust import Adjustment
 from hw_models.cost.arrays import (
     ACTIONS,
@@ -146,8 +147,8 @@ def evaluate(kernels: Kernels, chips: Chips, model: CostModel) -> Evaluated:
         "energy": joules,
         "power": watts,
         "peak_memory": _exact(memory[:, None], shape, Fidelity.ROOFLINE),
-        "area": _exact(chips.area, shape, Fidelity.STATED),
-        "price": _exact(chips.price, shape, Fidelity.STATED),
+        "area": _on_all(silicon.area(chips), shape),
+        "price": _on_all(silicon.price(chips), shape),
     }
     return Evaluated(quantities, worst, source, total.terms)
 
@@ -229,6 +230,13 @@ def _differ(chips: Chips, other: Chips) -> NDArray[np.bool_]:
         [(~np.isclose(a, b, rtol=1e-12, equal_nan=True)).any(axis=1) for a, b in pairs], axis=0
     )
     return differ
+
+
+def _on_all(figure: GridQuantity, shape: tuple[int, ...]) -> GridQuantity:
+    """A figure of the chips (C,), the same for every network."""
+    parts = (figure.value, figure.low, figure.high, figure.fidelity)
+    value, low, high, fidelity = (np.broadcast_to(a, shape) for a in parts)
+    return GridQuantity(value, low, high, fidelity)
 
 
 def _exact(figure: FloatArray, shape: tuple[int, ...], fidelity: Fidelity) -> GridQuantity:

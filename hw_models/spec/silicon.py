@@ -33,6 +33,10 @@ def silicon_priors() -> Mapping[str, Any]:
     return priors
 
 
+DERIVED: Final = "derived_silicon"
+"""Key into a chip's `sources` of figures that were worked out from its own description."""
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """One summand of a figure that the description implies.

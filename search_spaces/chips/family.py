@@ -15,8 +15,9 @@ from hw_models.spec.accelerator import Accelerator
 from hw_models.spec.area import implied_area
 from hw_models.spec.core_power import dram_power, leakage, peak_power
 from hw_models.spec.die_cost import Wafer, implied_price
+from hw_models.spec.silicon import DERIVED
 from search_spaces.candidate import Candidate
-from search_spaces.chips.parts import FAMILY, PRIORS, dram, figure
+from search_spaces.chips.parts import FAMILY, dram, figure
 from search_spaces.space import SearchSpace, check
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def _built(family: ChipFamily, here: Candidate) -> Accelerator:
         "name": family.label(here),
         "title": family.titled(here),
         "device_class": "edge_npu",
-        "sources": {FAMILY: f"follows from the knobs of the chip family '{family.name}'", PRIORS: _PRIORS},
+        "sources": {FAMILY: f"follows from the knobs of the chip family '{family.name}'", DERIVED: _PRIORS},
         **described,
         "memory": [*described.get("memory", ()), outer],
         "process_nm": figure(family.process_nm),
@@ -128,4 +129,4 @@ def _silicon(chip: Accelerator, wafer: Wafer | None) -> dict[str, Any]:
 def _stated(found: Implied | Part, note: str, *more: Part) -> dict[str, Any]:
     parts = (found, *more)
     ends = {end: sum(getattr(p, end) for p in parts) for end in ("value", "low", "high")}
-    return {**ends, "source": PRIORS, "note": note}
+    return {**ends, "source": DERIVED, "note": note}

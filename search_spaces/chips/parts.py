@@ -10,7 +10,6 @@ from typing import Any, Final
 from search_spaces.knobs import Choice
 
 FAMILY: Final = "derived"
-PRIORS: Final = "derived_silicon"
 """Sources of a chip's figures: its knobs, and the priors of silicon."""
 
 KIB: Final = 1024.0

@@ -25,6 +25,7 @@ MODULES: Final[tuple[str, ...]] = (
     "tpu_v1",
     "scalesim_golden",
     "nvdla_layers",
+    "ethos_u_vela",
 )
 """Modules of this package; each has its sets in `SETS`."""
 
