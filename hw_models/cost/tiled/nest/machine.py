@@ -81,6 +81,7 @@ class Build:
         burst: byte that one DRAM access moves at least; 0: not modelled.
         double_sram, double_local: whether tiles are filled while others are used.
         local: per operand, whether a memory lies between the last on-chip one and the array.
+        single: whether each level is one memory that holds all operands it holds any of.
         overlapped: whether the array loads its next fold while it works on this one.
         unroll: loops over rows and columns as the chip's file says, empty: as the organisation does.
     """
@@ -93,6 +94,7 @@ class Build:
     double_sram: bool
     double_local: bool
     local: tuple[bool, bool, bool]
+    single: bool
     overlapped: bool
     unroll: tuple[tuple[str, ...], ...]
 
@@ -221,6 +223,7 @@ def machine(chip: Accelerator, parameters: Mapping[str, Parameter]) -> Machine:
         double_sram=all(memories[i].double_buffered is not False for i in sram),
         double_local=all(memories[i].double_buffered is not False for i in local if i >= 0),
         local=tuple(i >= 0 for i in local),  # type: ignore[arg-type]
+        single=len(set(sram)) == len(set(local)) == 1,
         overlapped=figure.get("array_buffers", 2.0) >= 2.0,
         unroll=engine.dataflow.unroll if engine.dataflow else (),
     )

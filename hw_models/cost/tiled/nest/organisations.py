@@ -45,7 +45,7 @@ BUFFERS: Final = Parameter(
 
 
 @dataclass(frozen=True)
-class _Nest:
+class Nest:
     """What the four organisations share.
 
     Attributes:
@@ -99,7 +99,7 @@ class _Nest:
 
 
 def _terms(
-    problems: Problems, n_chips: int, able: list[int], machines: list[Machine], solved: Solved, nest: _Nest
+    problems: Problems, n_chips: int, able: list[int], machines: list[Machine], solved: Solved, nest: Nest
 ) -> TiledTerms:
     """The contract's arrays; chips that lack a figure are UNKNOWN."""
     shape = (len(problems), n_chips)
@@ -146,9 +146,9 @@ def _terms(
     return TiledTerms(seconds, actions, code, demand, bound, gap, mapping)
 
 
-class _Systolic(_Nest):
+class _Systolic(Nest):
     family: ClassVar[Family]
-    parameters: ClassVar[Mapping[str, Parameter]] = {**_Nest.parameters, "array_buffers": BUFFERS}
+    parameters: ClassVar[Mapping[str, Parameter]] = {**Nest.parameters, "array_buffers": BUFFERS}
 
     @override
     def layouts(self, build: Build) -> tuple[Layout, ...]:
@@ -176,7 +176,7 @@ class InputStationary(_Systolic):
     family: ClassVar[Family] = "input"
 
 
-class Vector(_Nest):
+class Vector(Nest):
     """Independent lanes of a SIMD unit, over filters, pixels or groups."""
 
     kind: ClassVar[str] = "vector"

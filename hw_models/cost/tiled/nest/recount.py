@@ -4,21 +4,21 @@ Nothing here reads the boxes of the search. The same counts as `hw_models.cost.t
 NumPy, bit for bit.
 """
 
-# ruff: noqa: PLR0912, PLR0913, PLR0914, PLR0915, PLR0917, PLR1714  (numba takes plain arrays and numbers)
+# ruff: noqa: PLR0912, PLR0913, PLR0915, PLR0917  (numba takes plain arrays and numbers)
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from hw_models.cost.tiled.nest.compiled import compiled
 from hw_models.cost.tiled.nest.search import corner_sum, dram_seconds, port_seconds
 from hw_models.cost.tiled.nest.trees import axis_rows, cell_sum, run_bytes
 
 N_COUNTS = 30
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def recount(
     dims: Any,
     geometry: Any,
@@ -127,7 +127,7 @@ def recount(
     )
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def price(counts: Any, s: Any, chip: Any, ports: Any, place: Any, out: Any) -> None:
     """Latency, energy, seconds of MACs, DRAM, last on-chip and local memory; bytes read and written by level.
 
@@ -191,7 +191,7 @@ def price(counts: Any, s: Any, chip: Any, ports: Any, place: Any, out: Any) -> N
             out[11] += local_wr[z]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def excess(counts: Any, ports: Any, place: Any, demand: Any) -> float:
     """Bytes beyond the fullest memory, with its demand and capacity in `demand`."""
     worst = -np.inf

@@ -1,22 +1,21 @@
 """One contraction on many chips of one build: search, recount, price; compiled by numba."""
 
-# ruff: noqa: PLR0912, PLR0913, PLR0914, PLR0915, PLR0917, PLR1714  (numba takes plain arrays and numbers)
+# ruff: noqa: PLR0913, PLR0917  (numba takes plain arrays and numbers)
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from hw_models.cost.tiled.nest.compiled import compiled
 from hw_models.cost.tiled.nest.recount import N_COUNTS, excess, price, recount
 from hw_models.cost.tiled.nest.search import search
 
-N_PRICED = 12
 FITS, FULL, WRONG = 0, 1, 2
 """What became of a cell: a mapping; none fits; the recount disagrees with the search."""
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def search_row(
     t: Any,
     roots: Any,
@@ -33,17 +32,18 @@ def search_row(
     tag: int,
     best: Any,
     mapping: Any,
-    pruned: Any,
-) -> int:
-    """Improve the best mapping of each chip with those of one layout; boxes looked at.
+    proven: Any,
+) -> Any:
+    """Improve the best mapping of each chip with those of one layout; (C,) boxes looked at.
 
-    `best`: (C, 2); `mapping`: (C, 19) local tile, outer tile, two orders, layout; `pruned`: (C, 1).
+    `best`: (C, 2); `mapping`: (C, 19) local tile, outer tile, two orders, layout; `proven`: (C, 1) bound of
+    what was left unopened.
     """
     chosen = np.zeros(9, np.int64)
-    seen = 0
+    seen = np.zeros(len(chips), np.int64)
     for c in range(len(chips)):
         chosen[8] = -1
-        seen += search(
+        seen[c] = search(
             t,
             roots,
             s,
@@ -56,7 +56,7 @@ def search_row(
             best[c],
             chosen,
             tag,
-            pruned[c],
+            proven[c],
             limit,
         )
         if chosen[8] < 0:
@@ -72,7 +72,7 @@ def search_row(
     return seen
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def price_row(
     dims: Any,
     geometry: Any,
@@ -129,3 +129,44 @@ def price_row(
             if over < smallest:
                 smallest = over
                 demand[c] = asked
+
+
+@compiled
+def count_rows(
+    dims: Any, geometry: Any, burst: float, sizes: Any, widths: Any, place: Any, mappings: Any
+) -> Any:
+    """(P, 30) counts of mappings (P, 19); of `place` only whether an operand has a local memory matters."""
+    counts = np.empty((len(mappings), N_COUNTS))
+    for p in range(len(mappings)):
+        row = mappings[p]
+        tag = row[18]
+        recount(
+            dims,
+            geometry,
+            row[:8],
+            row[8:16],
+            row[16],
+            row[17],
+            sizes[tag],
+            widths[tag],
+            place,
+            burst,
+            counts[p],
+        )
+    return counts
+
+
+@compiled
+def pick_rows(
+    counts: Any, sizes: Any, tags: Any, chips: Any, ports: Any, place: Any, priced: Any, chosen: Any
+) -> None:
+    """The quickest mapping that fits on each chip, the first of equals: its price, its position or -1."""
+    out, asked = np.empty(12), np.empty(2)
+    for c in range(len(chips)):
+        for p in range(len(counts)):
+            if excess(counts[p], ports[c], place, asked) > 0.0:
+                continue
+            price(counts[p], sizes[tags[p]], chips[c], ports[c], place, out)
+            if chosen[c] < 0 or out[0] < priced[c, 0]:
+                chosen[c] = p
+                priced[c] = out

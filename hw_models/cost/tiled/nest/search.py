@@ -5,14 +5,14 @@ chains, so that boxes of chains, which hold the least of each, bound it from bel
 the best mapping found is left with all that is in it.
 """
 
-# ruff: noqa: PLR0912, PLR0913, PLR0914, PLR0915, PLR0917, PLR1714  (numba takes plain arrays and numbers)
+# ruff: noqa: PLR0912, PLR0913, PLR0915, PLR0917, PLR1714  (numba takes plain arrays and numbers)
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from hw_models.cost.tiled.nest.compiled import bare, compiled, inlined
 from hw_models.cost.tiled.nest.trees import CHAIN, LEFT, SPREAD, UNDECIDED
 
 ANY = 3
@@ -21,11 +21,14 @@ ANY = 3
 SHARE = 0.7
 """Share of a box's bound that a level must take before the order of loops there is decided."""
 
+EASE = 0.001
+"""Weight of a box's traffic beside its bound when the better of two boxes is told."""
+
 DEPTH = 4096
 """Boxes that wait to be opened at most: two a cut, and a tree is not that deep."""
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def port_seconds(port: Any, row: int, read: float, write: float) -> float:
     """Time of the busiest port; the columns are read, write, shared, shares_read, shares_write."""
     shared = (read * port[row, 3] + write * port[row, 4]) * port[row, 2]
@@ -33,7 +36,7 @@ def port_seconds(port: Any, row: int, read: float, write: float) -> float:
     return busiest
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def dram_seconds(chip: Any, read: float, write: float) -> float:
     """Time of the external memory."""
     shared = (read * chip[7] + write * chip[8]) * chip[6]
@@ -41,7 +44,7 @@ def dram_seconds(chip: Any, read: float, write: float) -> float:
     return busiest
 
 
-@njit(cache=True, nogil=True)
+@bare
 def corner_sum(
     n0: float,
     n1: float,
@@ -80,7 +83,17 @@ def corner_sum(
     return steps, folds
 
 
-@njit(cache=True, nogil=True)
+@inlined
+def least_excess(a: float, x: float, b: float, y: float, product: float) -> float:
+    """What a u + b v exceeds a x + b y by at least, where u >= x, v >= y and u v >= product."""
+    if x * y >= product or a <= 0.0 or b <= 0.0:
+        return 0.0
+    u = min(max(np.sqrt(product * b / a), x), product / y)
+    excess: float = max(a * (u - x) + b * (product / u - y), 0.0)
+    return excess
+
+
+@bare
 def evaluate(t: Any, at: Any, o1: int, o2: int, s: Any, chip: Any, ports: Any, place: Any, out: Any) -> bool:
     """Latency in out[0], search energy in out[1] of six boxes `at` of `t`; False where nothing in them fits.
 
@@ -110,23 +123,24 @@ def evaluate(t: Any, at: Any, o1: int, o2: int, s: Any, chip: Any, ports: Any, p
     local1_w = g[0] * k[0] * r1 * weight_byte
     local1_i = n[0] * g[0] * c[0] * y[4] * x[4] * input_byte
     tile1_o = g[0] * k[0] * p1
-    for b in range(len(ports)):
-        demand = 0.0
-        if place[0] == b:
-            demand += local1_w * (s[15] if gn1 * kn1 * rn1 > 1 else 1.0)
-        if place[3] == b:
-            demand += first_w * (s[16] if gn2 * kn2 * rn2 > 1 else 1.0)
-        if place[1] == b:
-            demand += local1_i * (s[15] if gn1 * pn1 * rn1 > 1 else 1.0)
-        if place[4] == b:
-            demand += first_i * (s[16] if gn2 * pn2 * rn2 > 1 else 1.0)
-        if place[2] == b:
-            demand += tile1_o * acc * (s[15] if gn1 * pn1 * kn1 > 1 else 1.0)
-        if place[5] == b:
-            width = acc if visits > 1 else output_byte
-            demand += tile_o * width * (s[16] if gn2 * pn2 * kn2 > 1 else 1.0)
-        if demand > ports[b, 5]:
+    held1_w = local1_w * (s[15] if gn1 * kn1 * rn1 > 1 else 1.0)
+    held2_w = first_w * (s[16] if gn2 * kn2 * rn2 > 1 else 1.0)
+    held1_i = local1_i * (s[15] if gn1 * pn1 * rn1 > 1 else 1.0)
+    held2_i = first_i * (s[16] if gn2 * pn2 * rn2 > 1 else 1.0)
+    held1_o = tile1_o * acc * (s[15] if gn1 * pn1 * kn1 > 1 else 1.0)
+    held2_o = tile_o * (acc if visits > 1 else output_byte) * (s[16] if gn2 * pn2 * kn2 > 1 else 1.0)
+    if s[18] == 1.0:
+        if held2_w + held2_i + held2_o > ports[place[3], 5]:
             return False
+        if place[0] >= 0 and held1_w + held1_i + held1_o > ports[place[0], 5]:
+            return False
+    else:
+        for b in range(len(ports)):
+            demand = (held1_w if place[0] == b else 0.0) + (held2_w if place[3] == b else 0.0)
+            demand += (held1_i if place[1] == b else 0.0) + (held2_i if place[4] == b else 0.0)
+            demand += (held1_o if place[2] == b else 0.0) + (held2_o if place[5] == b else 0.0)
+            if demand > ports[b, 5]:
+                return False
 
     if n[16] == 1.0 and y[16] == 1.0 and x[16] == 1.0:
         steps_p, folds_p = corner_sum(s[23], s[24], s[25], n[0], y[0], x[0], int(s[27]), s[31], s[32], s[33])
@@ -168,33 +182,62 @@ def evaluate(t: Any, at: Any, o1: int, o2: int, s: Any, chip: Any, ports: Any, p
     local_wr = (fill_w, fill_i, array_write + fill_sum)
     sram_rd = (fill_w, fill_i, fill_sum + dram_o)
     sram_wr = (dram_w, dram_i, drain + dram_sum)
-    local = sram = first_local = 0.0
-    for b in range(len(ports)):
-        read = write = 0.0
-        there = False
-        for z in range(3):
-            if place[z] == b:
-                read, write, there = read + local_rd[z], write + local_wr[z], True
-        if there:
-            local = max(local, port_seconds(ports, b, read, write))
-        read = write = read1 = write1 = 0.0
-        there = False
-        for z in range(3):
-            if place[3 + z] == b:
-                read, write, there = read + sram_rd[z], write + sram_wr[z], True
-        if there:
-            if place[3] == b and local_w:
-                read1 += local1_w
-            if place[4] == b and local_i:
-                read1 += local1_i
-            if place[5] == b and local_o:
-                write1 += tile1_o * output_byte
-            if place[4] == b:
-                read, write = read + chip[13], write + chip[14]
-            sram = max(sram, port_seconds(ports, b, read, write))
-            first_local = max(first_local, port_seconds(ports, b, read1, write1))
+    if s[18] == 1.0:  # one memory a level
+        near, far = place[0], place[3]
+        local = first_local = 0.0
+        if near >= 0:
+            read, write = local_rd[0] + local_rd[1] + local_rd[2], local_wr[0] + local_wr[1] + local_wr[2]
+            local = port_seconds(ports, near, read, write)
+            first_local = port_seconds(ports, far, local1_w + local1_i, tile1_o * output_byte)
+        read = sram_rd[0] + sram_rd[1] + sram_rd[2] + chip[13]
+        write = sram_wr[0] + sram_wr[1] + sram_wr[2] + chip[14]
+        sram = port_seconds(ports, far, read, write)
+    else:
+        local = sram = first_local = 0.0
+        for b in range(len(ports)):
+            read = write = 0.0
+            there = False
+            for z in range(3):
+                if place[z] == b:
+                    read, write, there = read + local_rd[z], write + local_wr[z], True
+            if there:
+                local = max(local, port_seconds(ports, b, read, write))
+            read = write = read1 = write1 = 0.0
+            there = False
+            for z in range(3):
+                if place[3 + z] == b:
+                    read, write, there = read + sram_rd[z], write + sram_wr[z], True
+            if there:
+                if place[3] == b and local_w:
+                    read1 += local1_w
+                if place[4] == b and local_i:
+                    read1 += local1_i
+                if place[5] == b and local_o:
+                    write1 += tile1_o * output_byte
+                if place[4] == b:
+                    read, write = read + chip[13], write + chip[14]
+                sram = max(sram, port_seconds(ports, b, read, write))
+                first_local = max(first_local, port_seconds(ports, b, read1, write1))
+    more = 0.0
+    if min(g[CHAIN], n[CHAIN], k[CHAIN], c[CHAIN], y[CHAIN], x[CHAIN]) < 0.0 and chip[7] * chip[8] > 0.0:
+        # the stationary tile must fit, whatever it is, which takes so many trips of the other two loops
+        pixels, more = s[23] * s[24] * s[25], np.inf
+        if o2 >= 2:
+            held = g[1] * (acc if visits > 1 else output_byte) * (s[16] if gn2 * pn2 * kn2 > 1 else 1.0)
+            more = least_excess(s[1], pn2, once_i, kn2, pixels * s[17] * held / ports[place[5], 5])
+        if o2 == 0 or o2 == ANY:
+            held = g[1] * s[20] * s[21] * s[22] * weight_byte * (s[16] if gn2 * kn2 * rn2 > 1 else 1.0)
+            fewer = least_excess(once_i, kn2, 2.0 * acc * outputs, rn2, s[17] * held / ports[place[3], 5])
+            more = min(more, fewer)
+        if o2 == 1 or o2 == ANY:
+            held = g[1] * s[20] * input_byte * (s[16] if gn2 * pn2 * rn2 > 1 else 1.0)
+            fewer = least_excess(s[1], pn2, 2.0 * acc * outputs, rn2, pixels * held / ports[place[4], 5])
+            more = min(more, fewer)
     # bytes beside the contraction, which the kernel moves or is spared
-    dram_read, dram_write = max(dram_w + dram_i + dram_sum + chip[11], 0.0), max(dram_o + chip[12], 0.0)
+    dram_read, dram_write = (
+        max(dram_w + dram_i + dram_sum + more + chip[11], 0.0),
+        max(dram_o + chip[12], 0.0),
+    )
     dram = dram_seconds(chip, dram_read, dram_write)
     first = dram_seconds(chip, first_w + first_i, tile_o * output_byte)
     work = max(mac, local)
@@ -224,7 +267,7 @@ def evaluate(t: Any, at: Any, o1: int, o2: int, s: Any, chip: Any, ports: Any, p
     return True
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def better(objective: int, latency: float, energy: float, best: Any) -> Any:
     """Whether a mapping, or a bound, is below the best so far; ties go to the other quantity."""
     if objective == 0:
@@ -234,7 +277,7 @@ def better(objective: int, latency: float, energy: float, best: Any) -> Any:
     return latency * energy < best[0] * best[1]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def search(
     t: Any,
     roots: Any,
@@ -311,8 +354,9 @@ def search(
         for _ in range(ways):
             side, worst = -1, -1.0
             for i in range(ways):
-                if ok[i] and pair[i, 0] > worst:
-                    side, worst = i, pair[i, 0]
+                ease = pair[i, 0] + EASE * (pair[i, 2] + pair[i, 3])
+                if ok[i] and ease > worst:
+                    side, worst = i, ease
             if side < 0:
                 break
             ok[side] = False

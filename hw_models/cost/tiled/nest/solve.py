@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -26,6 +27,10 @@ Objective = Literal["latency", "energy", "edp"]
 OBJECTIVES: Final = ("latency", "energy", "edp")
 CHUNK: Final = 256
 """Chips that one thread takes at a time."""
+
+FIRST_BUDGET, GROWTH, LAST_TURN = 2_000, 8, 20
+"""Boxes of the first turn and how it grows. The two orders of cutting take turns at a cell until one of them
+proves its mapping: which does so soon depends on what bounds the chip."""
 
 KEPT_BYTES: Final = 256 * 2**20
 """Boxes that stay in memory between calls."""
@@ -91,33 +96,52 @@ class Forests:
         grown = [Planted.of(Shape.of(problems, row, build, layout)) for layout in layouts]
         with self.lock:
             self.kept[key] = grown
-            self.size += sum(p.boxes.nbytes for p in grown)
+            self.size += sum(p.nbytes for p in grown)
             while self.size > KEPT_BYTES and len(self.kept) > 1:
                 _, old = self.kept.popitem(last=False)
-                self.size -= sum(p.boxes.nbytes for p in old)
+                self.size -= sum(p.nbytes for p in old)
         return grown
 
 
 @dataclass(frozen=True, eq=False)
 class Planted:
-    """The six trees of one contraction on one build and layout, with the tiles of their chains."""
+    """The six trees of one contraction on one build and layout, with the tiles of their chains.
+
+    Twice where there are two levels: cut by local tiles first, and by outer tiles first.
+    """
 
     shape: Shape
-    boxes: FloatArray
-    roots: IntArray
+    chains: list[FloatArray]
     tiles: IntArray
     starts: IntArray
     widths: FloatArray
 
     @classmethod
     def of(cls, shape: Shape) -> Planted:
-        """Grow them."""
-        boxes, roots, loops = shape.forest()
+        """Their chains; the trees grow when they are needed."""
+        loops = shape.chains()
         starts = np.cumsum([0, *(len(rows) for rows in loops[:-1])]).astype(np.int64)
         tiles = np.concatenate([rows[:, [0, 1, 6, 7]] for rows in loops]).astype(np.int64)
         layout = shape.layout
         widths = np.array([layout.width, layout.least, layout.fill], np.float64)
-        return cls(shape, boxes, roots, tiles, starts, widths)
+        return cls(shape, loops, tiles, starts, widths)
+
+    @cached_property
+    def local_first(self) -> tuple[FloatArray, IntArray]:
+        """Boxes and roots, cut by local tiles before outer ones."""
+        return self.shape.forest(self.chains, local_first=True)
+
+    @cached_property
+    def outer_first(self) -> tuple[FloatArray, IntArray]:
+        """The same, cut by outer tiles before local ones; where both are one, once is enough."""
+        if self.shape.joined:
+            return self.local_first
+        return self.shape.forest(self.chains, local_first=False)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that the boxes may take."""
+        return 2 * 2 * sum(rows.nbytes for rows in self.chains)
 
 
 def solve(
@@ -141,8 +165,18 @@ def solve(
     Raises:
         CodesignError: the recount of a winner disagrees with the search, which is a defect of ours.
     """
-    shape = (len(problems), len(machines))
-    out = Solved(
+    out = unsolved(len(problems), len(machines))
+
+    def run(task: tuple[int, Fleet]) -> int:
+        return task[1].run(problems, task[0], effort, forests, out, beside)
+
+    return in_threads(run, fleets(problems, machines, layouts), out)
+
+
+def unsolved(n_problems: int, n_machines: int) -> Solved:
+    """Cells without a rate for their format."""
+    shape = (n_problems, n_machines)
+    return Solved(
         np.full((*shape, 12), np.nan),
         np.full(shape, NO_FORMAT, np.int8),
         np.full((*shape, 2), np.nan),
@@ -150,11 +184,16 @@ def solve(
         np.zeros((*shape, 19), np.int32),
         0,
     )
+
+
+def fleets(
+    problems: Problems, machines: Sequence[Machine], layouts: Callable[[Build], Sequence[Layout]]
+) -> list[tuple[int, Fleet]]:
+    """Tasks of one contraction and chips of one build; all that share boxes come one after the other."""
     groups: dict[Any, list[int]] = {}
     for column, machine in enumerate(machines):
-        groups.setdefault((machine.build, machine.sram, machine.local, len(machine.buffers)), []).append(
-            column
-        )
+        key = (machine.build, machine.sram, machine.local, len(machine.buffers))
+        groups.setdefault(key, []).append(column)
     formats = sorted(set(zip(problems.weight_bits.tolist(), problems.input_bits.tolist(), strict=True)))
     tasks: list[tuple[int, Fleet]] = []
     for (build, *_), columns in groups.items():
@@ -163,22 +202,25 @@ def solve(
             rows = np.nonzero((problems.weight_bits == bits[0]) & (problems.input_bits == bits[1]))[
                 0
             ].tolist()
-            for start in range(0, len(columns), CHUNK):
-                fleet = Fleet.of(machines, columns[start : start + CHUNK], bits, laid)
-                if fleet is not None:
-                    tasks += [(row, fleet) for row in rows]
+            some = [
+                Fleet.of(machines, columns[start : start + CHUNK], bits, laid)
+                for start in range(0, len(columns), CHUNK)
+            ]
+            tasks += [(row, fleet) for row in rows for fleet in some if fleet is not None]
+    return tasks
 
-    def run(task: tuple[int, Fleet]) -> int:
-        return task[1].run(problems, task[0], effort, forests, out, beside)
 
+def in_threads(
+    run: Callable[[tuple[int, Fleet]], int], tasks: Sequence[tuple[int, Fleet]], out: Solved
+) -> Solved:
+    """Run all tasks, which fill `out`, on every core there is; their order changes nothing."""
     workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    cells = sum(len(fleet.columns) for _, fleet in tasks)
-    if workers > 1 and cells > SERIAL_CELLS:
+    if workers > 1 and sum(len(fleet.columns) for _, fleet in tasks) > SERIAL_CELLS:
         with ThreadPoolExecutor(workers) as pool:
             boxes = sum(pool.map(run, tasks))
     else:
         boxes = sum(run(task) for task in tasks)
-    return Solved(out.priced, out.state, out.demand, out.gap, out.mapping, boxes)
+    return replace(out, boxes=boxes)
 
 
 SERIAL_CELLS: Final = 8
@@ -242,25 +284,38 @@ class Fleet:
         mapping = np.zeros((n, 19), np.int64)
         extra = self.mac_energy * problems.macs[row]
         seen = 0
+        objective = OBJECTIVES.index(effort.objective)
         for tag, p in enumerate(planted):
-            seen += search_row(
-                p.boxes,
-                p.roots,
-                p.tiles,
-                p.starts,
-                p.shape.sizes,
-                chips,
-                self.ports,
-                self.place,
-                extra,
-                OBJECTIVES.index(effort.objective),
-                effort.slack,
-                effort.limit,
-                tag,
-                best,
-                mapping,
-                pruned,
-            )
+            undone, proven, budget = np.arange(n), np.full((n, 1), np.inf), FIRST_BUDGET
+            for turn in range(LAST_TURN):
+                boxes, roots = p.local_first if turn % 2 == 0 else p.outer_first
+                if turn % 2 == 0 and turn:
+                    budget = min(budget * GROWTH, effort.limit)
+                here, tiles = best[undone], mapping[undone]
+                spent = search_row(
+                    boxes,
+                    roots,
+                    p.tiles,
+                    p.starts,
+                    p.shape.sizes,
+                    chips[undone],
+                    self.ports[undone],
+                    self.place,
+                    extra[undone],
+                    objective,
+                    effort.slack,
+                    min(budget, effort.limit),
+                    tag,
+                    here,
+                    tiles,
+                    left := np.full((len(undone), 1), np.inf),
+                )
+                best[undone], mapping[undone], proven[undone] = here, tiles, left
+                seen += int(spent.sum())
+                undone = undone[spent >= min(budget, effort.limit)]
+                if not len(undone) or (turn % 2 and budget >= effort.limit):
+                    break
+            pruned = np.minimum(pruned, proven)
         priced, demand = np.full((n, 12), np.nan), np.full((n, 2), np.nan)
         state = np.zeros(n, np.int8)
         first = planted[0].shape

@@ -67,7 +67,7 @@ class Shape:
                 2.0 if build.double_local else 1.0,
                 2.0 if build.double_sram else 1.0,
                 k,
-                0.0,
+                float(build.single),
                 0.0,
                 *(c, fy, fx),
                 *(n, oy, ox),
@@ -87,13 +87,31 @@ class Shape:
         """Whether nothing lies between the last on-chip memory and the array."""
         return not any(self.build.local)
 
-    def forest(self) -> tuple[FloatArray, Any, list[FloatArray]]:
-        """Boxes of the six trees one after the other, where each begins, and the chains that they hold."""
-        from hw_models.cost.tiled.nest.trees import FEATURES, axis_chains, plain_chains, tree
+    def forest(self, loops: list[FloatArray], *, local_first: bool) -> tuple[FloatArray, Any]:
+        """Boxes of the six trees one after the other, and where each begins.
+
+        `local_first`: boxes are cut by their local tiles before their outer ones, else the other way.
+        """
+        from hw_models.cost.tiled.nest.trees import AXIS, FEATURES, PLAIN, tree
+
+        boxes, roots, start = [], [], 0
+        for i, rows in enumerate(loops):
+            flags, local = np.zeros(FEATURES, np.bool_), np.zeros(FEATURES, np.bool_)
+            flags[[7] if i in {2, 3} else [14, 15] if i >= 4 else []] = True
+            local[[0, 2, 4, 5] if i < 4 else [0, 2, 4, 6, 8, 10]] = True
+            used = PLAIN if i < 4 else AXIS
+            boxes.append(tree(rows, flags, local if local_first else ~local, used, start))
+            roots.append(start)
+            start += len(boxes[-1])
+        return np.concatenate(boxes), np.array(roots, np.int64)
+
+    def chains(self) -> list[FloatArray]:
+        """Chains of the six loops g, n, k, c, y with its taps, x with its taps."""
+        from hw_models.cost.tiled.nest.trees import axis_chains, plain_chains
 
         dims, layout, s = self.dims, self.layout, self.sizes
         width, least, fill, burst = layout.width, layout.least, layout.fill, self.build.burst
-        loops = [
+        return [
             plain_chains(int(dims[G]), width[GROUP], self.joined, width[GROUP], 0.0, 0.0, 0.0, 0.0),
             plain_chains(int(dims[N]), 1, self.joined, 1.0, 0.0, 0.0, 0.0, 0.0),
             plain_chains(
@@ -137,20 +155,6 @@ class Shape:
                 burst,
             ),
         ]
-        boxes, roots, start = [], [], 0
-        for i, rows in enumerate(loops):
-            flags = np.zeros(FEATURES, np.bool_)
-            flags[[7]] = i in (2, 3)
-            flags[[14, 15]] = i >= 4
-            local = np.zeros(FEATURES, np.bool_)
-            local[[0, 2, 4, 5] if i < 4 else [0, 2, 4, 6, 8, 10]] = True
-            grown = tree(rows, flags, local)
-            inner = grown[:, FEATURES] >= 0
-            grown[inner, FEATURES : FEATURES + 2] += start
-            boxes.append(grown)
-            roots.append(start)
-            start += len(grown)
-        return np.concatenate(boxes), np.array(roots, np.int64), loops
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,18 +10,22 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from hw_models.cost.tiled.nest.compiled import compiled
 
 FEATURES = 17
+PLAIN, AXIS = 8, 16
+"""Features that a loop without and one with a window has."""
+
 LEFT, RIGHT, SPREAD, CHAIN = range(FEATURES, FEATURES + 4)
 UNDECIDED = 500.0
-"""Spread of a box whose local tiles differ: these are told apart before the outer tiles."""
+"""Spread of a box whose tiles of the level that is cut first still differ."""
 
 WHOLE_TAPS = 32
 """Taps along an axis above which they are cut one by one or not at all."""
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def lattice(n: int, align: int) -> Any:
     """Tiles of a loop, largest first: ceil(n / j), and the same in blocks of each power of two up to `align`.
 
@@ -45,7 +49,7 @@ def lattice(n: int, align: int) -> Any:
     return np.nonzero(marked)[0][::-1].copy()
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def chains(n: int, align: int, joined: bool) -> Any:
     """(X, 2) pairs (local, outer) of one loop; `joined`: there is no local memory, both tiles are one."""
     tiles = lattice(n, align)
@@ -71,7 +75,7 @@ def chains(n: int, align: int, joined: bool) -> Any:
     return found[:at]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def cell_sum(n: int, tile: int, width: float, least: float, fill: float) -> Any:
     """Sum over the tiles of a loop of max(ceil(tile / width), least) + fill."""
     full = -(-n // tile) - 1
@@ -80,7 +84,7 @@ def cell_sum(n: int, tile: int, width: float, least: float, fill: float) -> Any:
     return full * whole + max(np.ceil(last / width), least) + fill
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def run_bytes(n: int, tile: int, unit: float, burst: float) -> Any:
     """Bytes of all tiles of a loop whose every element is `unit` bytes, each tile one run in whole bursts."""
     if burst == 0.0:
@@ -90,7 +94,7 @@ def run_bytes(n: int, tile: int, unit: float, burst: float) -> Any:
     return full * np.ceil(tile * unit / burst) * burst + np.ceil(last * unit / burst) * burst
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def axis_rows(
     extent: int, tile: int, taps: int, tap: int, geometry: Any, unit: float, burst: float
 ) -> tuple[float, float]:
@@ -114,7 +118,7 @@ def axis_rows(
     return max(rows, float(size)), max(moved, whole)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def plain_chains(
     n: int, align: int, joined: bool, width: float, least: float, fill: float, unit: float, burst: float
 ) -> Any:
@@ -131,7 +135,7 @@ def plain_chains(
     return found
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def axis_chains(
     extent: int,
     taps: int,
@@ -175,61 +179,70 @@ def axis_chains(
     return found
 
 
-@njit(cache=True, nogil=True)
-def tree(rows: Any, flags: Any, local: Any) -> Any:
+@compiled
+def tree(rows: Any, flags: Any, first: Any, used: int, start: int) -> Any:
     """Boxes (2 X - 1, FEATURES + 4) over chains: least features, then children (or -1), spread, chain.
 
-    A box is cut in two where the ratio of greatest to least is largest, at the geometric mean, features of
-    the local tile (columns `local`) before all others. Columns `flags` hold 0 or 1, and 2 where the chains
-    below differ. The last feature is 1 where all chains of a box have the same local tile and tap.
+    A box is cut in two where the ratio of greatest to least is largest, at the geometric mean, columns
+    `first` before all others. Columns `flags` hold 0 or 1, and 2 where the chains below differ. The last
+    feature is 1 where all chains of a box have the same local tile and tap. Children count from `start`;
+    `used`: features that are not zero throughout.
     """
     n = len(rows)
     boxes = np.zeros((2 * n - 1, FEATURES + 4))
     index = np.arange(n)
     starts, stops = np.zeros(2 * n - 1, np.int64), np.zeros(2 * n - 1, np.int64)
-    stops[0], made, at = n, 1, 0
-    logs = np.log(rows + 1e-300)
-    while at < made:
+    stops[0], made = n, 1
+    for at in range(2 * n - 1):
         a, b = starts[at], stops[at]
         box = boxes[at]
-        widest, column = 0.0, 0
-        for j in range(FEATURES - 1):
-            low = high = rows[index[a], j]
-            for i in range(a + 1, b):
-                value = rows[index[i], j]
-                low, high = min(low, value), max(high, value)
-            box[j] = low
-            if flags[j]:
-                box[j] = low if low == high else 2.0
-            elif high > low > 0.0:
-                spread = np.log(high / low) * (2.0 * UNDECIDED if local[j] else 1.0)
-                if spread > widest:
-                    widest, column = spread, j
-        same = True
-        for i in range(a + 1, b):
-            same = same and rows[index[i], 0] == rows[index[a], 0]
-            same = same and (rows[index[i], 6] == rows[index[a], 6] or not local[6])
-        box[FEATURES - 1] = 1.0 if same else 0.0
         if b - a == 1:
-            box[FEATURES], box[FEATURES + 1], box[FEATURES + 2] = -1.0, -1.0, -1.0
-            box[FEATURES + 3] = index[a]
-            at += 1
+            box[:FEATURES] = rows[index[a]]
+            box[FEATURES - 1], box[LEFT], box[RIGHT], box[SPREAD] = 1.0, -1.0, -1.0, -1.0
+            box[CHAIN] = index[a]
             continue
-        box[FEATURES + 2], box[FEATURES + 3] = widest, -1.0
+        ratio, column, cut = widest(rows, index[a:b], flags, first, used)
         middle = a
-        if widest > 0.0:
-            low, high = np.inf, -np.inf
-            for i in range(a, b):
-                low, high = min(low, logs[index[i], column]), max(high, logs[index[i], column])
-            cut = 0.5 * (low + high)
-            for i in range(a, b):
-                if logs[index[i], column] <= cut:
-                    index[i], index[middle] = index[middle], index[i]
-                    middle += 1
+        for i in range(a, b):
+            if rows[index[i], column] <= cut:
+                index[i], index[middle] = index[middle], index[i]
+                middle += 1
         if middle in (a, b):
             middle = (a + b) // 2
-        box[FEATURES], box[FEATURES + 1] = made, made + 1
+        box[SPREAD] = np.log(ratio) * (2.0 * UNDECIDED if first[column] else 1.0)
+        box[CHAIN], box[LEFT], box[RIGHT] = -1.0, made, made + 1
         starts[made], stops[made], starts[made + 1], stops[made + 1] = a, middle, middle, b
         made += 2
-        at += 1
+    for at in range(2 * n - 2, -1, -1):  # children come after their parents
+        box = boxes[at]
+        if box[LEFT] < 0.0:
+            continue
+        left, right = boxes[int(box[LEFT])], boxes[int(box[RIGHT])]
+        for j in range(used):
+            box[j] = min(left[j], right[j])
+            if flags[j] and left[j] != right[j]:
+                box[j] = 2.0
+        same = left[FEATURES - 1] * right[FEATURES - 1]
+        box[FEATURES - 1] = same if left[0] == right[0] and (used < AXIS or left[6] == right[6]) else 0.0
+        box[LEFT] += start
+        box[RIGHT] += start
     return boxes
+
+
+@compiled
+def widest(rows: Any, index: Any, flags: Any, first: Any, used: int) -> Any:
+    """Ratio of greatest to least, column and geometric mean of the feature that spreads most."""
+    best, column, cut = 1.0, 0, rows[index[0], 0]
+    for turn in range(2):
+        for j in range(used):
+            if flags[j] or first[j] == (turn == 1):
+                continue
+            low = high = rows[index[0], j]
+            for i in index:
+                value = rows[i, j]
+                low, high = min(low, value), max(high, value)
+            if low > 0.0 and high / low > best:
+                best, column, cut = high / low, j, np.sqrt(low * high)
+        if best > 1.0:
+            break
+    return best, column, cut
