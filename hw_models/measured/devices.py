@@ -89,15 +89,16 @@ class DeviceTable:
     files: tuple[str, ...] = ()
 
     def key(self, dataset: str, column: str, name: str) -> str:
-        """Key of the device that a file calls `name`.
+        """Key of the device that a file calls `name` in `column`, or in another of its columns.
 
         Raises:
             UnknownNameError: where neither table knows it; the message has the nearest names.
         """
-        key = self.names.get((dataset, column, name), name)
+        elsewhere = self._by_dataset.get((dataset, name), name)
+        key = self.names.get((dataset, column, name), elsewhere)
         if key in self.figures:
             return key
-        known = {*self.figures, *(n for d, c, n in self.names if (d, c) == (dataset, column))}
+        known = {*self.figures, *(n for d, _, n in self.names if d == dataset)}
         raise UnknownNameError("device", name, known, "describe it by a row of devices.csv beside the file")
 
     def accelerator(self, key: str) -> Accelerator:
@@ -110,6 +111,10 @@ class DeviceTable:
         if key not in self.figures:
             raise UnknownNameError("device", key, self.figures)
         return self._chips.setdefault(key, accelerator_from_row(self.figures[key]))
+
+    @cached_property
+    def _by_dataset(self) -> dict[tuple[str, str], str]:
+        return {(dataset, name): key for (dataset, _, name), key in self.names.items()}
 
     @cached_property
     def _chips(self) -> dict[str, Accelerator]:

@@ -45,6 +45,8 @@ VECTOR_COLUMNS: Final = (
 
 ROW_OPERATORS: Final = {"softmax": "softmax", "ln": "norm"}
 """Vector operators that work along a row; all others go element by element."""
+OF_TWO_TENSORS: Final = ("add", "sub", "mul", "div", "pow")
+"""Operators of two tensors; with a `u` at the end they are of one tensor and a number."""
 PART: Final = re.compile(r"\b(train|test)\b")
 
 
@@ -81,7 +83,8 @@ def vector_records(raw: pd.DataFrame) -> pd.DataFrame:
     """Rows of `h` elements, `b` of them."""
     operator = raw["op"].map(ROW_OPERATORS).fillna("elementwise")
     rows = dims(rows=raw["b"], width=raw["h"])
-    shape = rows.where(operator != "elementwise", dims(elements=raw["b"] * raw["h"]))
+    reads = 1 + raw["op"].isin(OF_TWO_TENSORS)
+    shape = rows.where(operator != "elementwise", dims(elements=raw["b"] * raw["h"], reads=reads))
     return _records(raw).assign(operator=operator, shape=shape)
 
 

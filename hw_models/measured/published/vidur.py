@@ -78,26 +78,27 @@ def _shapes(raw: pd.DataFrame) -> pd.Series:
     heads, kv_heads = raw["n_head"] / tp, np.maximum(raw["n_kv_head"] / tp, 1)
     hidden = raw["n_expanded_embd"] / tp
     gate = 1 + (raw["use_gated_mlp"].str.lower() == "true")
-    figures = {  # of a product its outputs and inputs, of an operator element by element their number
+    figures = {  # of a product outputs and inputs, of an operator element by element outputs and tensors read
         "attn_pre_proj": ((heads + 2 * kv_heads) * head, width),
         "attn_post_proj": (width, heads * head),
         "mlp_up_proj": (hidden * gate, width),
         "mlp_down_proj": (width, hidden),
-        "emb": (tokens * width, tokens),
-        "attn_rope": (tokens * (heads + kv_heads) * head, tokens),
-        "mlp_act": (tokens * hidden, tokens),
-        "add": (tokens * width, tokens),
+        "emb": (tokens * width, 1),
+        "attn_rope": (tokens * (heads + kv_heads) * head, 1),
+        "mlp_act": (tokens * hidden, gate),
+        "add": (tokens * width, 2),
     }
     outputs, inputs = tokens, width
     for op, (first, second) in figures.items():
         here = raw["op"] == op
         outputs, inputs = outputs.mask(here, first), inputs.mask(here, second)
     kind = raw["op"].map(OPERATORS)
-    product, along, single = kind == "gemm", kind == "norm", kind.isin(["gather", "elementwise"])
+    product, along, single = kind == "gemm", kind == "norm", kind == "elementwise"
     shapes = (
         dims(batch=tokens[product] * 0 + 1, m=tokens[product], k=outputs[product], c=inputs[product]),
         dims(rows=tokens[along], width=width[along]),
-        dims(elements=outputs[single]),
+        dims(elements=outputs[kind == "gather"]),
+        dims(elements=outputs[single], reads=inputs[single]),
     )
     shape: pd.Series = pd.concat(shapes).reindex(raw.index)
     return shape

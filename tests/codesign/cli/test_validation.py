@@ -93,7 +93,7 @@ MODES = {
 @pytest.mark.slow
 def test_forty_families_are_predicted_better_than_by_any_naive_predictor(tmp_path: Path) -> None:
     """The smallest network of each of forty families, one mode of each device; the benchmark takes all."""
-    rows = load().records["timm_throughput"].frame
+    rows = load(datasets=["timm_throughput"]).records["timm_throughput"].frame
     rows = rows[rows["mode"] == rows["device"].map(MODES)].dropna(subset=["macs"])
     pair = rows["network"] + "@" + rows["img_size"].astype(str)
     everywhere = rows.assign(pair=pair)[rows.groupby(pair)["device"].transform("nunique") == len(MODES)]

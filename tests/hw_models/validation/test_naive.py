@@ -20,7 +20,7 @@ TOLERANCE = {"amp": 1e-5, "fp32": 0.002}
 
 @pytest.fixture(scope="module")
 def measured() -> Measured:
-    return load()
+    return load(datasets=["timm_throughput"])
 
 
 @pytest.mark.parametrize("key", CASES, ids=lambda key: "-".join(map(str, key)))
