@@ -26,6 +26,9 @@ MODULES: Final[tuple[str, ...]] = (
     "scalesim_golden",
     "nvdla_layers",
     "ethos_u_vela",
+    "zigzag_expected",
+    "timeloop_ref_outputs",
+    "stream_golden",
 )
 """Modules of this package; each has its sets in `SETS`."""
 
