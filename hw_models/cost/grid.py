@@ -234,9 +234,8 @@ def _differ(chips: Chips, other: Chips) -> NDArray[np.bool_]:
 
 def _on_all(figure: GridQuantity, shape: tuple[int, ...]) -> GridQuantity:
     """A figure of the chips (C,), the same for every network."""
-    parts = (figure.value, figure.low, figure.high, figure.fidelity)
-    value, low, high, fidelity = (np.broadcast_to(a, shape) for a in parts)
-    return GridQuantity(value, low, high, fidelity)
+    value, low, high = (np.broadcast_to(a, shape) for a in (figure.value, figure.low, figure.high))
+    return GridQuantity(value, low, high, np.broadcast_to(figure.fidelity, shape))
 
 
 def _exact(figure: FloatArray, shape: tuple[int, ...], fidelity: Fidelity) -> GridQuantity:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -14,10 +14,8 @@ from hw_models.cost.tiled.loopnest.layer import Layer, Window
 from hw_models.cost.tiled.loopnest.mapping import INPUT, OUTPUT, WEIGHT
 from hw_models.cost.tiled.loopnest.yaml_file import Steps, YamlFile
 from hw_models.cost.tiled.problem import Problems
-from hw_models.errors import FileError, InputError
-
-if TYPE_CHECKING:
-    import onnx
+from hw_models.errors import InputError
+from hw_models.workload.onnx_nodes import OnnxNode, onnx_nodes
 
 _OPERANDS: Final = {"O": OUTPUT, "W": WEIGHT, "I": INPUT}
 _FIELDS: Final = (
@@ -36,6 +34,7 @@ _FIELDS: Final = (
 )
 _TERM: Final = re.compile(r"([A-Z])((?:\[\w*\])+)")
 _RELATION: Final = re.compile(r"^(\w+)\s*=\s*(?:(\w+)\s*\*\s*)?(\w+)\s*\+\s*(?:(\w+)\s*\*\s*)?(\w+)$")
+_CONTRACTIONS: Final = frozenset({"Conv", "QLinearConv", "Gemm", "MatMul"})
 _CONV: Final = "O[b][g][k][oy][ox]+=W[g][k][c][fy][fx]*I[b][g][c][iy][ix]"
 
 
@@ -151,44 +150,10 @@ def load_zigzag_onnx(file: Path | str) -> tuple[Layer, ...]:
     Raises:
         FileError: it is missing, no ONNX file, or its shapes are not inferred.
     """
-    import onnx
-
-    try:
-        model = onnx.load(str(file), load_external_data=False)
-    except OSError as error:
-        raise FileError.at(file, f"cannot be read: {error.strerror}") from None
-    except Exception as error:  # protobuf's own errors are not exported by onnx
-        raise FileError.at(file, f"is no ONNX network: {error}") from None
-    shapes = {v.name: _shape(v) for v in (*model.graph.input, *model.graph.output, *model.graph.value_info)}
-    shapes |= {t.name: list(t.dims) for t in model.graph.initializer}
-    made = {name for node in model.graph.node for name in node.output}
-    layers = []
-    for i, node in enumerate(model.graph.node):
-        if node.op_type not in {"Conv", "QLinearConv", "Gemm", "MatMul"}:
-            continue
-        name = node.name or f"Op{i}"
-        places = (node.input[0], node.output[0])
-        if any(place not in shapes for place in places):
-            raise FileError.at(
-                file, f"node {name} has no shapes; run onnx.shape_inference.infer_shapes first"
-            )
-        given, out = (shapes[place] for place in places)
-        if node.op_type.endswith("Conv"):
-            layers.append(_onnx_conv(name, node, given, out))
-        else:
-            constant = sum(value in made for value in node.input) < 2
-            layers.append(_onnx_gemm(name, node, given, out, constant))
-    return tuple(layers)
-
-
-def _shape(value: onnx.ValueInfoProto) -> list[int]:
-    return [d.dim_value for d in value.type.tensor_type.shape.dim]
-
-
-def _attributes(node: onnx.NodeProto) -> dict[str, Any]:
-    import onnx
-
-    return {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+    return tuple(
+        _onnx_conv(node) if node.op.endswith("Conv") else _onnx_gemm(node)
+        for node in onnx_nodes(file, _CONTRACTIONS)
+    )
 
 
 def _precision(attributes: Mapping[str, Any], constant: bool) -> dict[str, int]:
@@ -197,8 +162,8 @@ def _precision(attributes: Mapping[str, Any], constant: bool) -> dict[str, int]:
     return {"W": weight, "I": act, "O_final": act, "O": int(attributes.get("output_size", 2 * act))}
 
 
-def _onnx_conv(name: str, node: onnx.NodeProto, given: list[int], out: list[int]) -> Layer:
-    attributes = _attributes(node)
+def _onnx_conv(node: OnnxNode) -> Layer:
+    attributes, given, out = node.attributes, node.given, node.out
     kernel = list(attributes["kernel_shape"])
     strides = list(attributes.get("strides", [1, 1]))
     dilations = list(attributes.get("dilations", [1, 1]))
@@ -215,17 +180,17 @@ def _onnx_conv(name: str, node: onnx.NodeProto, given: list[int], out: list[int]
     }
     relations = [f"ix={strides[0]}*ox+{dilations[0]}*fx", f"iy={strides[1]}*oy+{dilations[1]}*fy"]
     stored = {"ix": given[3], "iy": given[2]}
-    return layer_of(name, node.op_type, _CONV, extents, _precision(attributes, True), relations, stored)
+    return layer_of(node.name, node.op, _CONV, extents, _precision(attributes, True), relations, stored)
 
 
-def _onnx_gemm(name: str, node: onnx.NodeProto, given: list[int], out: list[int], constant: bool) -> Layer:
-    attributes = _attributes(node)
-    rows = given[::-1] if attributes.get("transA", 0) else given
+def _onnx_gemm(node: OnnxNode) -> Layer:
+    out, constant = node.out, node.computed < 2
+    rows = node.given[::-1] if node.attributes.get("transA", 0) else node.given
     outer = dict(zip(("b", "h"), (max(1, size) for size in rows[:-2]), strict=False))
     extents = {"c": rows[-1], "d": rows[-2], "k": out[-1], **outer}
     batch = "".join(f"[{d}]" for d in outer)
     equation = f"O{batch}[d][k]+=I{batch}[d][c]*W{'' if constant else batch}[c][k]"
-    return layer_of(name, node.op_type, equation, extents, _precision(attributes, constant))
+    return layer_of(node.name, node.op, equation, extents, _precision(node.attributes, constant))
 
 
 def problems_of(layers: Sequence[Layer]) -> Problems:
