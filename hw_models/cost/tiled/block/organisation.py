@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 import numpy as np
 
 from hw_models.cost.arrays import ACTIONS, RESOURCES, Feasibility
+from hw_models.cost.chips import Chips
 from hw_models.cost.tiled.block.cycles import chosen, counted
 from hw_models.cost.tiled.block.layers import Layers
 from hw_models.cost.tiled.block.machine import PARAMETERS, BlockMachine, outer_rate
@@ -91,11 +92,18 @@ class Block:
         return TiledTerms(seconds, actions, code, demand, bound, np.full(shape, np.nan), mapping)
 
     def stream_terms(self, kernels: Kernels, chips: Sequence[Accelerator]) -> FloatArray:
-        """(U, C, R) seconds of what is no contraction, see `hw_models.cost.tiled.organisation.RunsOthers`."""
+        """(U, C, R) seconds of what is no contraction, see `hw_models.cost.tiled.organisation.RunsOthers`.
+
+        Never less than at the stated peak: several functions behind one contraction may be counted as one
+        look-up.
+        """
         out = np.full((kernels.n_distinct, len(chips), len(RESOURCES)), np.nan)
         for c, chip in enumerate(chips):
             machine = BlockMachine.of(chip)
             out[:, c] = stream_cycles(kernels, machine) / machine.clock
+        peak = Chips.of(chips).vector_peak.T[kernels.vector_math]
+        least = kernels.vector_ops[:, None] / peak
+        out[..., VECTOR] = np.fmax(out[..., VECTOR], least)
         return out
 
 

@@ -53,7 +53,10 @@ BINARY: Final = 1.5
 
 
 def stream_cycles(kernels: Kernels, machine: BlockMachine) -> FloatArray:
-    """(U, R) cycles of the output unit, and of merged operations; NaN: as any vector unit would."""
+    """(U, R) cycles of the output unit, and of merged operations; NaN: no resource of its own.
+
+    What has no rule of its own runs operation by operation at the rate of additions, a norm in 32 bit.
+    """
     cycles = np.full((kernels.n_distinct, len(RESOURCES)), np.nan)
     dims, out = kernels.dims.astype(np.float64), kernels.out_elements
     kind, value = kernels.kind, machine.value
@@ -68,9 +71,12 @@ def stream_cycles(kernels: Kernels, machine: BlockMachine) -> FloatArray:
         OpKind.SOFTMAX: _softmax(dims[:, 0], dims[:, 1], machine),
         OpKind.LAYOUT: np.zeros(len(dims)),
         OpKind.RESIZE: out * single,
+        OpKind.NORM: kernels.vector_ops * value["wide"],
     }
+    streamed = kernels.macs == 0
+    cycles[streamed, VECTOR] = kernels.vector_ops[streamed] * value["add"]
     for named, rule in rules.items():
-        rows = (kind == named) & (kernels.macs == 0)
+        rows = (kind == named) & streamed
         cycles[rows, VECTOR] = rule[rows]
     contracts = kernels.macs > 0
     cycles[contracts, VECTOR] = np.where(_looked_up(kernels), out * value["look_up"], 0.0)[contracts]
