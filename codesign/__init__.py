@@ -11,6 +11,8 @@ from hw_models.lazy import lazy_names
 
 if TYPE_CHECKING:
     from codesign.front import Front as Front
+    from codesign.measure import measure as measure
+    from codesign.measure import measure_many as measure_many
     from codesign.objectives import Constraint as Constraint
     from codesign.objectives import Objective as Objective
     from codesign.search.results import Run as Run
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from hw_models.cost.estimate import estimate as estimate
     from hw_models.cost.estimate import estimate_many as estimate_many
     from hw_models.errors import CodesignError as CodesignError
+    from hw_models.measured.importers.catalogue import import_profile as import_profile
     from hw_models.spec.accelerator import Accelerator as Accelerator
     from hw_models.spec.load import list_chips as list_chips
     from hw_models.spec.load import load_chip as load_chip
@@ -53,6 +56,9 @@ _HOMES: Final = {
     "list_spaces": "search_spaces.catalogue",
     "load_chip": "hw_models.spec.load",
     "load_space": "search_spaces.catalogue",
+    "import_profile": "hw_models.measured.importers.catalogue",
+    "measure": "codesign.measure",
+    "measure_many": "codesign.measure",
     "read_onnx": "hw_models.workload.from_onnx",
     "trace": "hw_models.workload.from_torch",
     "validate": "codesign.validation",

@@ -19,6 +19,8 @@ from hw_models.errors import CodesignError, InputError, UnknownNameError, did_yo
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from torch import nn
+
     from hw_models.workload.graph import Workload
 
 Shape = str | Sequence[int] | Sequence[str] | Mapping[str, Sequence[int]] | None
@@ -71,6 +73,51 @@ def resolve_model(
     else:
         raise InputError(_not_a_model(spec))
     return workload if batch is None else workload.at_batch(batch)
+
+
+def resolve_module(
+    model: str | nn.Module, *, shapes: Mapping[str, tuple[int, ...]], batch: int = 1
+) -> tuple[nn.Module, dict[str, tuple[int, ...]], str]:
+    """The module that `model` is or names, with random weights; the shapes of its inputs; its name.
+
+    Args:
+        model: a module, `timm:resnet50@224`, or `package.module:function` as for `resolve_model`.
+        shapes: of its inputs, in the order of forward; empty: a timm model's native size, or what the
+            function returns beside its module.
+        batch: images of one inference where no shape is given.
+
+    Raises:
+        InputError: where the name, a part of it, or a shape cannot be used, or no shape is known.
+    """
+    if not isinstance(model, str):
+        return model, _shapes_of(type(model).__name__, shapes, None), type(model).__name__
+    scheme, colon, rest = model.partition(":")
+    if scheme == "timm" and colon:
+        from search_spaces.vision.timm_models import native_input, timm_module
+
+        arch, at, size = rest.partition("@")
+        channels, *native = native_input(arch)
+        height, width = _sides(arch, size) if at else native
+        given = dict(shapes) or {"": (batch, channels, height, width)}
+        sides = next(iter(given.values()))[2:] or (height, width)
+        module = timm_module(arch, None if list(sides) == native else (sides[0], sides[-1]))
+        return module, given, rest
+    if not colon:
+        raise InputError(_not_a_model(model))
+    made = _made(scheme, rest)
+    module, own = made if isinstance(made, tuple) and len(made) == 2 else (made, None)
+    if not hasattr(module, "forward"):
+        msg = f"{model} is a {type(module).__name__}, expected an nn.Module or (nn.Module, shape) to be run"
+        raise InputError(msg)
+    return module, _shapes_of(model, shapes, own), rest
+
+
+def _shapes_of(
+    name: str, shapes: Mapping[str, tuple[int, ...]], own: Sequence[int] | None
+) -> dict[str, tuple[int, ...]]:
+    if not shapes and own is None:
+        raise InputError(f"no input shape given for {name}, expected one such as 1x3x224x224")
+    return dict(shapes) if shapes else {"": tuple(own or ())}
 
 
 def parse_shapes(shape: Shape) -> dict[str, tuple[int, ...]]:
@@ -167,6 +214,12 @@ def _not_a_model(spec: str) -> str:
 
 
 def _from_code(module_name: str, attribute: str, shapes: Mapping[str, tuple[int, ...]]) -> Workload:
+    spec = f"{module_name}:{attribute}"
+    return _workload_of(spec, _made(module_name, attribute), shapes)
+
+
+def _made(module_name: str, attribute: str) -> Any:
+    """What a user's function returns, or the value that bears the name."""
     from hw_models.workload.graph import Workload
     from search_spaces import torchvision_hook
 
@@ -182,7 +235,7 @@ def _from_code(module_name: str, attribute: str, shapes: Mapping[str, tuple[int,
         made = vars(module)[attribute]
         if callable(made) and (isinstance(made, type) or not hasattr(made, "forward")):
             made = _called(spec, made)
-        return _workload_of(spec, made, shapes)
+        return made
 
 
 def _workload_of(spec: str, made: Any, shapes: Mapping[str, tuple[int, ...]]) -> Workload:

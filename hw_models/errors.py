@@ -7,7 +7,7 @@ line turns them into one clean text on stderr and exit code 2; anything else tha
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,6 +84,22 @@ class NotCostableError(CodesignError):
 
 class StorageError(CodesignError):
     """A run folder, journal or cache that cannot be read or written; nothing that was stored is lost."""
+
+
+class NoisyMachineError(CodesignError):
+    """A measurement that scatters too much to be reported.
+
+    Args:
+        reasons: what scatters and by how much, by network.
+    """
+
+    def __init__(self, reasons: Mapping[str, str]) -> None:
+        self.reasons = dict(reasons)
+        said = "\n".join(f"{name}: {reason}" for name, reason in reasons.items())
+        advice = (
+            "stop other work, use fewer threads, raise the budget, or allow noise to have it reported marked"
+        )
+        super().__init__(f"the machine is too noisy to report this measurement\n{said}\nnext: {advice}")
 
 
 class MissingExtraError(CodesignError):

@@ -15,7 +15,7 @@ GROUPS: Final = {
     "codesign.chips": "a folder of chip files (a path), or a function that returns it",
     "codesign.cost_models": "an object with `name`, `contract`, `supports(chip)` and `terms(kernels, chips)`",
     "codesign.organisations": "a class with `kind`, `parameters`, `missing(chip)`, `terms(problems, chips)`",
-    "codesign.importers": "a function that reads a foreign file of measurements into records",
+    "codesign.importers": "an `Importer`: how to recognise and read a foreign file of measurements",
 }
 """Entry-point group -> what an entry of it must be."""
 

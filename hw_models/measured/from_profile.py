@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from hw_models.errors import InputError
 from hw_models.measured.operator_names import operator_of
-from hw_models.measured.profile import NetworkTime, OperatorTime, Profile, RunFacts
+from hw_models.measured.profile import PLACEMENT, NetworkTime, OperatorTime, Profile, RunFacts
 
 if TYPE_CHECKING:
     from hw_models.measured.records import Records
 
 Row = dict[str, object]
 
-PLACEMENT: Final = ("layers", "layers_npu", "layers_gpu", "layers_cpu")
-"""Columns of the records for `NetworkTime.layers`."""
-
 
 def records_of(profile: Profile, facts: RunFacts, dataset: str) -> Records:
-    """The rows of a profile that have a time; see `Profile.to_records`.
+    """The rows of a profile that have a time; what contradicts itself is set aside. See `Profile.to_records`.
 
     Raises:
         InputError: where the device, network or precision is known from neither side, or the two differ.
-        FileError: where a row is not what records may hold.
     """
     import pandas as pd
 
@@ -45,7 +41,7 @@ def records_of(profile: Profile, facts: RunFacts, dataset: str) -> Records:
     frame["runtime"] = frame["runtime"].fillna(profile.tool)
     if profile.tool_version is not None:
         frame["runtime_version"] = frame["runtime_version"].fillna(profile.tool_version)
-    return Records.from_frame(frame, file=profile.file or profile.tool, strict=True)
+    return Records.from_frame(frame, file=profile.file or profile.tool, strict=False)
 
 
 def _source(profile: Profile) -> str:
@@ -75,6 +71,7 @@ def _network_row(network: NetworkTime, facts: RunFacts) -> Row:
         "scenario": "step",
         "engine": network.engine,
         "threads": network.threads,
+        "compiled": None if network.compiled is None else int(network.compiled),
         "runtime": network.runtime,
         "runtime_version": network.runtime_version,
         "peak_memory_bytes": network.peak_memory_bytes,
@@ -102,6 +99,7 @@ def _operator_row(operator: OperatorTime, at: int, whole: NetworkTime | None, fa
         "clock_hz": whole.clock_hz or facts.clock_hz,
         "engine": operator.engine,
         "threads": whole.threads,
+        "compiled": None if whole.compiled is None else int(whole.compiled),
         "runtime": whole.runtime,
         "runtime_version": whole.runtime_version,
         "row": operator.line,

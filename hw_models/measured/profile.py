@@ -23,6 +23,10 @@ MIN_STEPS: Final = {"p50_s": 1, "p90_s": 10, "p99_s": 100, "p99_9_s": 1000}
 """Steps from which a percentile says anything that the slowest step does not: 1 / (1 - q)."""
 
 
+PLACEMENT: Final = ("layers", "layers_npu", "layers_gpu", "layers_cpu")
+"""Columns of the records for `NetworkTime.layers`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Times:
     """Seconds that repeated steps took; None where it is unknown, as p99.9 is after thirty steps.
@@ -98,6 +102,7 @@ class NetworkTime:
         name: None where the file does not say which network it was.
         component: the part of it that was run alone.
         threads: of the host.
+        compiled: whether a compiler fused operators; None where the tool does not say.
         requests: steps in flight at once; where there are several the rate is no inverse of the time.
         layers: (all, on the NPU, on the GPU, on the CPU), where the tool tells the placement.
         peak_memory_bytes: most memory held at once, as the tool counts it.
@@ -115,6 +120,7 @@ class NetworkTime:
     runtime_version: str | None = None
     clock_hz: float | None = None
     threads: int | None = None
+    compiled: bool | None = None
     requests: int = 1
     throughput_per_s: float | None = None
     peak_memory_bytes: float | None = None
@@ -195,5 +201,7 @@ class Profile:
 
 
 def _row(value: NetworkTime | OperatorTime) -> dict[str, object]:
-    plain = {f.name: getattr(value, f.name) for f in fields(value) if f.name != "times"}
+    plain = {f.name: getattr(value, f.name) for f in fields(value) if f.name not in ("times", "layers")}
+    if isinstance(value, NetworkTime):
+        plain |= dict(zip(PLACEMENT, value.layers, strict=True))
     return {**plain, **value.times.to_row()}

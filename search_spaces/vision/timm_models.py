@@ -178,6 +178,31 @@ def _traced(arch: str, size: tuple[int, int] | None, *, reparameterize: bool) ->
         raise InputError(msg) from error
 
 
+def timm_module(arch: str, img_size: int | tuple[int, int] | None = None) -> nn.Module:
+    """The architecture with random weights on the CPU, in evaluation mode: to be run, not traced.
+
+    Raises:
+        UnknownNameError: where timm has no such architecture.
+        InputError: where it cannot be built at that size.
+    """
+    import timm
+
+    arch, size = _architecture(arch), _pixels(img_size)
+    native_input(arch)
+    sized: dict[str, Any] = {} if size is None else {"img_size": size}
+    try:
+        try:
+            module = timm.create_model(arch, pretrained=False, **sized)
+        except TypeError as error:
+            if "img_size" not in str(error):
+                raise
+            module = timm.create_model(arch, pretrained=False)
+    except (AssertionError, RuntimeError, ValueError, TypeError) as error:
+        raise InputError(f"timm cannot build {arch} at {size}: {error}") from error
+    built: nn.Module = module.eval()
+    return built
+
+
 def build(arch: str, img_size: tuple[int, int] | None = None, *, reparameterize: bool = False) -> nn.Module:
     """The module on the meta device, told the image size where its constructor asks for one."""
     import timm
