@@ -51,7 +51,7 @@ def read(path: Path, dataset: Dataset, devices: DeviceTable | None = None) -> Re
     empty = whole.index.difference(frame.index).difference(list(told))
     wrong += [(int(row), "", f"holds no measurement: {_named(dataset)}") for row in empty]
     frame = _with_origin(frame, dataset, table)
-    records = Records.from_frame(frame, file=str(path), unique=False)
+    records = Records.from_frame(frame, file=str(path), copies=None)
     aside = _set_aside(raw.frame, wrong, dataset, table)
     if len(records.set_aside):
         import pandas as pd

@@ -71,7 +71,12 @@ class Records:
 
     @classmethod
     def from_frame(
-        cls, frame: pd.DataFrame, *, file: str = "<frame>", strict: bool = False, unique: bool = True
+        cls,
+        frame: pd.DataFrame,
+        *,
+        file: str = "<frame>",
+        strict: bool = False,
+        copies: Sequence[str] | None = PROVENANCE,
     ) -> Records:
         """Check a table with the columns of `schema.COLUMNS`; optional ones may be missing.
 
@@ -79,7 +84,8 @@ class Records:
             frame: one row per measurement; cells may be text or numbers.
             file: name that messages give to rows without one of their own.
             strict: refuse the whole table where a row is wrong, instead of setting that row aside.
-            unique: set aside exact duplicates; no: the caller has told copies from repeats.
+            copies: columns in which an exact duplicate may differ from its original; None: the caller has
+                told duplicates from repeats, and all rows stay.
 
         Raises:
             FileError: on an unknown or missing column; where `strict`, on every wrong row.
@@ -87,8 +93,9 @@ class Records:
         _check_columns(frame, file)
         typed, findings = _typed(frame, file)
         findings += _contradictions(typed)
-        if unique:
-            findings += _duplicates(typed, {index for index, _, _ in findings})
+        if copies is not None:
+            already = sorted({index for index, _, _ in findings})
+            findings += _repeats(typed, typed.drop(columns=list(copies)).drop(index=already))
         if strict and findings:
             raise FileError([_finding(typed, *f) for f in findings])
         bad = sorted({index for index, _, _ in findings})
@@ -151,7 +158,7 @@ class Records:
                 f"{given} found", expected, "a table of your own goes through Records.from_frame"
             )
             raise FileError.at(path, message, line=1)
-        return cls.from_frame(table.frame, file=str(path), strict=strict)
+        return cls.from_frame(table.frame, file=str(path), strict=strict, copies=())
 
 
 def concat(parts: Sequence[Records]) -> Records:
@@ -256,13 +263,6 @@ def _where(table: pd.DataFrame, bad: pd.Series, column: str, reason: str) -> lis
     return [(int(i), column, reason) for i in table.index[bad]]
 
 
-def _duplicates(table: pd.DataFrame, already: set[int]) -> list[_Problem]:
-    """Rows that repeat an earlier one in everything that was measured: the same measurement twice."""
-    content = table.drop(columns=list(PROVENANCE))
-    content = content.drop(index=list(already)) if already else content
-    return _repeats(table, content)
-
-
 def _copies(table: pd.DataFrame) -> list[_Problem]:
     """Rows that stand in two files; the second of two equal rows of one file is the second of the other's."""
     content = table.drop(columns=[*PROVENANCE, "source", "licence"])
@@ -275,7 +275,7 @@ def _copies(table: pd.DataFrame) -> list[_Problem]:
 
 
 def _repeats(table: pd.DataFrame, content: pd.DataFrame) -> list[_Problem]:
-    """Each row of `content` that equals an earlier one, and where that one stands in `table`."""
+    """Rows of `content` that equal an earlier one, the same measurement twice; `table` has their places."""
     shared = content[content.duplicated(keep=False)]
     problems = []
     for indices in shared.groupby(list(shared.columns), dropna=False, sort=False).indices.values():
@@ -293,7 +293,8 @@ def _finding(table: pd.DataFrame, index: int, column: str, reason: str) -> Findi
 
 def _place(table: pd.DataFrame, index: int) -> tuple[str, int]:
     """File and row that a row was read from."""
-    return str(table["file"].loc[index]), int(table["row"].loc[index])
+    row = table["row"].loc[index]
+    return str(table["file"].loc[index]), index + 2 if np.isnan(row) else int(row)
 
 
 def _set_aside(table: pd.DataFrame, problems: Sequence[_Problem]) -> pd.DataFrame:

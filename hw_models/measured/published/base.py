@@ -62,7 +62,7 @@ MEBIBYTE: Final = 2.0**20
 
 FRAMEWORK: Final = re.compile(r"^(?:pt|tf2?|cl|od|ss|tfl|ort|dlr|mxnet)(?=[-_])[-_]", re.IGNORECASE)
 """Prefixes that say with what a network was written, or for which task."""
-STEM: Final = re.compile(r"[a-z]+", re.IGNORECASE)
+STEM: Final = re.compile(r"[a-z]{2,}", re.IGNORECASE)
 NOT_A_FAMILY: Final = re.compile(r"(?<=[a-z]{3})v$")
 MULTIPLES: Final[Mapping[str, float]] = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9, "g": 1e9}
 COUNT: Final = re.compile(r"^\s*([\d.,]+)\s*([kmbg]?)\s*$", re.IGNORECASE)

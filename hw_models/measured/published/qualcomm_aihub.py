@@ -129,8 +129,8 @@ def _precision(name: pd.Series, unit: pd.Series) -> pd.Series:
 def llm_records(raw: pd.DataFrame) -> pd.DataFrame:
     """Up to three records a row: prefill of a short and of a full prompt, decode.
 
-    The short prompt is what the context holds times the ratio of the two times, 128 tokens in every visible
-    row: upstream runs the prompt in equal pieces. Where both times are one, its length is not known.
+    The longer time is a whole multiple of the shorter one, 32 in most rows: upstream runs a prompt in equal
+    pieces. How many tokens a piece has is not stated, so those of a short prompt stay empty.
     """
     import pandas as pd
 
@@ -147,14 +147,10 @@ def llm_records(raw: pd.DataFrame) -> pd.DataFrame:
             "family": each(raw["model"], family_of),
         }
     )
-    pieces = (raw["ttft_ms_max"] / raw["ttft_ms_min"]).round()
     context = raw["context_length"]
     mode = joined(raw["precision"], raw["runtime"], "context" + context.astype("int64").astype("str"))
     short = common.assign(
-        phase="prefill",
-        mode=joined(mode, "first_piece"),
-        mean_s=raw["ttft_ms_min"] * MILLI,
-        tokens=(context / pieces).where(pieces > 1).round(),
+        phase="prefill", mode=joined(mode, "first_piece"), mean_s=raw["ttft_ms_min"] * MILLI
     )
     full = common.assign(
         phase="prefill", mode=joined(mode, "full"), mean_s=raw["ttft_ms_max"] * MILLI, tokens=context

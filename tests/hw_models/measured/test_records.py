@@ -153,11 +153,33 @@ def test_a_stream_may_be_faster_than_one_over_its_time() -> None:
 
 
 def test_repeats_inside_a_file_are_no_copies_and_copies_in_another_file_are() -> None:
-    twice = Records.from_frame(frame({}, {}), file="one.csv", unique=False)
-    thrice = Records.from_frame(frame({}, {}, {}), file="two.csv", unique=False)
+    twice = Records.from_frame(frame({}, {}), file="one.csv", copies=None)
+    thrice = Records.from_frame(frame({}, {}, {}), file="two.csv", copies=None)
     joined = concat([twice, thrice])
     assert joined.frame["file"].tolist() == ["one.csv", "one.csv", "two.csv"]
     assert joined.frame["row"].tolist() == [2, 3, 4]
+
+
+def test_equal_repeats_of_a_file_survive_a_trip_to_disk_and_a_line_written_twice_does_not(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "own.csv"
+    Records.from_frame(frame({}, {}), file="one.csv", copies=None).to_csv(path)
+    assert len(Records.read(path)) == 2
+    path.write_text(path.read_text() + path.read_text().splitlines()[-1] + "\n")
+    again = Records.read(path)
+    assert (len(again), again.set_aside["reason"].tolist()) == (2, ["exact duplicate of row 3"])
+
+
+def test_two_files_glued_together_are_not_read_as_one(tmp_path: Path) -> None:
+    path = tmp_path / "own.csv"
+    Records.from_frame(frame({}, {"network": "resnet34"})).to_csv(path)
+    path.write_text(path.read_text() * 2)
+    again = Records.read(path)
+    assert len(again) == 2
+    assert again.set_aside[["file", "row"]].drop_duplicates().shape == (4, 2), "version, header, two copies"
+    with pytest.raises(FileError):
+        Records.read(path, strict=True)
 
 
 def test_a_table_without_a_version_is_refused(tmp_path: Path) -> None:
