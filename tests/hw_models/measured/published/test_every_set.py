@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cache
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pytest
+from pyarrow.parquet import ParquetFile
 
 from hw_models.errors import FileError, UnknownNameError
 from hw_models.measured.devices import SHIPPED, read_devices, shipped_devices
@@ -72,21 +75,25 @@ def shipped_file(dataset: Dataset) -> Path:
     return next(p for p in find_tables(SHIPPED) if dataset_name(p) == dataset.name)
 
 
-def first_rows(dataset: Dataset, n: int = 4) -> pd.DataFrame:
-    """The first rows of a set that differ in what is declared, as text."""
+@cache
+def some_rows(name: str) -> pd.DataFrame:
+    """The first four rows of a set that differ in more than their figures, as text."""
+    dataset = DATASETS[name]
     if dataset.why_not_shipped:
-        from io import StringIO
-
         return pd.read_csv(StringIO(TI), dtype="str", keep_default_na=False)
     path = shipped_file(dataset)
     if path.suffix == ".parquet":
-        table = pd.read_parquet(path).head(400).astype("str")
+        table = next(ParquetFile(path).iter_batches(400)).to_pandas().astype("str")
     else:
         table = pd.read_csv(path, dtype="str", keep_default_na=False, nrows=400)
-    declared = [c.name for c in dataset.columns]
     figures = list(dataset.measures or (dataset.quantity,))
+    identity = [c.name for c in dataset.columns if c.name not in figures]
     good = table[(table[figures] != "").any(axis=1)]
-    return good.drop_duplicates([c for c in declared if c not in figures]).head(n).reset_index(drop=True)
+    return good.drop_duplicates(identity).head(4).reset_index(drop=True)
+
+
+def first_rows(dataset: Dataset) -> pd.DataFrame:
+    return some_rows(dataset.name).copy()
 
 
 def figure_of(dataset: Dataset, rows: pd.DataFrame) -> str:
