@@ -31,6 +31,7 @@ from hw_models.validation.truth.catalogue import judge_files, judge_shipped, tru
 if TYPE_CHECKING:
     import pandas as pd
 
+    from hw_models.measured.devices import DeviceTable
     from hw_models.measured.published.base import Dataset
     from hw_models.measured.records import Records
     from hw_models.validation.networks import Resolver
@@ -113,7 +114,7 @@ def validate(
     for name, records in wanted.items():
         if DATASETS[name].not_costed:
             scores.append(_not_costed(records, DATASETS[name]))
-            skipped.append(_left(records, DATASETS[name]))
+            skipped.append(_left(records, DATASETS[name], measured.devices))
             continue
         joined = join(records, measured.devices, resolver, max_rows=max_rows, progress=progress)
         predicted = _predict_all(joined.groups, progress)
@@ -227,9 +228,16 @@ def _asked(dataset: Dataset, wanted: Sequence[str] | None) -> bool:
     return wanted is None or dataset.name in wanted
 
 
-def _left(records: Records, dataset: Dataset) -> pd.DataFrame:
+def _left(records: Records, dataset: Dataset, devices: DeviceTable) -> pd.DataFrame:
     """Why the rows of such a set are not compared: `dataset, device, mode, reason, n`."""
-    whole = records.frame[NAME].assign(reason=f"{dataset.name}: {dataset.not_costed}")
+    frame = records.frame
+    reasons = dict.fromkeys(frame["device"].unique(), f"{dataset.name}: {dataset.not_costed}")
+    for device in reasons:
+        try:
+            devices.key(dataset.name, dataset.device_column, device)
+        except UnknownNameError as error:
+            reasons[device] = f"{dataset.name}: {error}"
+    whole = frame[NAME].assign(reason=frame["device"].map(reasons))
     return count_reasons(whole, refused(records.set_aside))
 
 

@@ -302,3 +302,21 @@ def test_results_show_themselves(tmp_path: Path) -> None:
     assert list(result.to_frame().columns) == [*KEYS, "reason"]
     assert list(Score.__dataclass_fields__) == [*KEYS, "reason"]
     assert np.isfinite(result.points[["predicted", "low", "high"]].to_numpy()).all()
+
+
+def test_a_set_without_networks_is_one_row_with_its_reason_and_names_unknown_devices(tmp_path: Path) -> None:
+    header = "device,demo,model,input_shape,dtype,fps\n"
+    lines = (
+        'RK3562,resnet,resnet50,"[1, 3, 224, 224]",INT8,100\n',
+        'RK3562,resnet,resnet50,"[1, 3, 224, 224]",INT8,100\n',
+        'RK3599,resnet,resnet50,"[1, 3, 224, 224]",INT8,300\n',
+    )
+    (tmp_path / "rockchip_fps.csv").write_text(header + "".join(lines))
+    result = validate(tmp_path, resolver=resolver)
+    (score,) = result.scores
+    assert (score.dataset, score.n, score.n_skipped) == ("rockchip_fps", 0, 3)
+    assert score.reason == "its networks have no builder yet"
+    reasons = result.skipped.set_index("reason")["n"].to_dict()
+    assert reasons["rockchip_fps: its networks have no builder yet"] == 1
+    assert reasons["set aside: exact duplicate of another row"] == 1
+    assert any(r.startswith("rockchip_fps: unknown device 'RK3599'; did you mean") for r in reasons)
