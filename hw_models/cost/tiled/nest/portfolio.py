@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hw_models.cost.tiled.nest.machine import machine
 from hw_models.cost.tiled.nest.solve import (
     Effort,
     Fleet,
@@ -21,6 +20,7 @@ from hw_models.cost.tiled.nest.solve import (
     Solved,
     fleets,
     in_threads,
+    machines_of,
     solve,
     unsolved,
 )
@@ -44,21 +44,31 @@ class Portfolio:
     Attributes:
         nest: the organisation.
         problems: the contractions.
-        winners: per contraction (P, 19) mappings, each once.
+        winners: per contraction and build (P, 19) mappings, each once; a build that was not among the
+            reference chips tries those of all.
     """
 
     nest: Nest
     problems: Problems
-    winners: list[IntArray]
+    winners: list[dict[Build, IntArray]]
     counted: dict[Any, tuple[FloatArray, FloatArray, IntArray]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, nest: Nest, problems: Problems, chips: Sequence[Accelerator], effort: Effort) -> Portfolio:
         """From the best mappings on these chips, one search for each."""
-        machines = [machine(chip, nest.parameters) for chip in chips]
+        machines = machines_of(nest, chips)
         found = solve(problems, machines, nest.layouts, effort, Forests())
-        rows = [np.unique(found.mapping[d, found.state[d] == 0], axis=0) for d in range(len(problems))]
-        return cls(nest, problems, [np.asarray(r, np.int64) for r in rows])
+        builds: dict[Build, list[int]] = {}
+        for column, built in enumerate(machines):
+            builds.setdefault(built.build, []).append(column)
+        winners = [
+            {
+                build: np.unique(found.mapping[d, at][found.state[d, at] == 0].astype(np.int64), axis=0)
+                for build, at in builds.items()
+            }
+            for d in range(len(problems))
+        ]
+        return cls(nest, problems, winners)
 
     def solve(self, machines: Sequence[Machine]) -> Solved:
         """The best of the set on each chip; the gap is unknown. A cell none of them fits is FULL."""
@@ -82,7 +92,10 @@ class Portfolio:
             shapes = [Shape.of(self.problems, row, build, layout) for layout in layouts]
             sizes = np.stack([s.sizes for s in shapes])
             widths = np.stack([np.array([x.width, x.least, x.fill], np.float64) for x in layouts])
-            mappings = self.winners[row]
+            known = self.winners[row]
+            mappings = (
+                known[build] if build in known else np.unique(np.concatenate([*known.values()]), axis=0)
+            )
             mappings = mappings[mappings[:, 18] < len(layouts)]
             local = np.where(np.array(build.local), 0, -1)
             place = np.array([*local, 0, 0, 0], np.int64)

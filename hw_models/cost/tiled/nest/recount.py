@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from hw_models.cost.tiled.nest.compiled import compiled
+from hw_models.cost.tiled.nest.compiled import bare, compiled
 from hw_models.cost.tiled.nest.search import corner_sum, dram_seconds, port_seconds
 from hw_models.cost.tiled.nest.trees import axis_rows, cell_sum, run_bytes
 
@@ -127,40 +127,36 @@ def recount(
     )
 
 
-@compiled
-def price(counts: Any, s: Any, chip: Any, ports: Any, place: Any, out: Any) -> None:
-    """Latency, energy, seconds of MACs, DRAM, last on-chip and local memory; bytes read and written by level.
+@bare
+def latency(counts: Any, s: Any, chip: Any, ports: Any, place: Any, out: Any) -> None:
+    """Latency into out[0], seconds of MACs, DRAM, last on-chip and local memory into out[2:6].
 
     Source: `hw_models.cost.tiled.nest.price`, in the same order of sums.
     """
-    local_rd = (counts[1], counts[2], counts[3] + counts[8])
-    local_wr = (counts[5], counts[6], counts[4] + counts[7])
-    sram_rd = (counts[5], counts[6], counts[7] + counts[12])
-    sram_wr = (counts[9], counts[10], counts[8] + counts[11])
     mac = counts[0] * chip[0]
     local = sram = first_local = 0.0
     for b in range(len(ports)):
-        moved = np.zeros(6)
-        for z in range(3):
-            if place[z] == b:
-                moved[0] += local_rd[z]
-                moved[1] += local_wr[z]
-            if place[3 + z] == b:
-                moved[2] += sram_rd[z]
-                moved[3] += sram_wr[z]
-                if z == 2:
-                    moved[5] += counts[24]
-                else:
-                    moved[4] += counts[22 + z]
+        read1 = write1 = read2 = write2 = first_read = first_write = 0.0
+        if place[0] == b:
+            read1, write1 = read1 + counts[1], write1 + counts[5]
+        if place[1] == b:
+            read1, write1 = read1 + counts[2], write1 + counts[6]
+        if place[2] == b:
+            read1, write1 = read1 + (counts[3] + counts[8]), write1 + (counts[4] + counts[7])
+        if place[3] == b:
+            read2, write2, first_read = read2 + counts[5], write2 + counts[9], first_read + counts[22]
         if place[4] == b:
-            moved[2] += chip[13]
-            moved[3] += chip[14]
-        local = max(local, port_seconds(ports, b, moved[0], moved[1]))
-        sram = max(sram, port_seconds(ports, b, moved[2], moved[3]))
-        first_local = max(first_local, port_seconds(ports, b, moved[4], moved[5]))
+            read2, write2, first_read = read2 + counts[6], write2 + counts[10], first_read + counts[23]
+        if place[5] == b:
+            read2, write2 = read2 + (counts[7] + counts[12]), write2 + (counts[8] + counts[11])
+            first_write += counts[24]
+        if place[4] == b:
+            read2, write2 = read2 + chip[13], write2 + chip[14]
+        local = max(local, port_seconds(ports, b, read1, write1))
+        sram = max(sram, port_seconds(ports, b, read2, write2))
+        first_local = max(first_local, port_seconds(ports, b, first_read, first_write))
     dram_read = counts[9] + counts[10] + counts[11]
-    read, write = max(dram_read + chip[11], 0.0), max(counts[12] + chip[12], 0.0)
-    dram = dram_seconds(chip, read, write)
+    dram = dram_seconds(chip, max(dram_read + chip[11], 0.0), max(counts[12] + chip[12], 0.0))
     first = dram_seconds(chip, counts[19] + counts[20], counts[21])
     work = max(mac, local)
     if s[13] == 0.0:
@@ -170,28 +166,38 @@ def price(counts: Any, s: Any, chip: Any, ports: Any, place: Any, out: Any) -> N
     else:
         busy = sram + work
     if s[16] == 2.0:
-        latency = max(dram + busy * counts[28], busy + first) + chip[3]
+        total = max(dram + busy * counts[28], busy + first) + chip[3]
     else:
-        latency = dram + busy + chip[3] * counts[26]
-    latency = latency + chip[1] * counts[25] + chip[2] * counts[29] + s[14] * chip[0]
+        total = dram + busy + chip[3] * counts[26]
+    out[0] = total + chip[1] * counts[25] + chip[2] * counts[29] + s[14] * chip[0]
+    out[2], out[3], out[4], out[5] = mac, dram, sram, local
+
+
+@bare
+def price(counts: Any, s: Any, chip: Any, ports: Any, place: Any, out: Any) -> None:
+    """All of `latency`, search energy into out[1], bytes read and written by level into out[6:12]."""
+    latency(counts, s, chip, ports, place, out)
+    local_rd = (counts[1], counts[2], counts[3] + counts[8])
+    local_wr = (counts[5], counts[6], counts[4] + counts[7])
+    sram_rd = (counts[5], counts[6], counts[7] + counts[12])
+    sram_wr = (counts[9], counts[10], counts[8] + counts[11])
+    dram_read = counts[9] + counts[10] + counts[11]
     energy = dram_read * chip[9] + counts[12] * chip[10]
+    out[6], out[7] = max(dram_read + chip[11], 0.0), max(counts[12] + chip[12], 0.0)
+    out[8], out[9], out[10], out[11] = chip[13], chip[14], 0.0, 0.0
     for z in range(3):
         if place[z] >= 0:
             energy = energy + local_rd[z] * ports[place[z], 6] + local_wr[z] * ports[place[z], 7]
-    for z in range(3):
-        energy = energy + sram_rd[z] * ports[place[3 + z], 8] + sram_wr[z] * ports[place[3 + z], 9]
-    out[:] = 0.0
-    out[0], out[1], out[2], out[3], out[4], out[5] = latency, energy, mac, dram, sram, local
-    out[6], out[7], out[8], out[9] = read, write, chip[13], chip[14]
-    for z in range(3):
-        out[8] += sram_rd[z]
-        out[9] += sram_wr[z]
-        if place[z] >= 0:
             out[10] += local_rd[z]
             out[11] += local_wr[z]
+    for z in range(3):
+        energy = energy + sram_rd[z] * ports[place[3 + z], 8] + sram_wr[z] * ports[place[3 + z], 9]
+        out[8] += sram_rd[z]
+        out[9] += sram_wr[z]
+    out[1] = energy
 
 
-@compiled
+@bare
 def excess(counts: Any, ports: Any, place: Any, demand: Any) -> float:
     """Bytes beyond the fullest memory, with its demand and capacity in `demand`."""
     worst = -np.inf

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from hw_models.cost.tiled.nest.compiled import compiled
-from hw_models.cost.tiled.nest.recount import N_COUNTS, excess, price, recount
-from hw_models.cost.tiled.nest.search import search
+from hw_models.cost.tiled.nest.recount import N_COUNTS, excess, latency, price, recount
+from hw_models.cost.tiled.nest.search import evaluate, search
 
 FITS, FULL, WRONG = 0, 1, 2
 """What became of a cell: a mapping; none fits; the recount disagrees with the search."""
@@ -163,10 +163,49 @@ def pick_rows(
     """The quickest mapping that fits on each chip, the first of equals: its price, its position or -1."""
     out, asked = np.empty(12), np.empty(2)
     for c in range(len(chips)):
+        best = np.inf
         for p in range(len(counts)):
             if excess(counts[p], ports[c], place, asked) > 0.0:
                 continue
-            price(counts[p], sizes[tags[p]], chips[c], ports[c], place, out)
-            if chosen[c] < 0 or out[0] < priced[c, 0]:
-                chosen[c] = p
-                priced[c] = out
+            latency(counts[p], sizes[tags[p]], chips[c], ports[c], place, out)
+            if out[0] < best:
+                best, chosen[c] = out[0], p
+        if chosen[c] >= 0:
+            at = chosen[c]
+            price(counts[at], sizes[tags[at]], chips[c], ports[c], place, priced[c])
+
+
+@compiled
+def sweep(
+    t: Any, leaves: Any, starts: Any, s: Any, chip: Any, ports: Any, place: Any, first: int, most: int
+) -> tuple[int, float]:
+    """Evaluate mapping after mapping, none left out, from position `first`: how many, and the least latency.
+
+    `leaves`: rows of the single chains of the six trees one after the other; `starts`: (7,) where each
+    begins. The last tree runs fastest, the nine pairs of orders inside it.
+    """
+    at, digit = np.empty(6, np.int64), np.empty(6, np.int64)
+    out = np.empty(4)
+    rest, seen, least = first, 0, np.inf
+    for z in range(5, -1, -1):
+        size = starts[z + 1] - starts[z]
+        digit[z] = rest % size
+        rest //= size
+    while seen < most:
+        for z in range(6):
+            at[z] = leaves[starts[z] + digit[z]]
+        for o1 in range(3):
+            for o2 in range(3):
+                seen += 1
+                if evaluate(t, at, o1, o2, s, chip, ports, place, out):
+                    least = min(least, out[0])
+        z = 5
+        while z >= 0:
+            digit[z] += 1
+            if digit[z] < starts[z + 1] - starts[z]:
+                break
+            digit[z] = 0
+            z -= 1
+        if z < 0:
+            break
+    return seen, least

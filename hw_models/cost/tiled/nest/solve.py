@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
+from hw_models.cost.tiled.nest.machine import machine
 from hw_models.cost.tiled.nest.tables import Figures, Shape
 from hw_models.errors import CodesignError
 
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
 
     from hw_models.cost.arrays import FloatArray, IntArray
     from hw_models.cost.tiled.nest.machine import Build, Machine
+    from hw_models.cost.tiled.nest.organisations import Nest
     from hw_models.cost.tiled.nest.spatial import Layout
     from hw_models.cost.tiled.problem import Problems
+    from hw_models.spec.accelerator import Accelerator
 
 Objective = Literal["latency", "energy", "edp"]
 OBJECTIVES: Final = ("latency", "energy", "edp")
@@ -51,7 +54,7 @@ class Effort:
 
     objective: Objective = "latency"
     slack: float = 0.0
-    limit: int = 1_000_000
+    limit: int = 200_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,6 +147,11 @@ class Planted:
         return 2 * 2 * sum(rows.nbytes for rows in self.chains)
 
 
+def machines_of(nest: Nest, chips: Sequence[Accelerator]) -> list[Machine]:
+    """Chips of one organisation, none of which may lack a figure."""
+    return [machine(chip, nest.parameters) for chip in chips]
+
+
 def solve(
     problems: Problems,
     machines: Sequence[Machine],
@@ -191,8 +199,8 @@ def fleets(
 ) -> list[tuple[int, Fleet]]:
     """Tasks of one contraction and chips of one build; all that share boxes come one after the other."""
     groups: dict[Any, list[int]] = {}
-    for column, machine in enumerate(machines):
-        key = (machine.build, machine.sram, machine.local, len(machine.buffers))
+    for column, m in enumerate(machines):
+        key = (m.build, m.sram, m.local, len(m.buffers))
         groups.setdefault(key, []).append(column)
     formats = sorted(set(zip(problems.weight_bits.tolist(), problems.input_bits.tolist(), strict=True)))
     tasks: list[tuple[int, Fleet]] = []
