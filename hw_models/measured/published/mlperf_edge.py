@@ -64,6 +64,14 @@ SIDES: Final = frozenset(range(96, 1281, 32))
 """Image sides of the networks of the grid; other numbers in names are depths and versions."""
 
 
+def of_no_scenario(raw: pd.DataFrame) -> dict[int, str]:
+    """Rows of a scenario that is not known: whether their times include waiting cannot be told."""
+    given = raw["scenario"].dropna()
+    strange = given[~given.str.lower().isin(list(SCENARIO))]
+    expected = "expected SingleStream, MultiStream, Offline or Server"
+    return {int(str(row)): f"'{cell}' given, {expected}" for row, cell in strange.items()}
+
+
 def grid_records(raw: pd.DataFrame) -> pd.DataFrame:
     """One record a row; the names of the networks tell precision and image size."""
     precision = each(raw["model"], _precision)
@@ -162,6 +170,7 @@ SETS: Final = (
         source=f"mlcommons/inference_results, {COMMITS}; open division, Krai and cTuning",
         licence="Apache-2.0",
         device_column="board",
+        wrong_rows={"scenario": of_no_scenario},
         not_costed=NO_BUILDER,
     ),
     Dataset(
@@ -173,6 +182,7 @@ SETS: Final = (
         source=f"mlcommons/inference_results, {COMMITS}, v4.1 @ 198fc467; every other edge submission",
         licence="Apache-2.0",
         device_column="accelerator",
+        wrong_rows={"scenario": of_no_scenario},
         not_costed=NO_BUILDER,
     ),
 )

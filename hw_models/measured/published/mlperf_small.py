@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from hw_models.measured.published.base import MILLI, NO_BUILDER, Dataset, each, joined
+from hw_models.measured.published.mlperf_edge import of_no_scenario
 from hw_models.measured.schema import STEP, Column
 
 if TYPE_CHECKING:
@@ -145,6 +146,7 @@ SETS: Final = (
         source="mlcommons/mobile_results v4.0 @ 5a937a58, v5.0 @ 82adb4f8",
         licence="Apache-2.0",
         device_column="system",
+        wrong_rows={"scenario": of_no_scenario},
         not_costed=NO_BUILDER,
     ),
     Dataset(
@@ -156,6 +158,7 @@ SETS: Final = (
         source="mlcommons/automotive_results_v0.5 @ 6117c36f",
         licence="Apache-2.0",
         device_column="system",
+        wrong_rows={"scenario": of_no_scenario},
         not_costed=NO_BUILDER,
     ),
 )

@@ -245,6 +245,19 @@ def test_two_names_of_one_device_are_one_device_by_the_table_alone(tmp_path: Pat
     assert len(read(path, dataset).frame) == 8, "without a table they are two devices"
 
 
+@pytest.mark.parametrize(
+    "name", ["mlperf_edge_grid", "mlperf_edge_closed", "mlperf_mobile", "mlperf_automotive"]
+)
+def test_a_scenario_that_is_not_known_is_set_aside(tmp_path: Path, name: str) -> None:
+    rows = first_rows(DATASETS[name])
+    rows.loc[1, "scenario"] = "Interactive"
+    records = written(tmp_path, DATASETS[name], rows)
+    assert records.set_aside["row"].tolist() == [3]
+    assert records.set_aside["reason"].iloc[0] == (
+        "'Interactive' given, expected SingleStream, MultiStream, Offline or Server"
+    )
+
+
 def test_what_was_read_survives_a_trip_to_disk(tmp_path: Path, everything: dict[str, Records]) -> None:
     for name in ("mlperf_edge_grid", "qualcomm_aihub_latency", "deepbench_conv"):
         path = tmp_path / f"{name}.parquet"
