@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 import numpy as np
 
 from hw_models.cost.arrays import ACTIONS, RESOURCES, Feasibility
-from hw_models.cost.tiled.organisation import Parameter, TiledTerms
+from hw_models.cost.tiled.organisation import BESIDE, Parameter, TiledTerms
 from hw_models.cost.tiled.problem import FX, FY, OX, OY, C, G, K, N
 from hw_models.cost.tiled.row_mapping import (
     RowArray,
@@ -194,6 +194,15 @@ class RowStationary:
 
     def terms(self, problems: Problems, chips: Sequence[Accelerator]) -> TiledTerms:
         """Seconds each resource needs alone and actions counted; activations are taken to be dense."""
+        return self.terms_beside(problems, chips, np.zeros((len(problems), len(chips), len(BESIDE))))
+
+    def terms_beside(
+        self, problems: Problems, chips: Sequence[Accelerator], beside: FloatArray
+    ) -> TiledTerms:
+        """The same with (D, C, 4) bytes beside, see `hw_models.cost.tiled.organisation.WeighsBeside`.
+
+        The published choice of mappings does not look at them; the time that nothing hides does.
+        """
         d, c = len(problems), len(chips)
         seconds, actions = np.full((d, c, len(RESOURCES)), np.nan), np.full((d, c, len(ACTIONS)), np.nan)
         codes = np.full((d, c), Feasibility.OK, np.int8)
@@ -212,8 +221,8 @@ class RowStationary:
                     demand[row, at], bound[row, at] = _lacking(layer, machine)
                     continue
                 mapping[row, at] = str(cost.mapping)
-                outer = chip.dram.bandwidth.value if chip.dram and chip.dram.bandwidth else np.nan
-                _fill(seconds[row, at], actions[row, at], layer, cost, machine, outer)
+                _count(actions[row, at], layer, cost, machine, beside[row, at])
+                _time(seconds[row, at], actions[row, at], cost, machine, _outer(chip))
         return TiledTerms(seconds, actions, codes, demand, bound, np.full((d, c), np.nan), mapping)
 
 
@@ -244,36 +253,44 @@ def _layers(problems: Problems) -> list[RowLayer]:
     ]
 
 
-def _fill(
-    seconds: FloatArray,
-    actions: FloatArray,
-    layer: RowLayer,
-    cost: RowCost,
-    machine: RowMachine,
-    outer: float,
-) -> None:
-    """Terms of one layer: (R,) seconds and (A,) actions in place."""
-    word, moved = machine.array.word, cost.moved
-    mac = layer.macs / cost.mapping.active / machine.clock
-    port = moved.buffer / 2 / machine.port / machine.clock
-    dram = (cost.dram_read + cost.dram_write) / outer
-    busy = max(mac, port, dram)
+def _outer(chip: Accelerator) -> float:
+    return chip.dram.bandwidth.value if chip.dram and chip.dram.bandwidth else np.nan
+
+
+def _time(seconds: FloatArray, actions: FloatArray, cost: RowCost, machine: RowMachine, outer: float) -> None:
+    """(R,) seconds of one layer in place: never less than its passes and waits take together."""
+    counted = dict(zip(ACTIONS, actions.tolist(), strict=True))
+    word, dram_bytes = machine.array.word, counted["dram_read"] + counted["dram_write"]
+    mac = counted["mac"] / cost.mapping.active / machine.clock
+    # inputs are written as they arrive, while the array waits
+    port_words = (counted["sram_read"] + counted["sram_write"]) / word - cost.moved.inputs
+    port = port_words / 2 / machine.port / machine.clock
+    dram = dram_bytes / outer
+    # what the external memory brings or takes passes the global buffer, which is not counted for filters
+    through = dram_bytes / word / 2 / machine.port / machine.clock
     for name, value in {
         "mac": mac,
         "sram": port,
         "dram": dram,
-        "exposed": max(0.0, cost.total_s - busy),
+        "exposed": max(0.0, cost.total_s - max(mac, port, dram, through)),
         "issue": 0.0,
     }.items():
         seconds[RESOURCES.index(name)] = value
+
+
+def _count(
+    actions: FloatArray, layer: RowLayer, cost: RowCost, machine: RowMachine, beside: FloatArray
+) -> None:
+    """(A,) actions of one layer in place, with the bytes beside it (4,)."""
+    word, moved = machine.array.word, cost.moved
     # a psum is read and written; what is read beyond that are inputs
     sums = moved.outputs * -(-layer.c // (cost.mapping.q * cost.mapping.r))
     for name, value in {
         "mac": layer.macs,
-        "dram_read": cost.dram_read,
-        "dram_write": cost.dram_write,
-        "sram_read": (moved.buffer - sums) * word,
-        "sram_write": (sums + moved.inputs) * word,
+        "dram_read": max(cost.dram_read + beside[0], 0.0),
+        "dram_write": max(cost.dram_write + beside[1], 0.0),
+        "sram_read": (moved.buffer - sums) * word + beside[2],
+        "sram_write": (sums + moved.inputs) * word + beside[3],
         "local_read": SPAD_READS * layer.macs * word,
         "local_write": SPAD_WRITES * layer.macs * word,
         "noc": (moved.hops + moved.buffer) * word,

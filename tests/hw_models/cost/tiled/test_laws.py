@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any
 
@@ -17,11 +18,26 @@ from hw_models.cost.models import cost_model
 from hw_models.cost.sensitivity import wider
 from hw_models.cost.tiled.kernels import Contractions
 from hw_models.lowering import lower
+from hw_models.spec.load import load_chip
 from hw_models.workload.op import OpKind
 
 MODEL, BOUND = cost_model("tiled"), cost_model("roofline_bound")
 SYSTOLIC = ("weight_stationary", "output_stationary", "input_stationary")
-KINDS = ("paper", "dot_product", "vector", *SYSTOLIC)
+SHIPPED = {
+    "block": ("ethos_u55_32_deep_embedded", "ethos_u65_512_high_end", "ethos_u85_512_dram_mid"),
+    "row_stationary": ("eyeriss_v1",),
+    "decoupled_systolic": ("gemmini_16x16",),
+}
+"""Organisations that need more than an array and a memory: their shipped chips, scaled."""
+KINDS = ("paper", "dot_product", "vector", *SYSTOLIC, *SHIPPED)
+PRECISION = {"row_stationary": "int16"}
+TRAVELS = (*SYSTOLIC, "decoupled_systolic")
+"""Data travel through the array, which takes as many cycles to fill as it is wide."""
+FIXED_SCRATCHPADS = ("row_stationary",)
+"""Scratchpads stand in the file for all PEs together: twice the PEs leave each half of what a row needs."""
+BLIND_TO = {"row_stationary": ("sram_capacity",)}
+"""Eyeriss takes the mapping of least DRAM traffic, then of least energy (Chen et al., JSSC 52(1), 2017); more
+scratchpad may bring one of fewer bytes that takes longer."""
 small = st.integers(1, 24)
 conv = st.tuples(
     st.just("conv"), small, small, st.integers(3, 16), st.sampled_from([1, 3]), st.integers(1, 2)
@@ -66,8 +82,35 @@ def build(net: Any, ops: list[tuple[Any, ...]], name: str = "net") -> Any:
     return made.finish()
 
 
-def lowered(*networks: Any, precision: str = "int8") -> Any:
-    return lower(networks, lowering="ideal", precision=precision)
+def lowered(*networks: Any, kind: str = "", precision: str = "") -> Any:
+    return lower(networks, lowering="ideal", precision=precision or PRECISION.get(kind, "int8"))
+
+
+def made(npu: Any, kind: str, figures: dict[str, float]) -> Any:
+    """The made-up chip; where it does not fit an organisation, a shipped one, its figures moved as far."""
+    if kind not in SHIPPED:
+        return npu(kind, **figures)
+    names, usual = SHIPPED[kind], npu()
+    chip = load_chip(names[int(figures.get("rows", 0)) % len(names)])
+    levers = {
+        "clock": ("clock", usual.main_engine.clock.value),
+        "bandwidth": ("dram_bandwidth", usual.dram.bandwidth.value),
+        "sram": ("sram_capacity", usual.main_engine.memory[0].capacity.value),
+        "sram_bandwidth": ("sram_bandwidth", usual.main_engine.memory[0].bandwidth.value),
+        "vector": ("vector_peak", usual.main_engine.vector_peak["int8"].value),
+    }
+    chip = chip.scaled(**{lever: figures[n] / own for n, (lever, own) in levers.items() if n in figures})
+    engine = chip.main_engine
+    if engine.array is None or "rows" not in figures:
+        return chip
+    dims = (int(figures["rows"]), int(figures["cols"]))
+    more = math.prod(dims) / math.prod(engine.array.dims)
+    changed = {
+        "array": engine.array.model_copy(update={"dims": dims}),
+        "peak": {p: s.times(more) for p, s in engine.peak.items()},
+    }
+    engines = (engine.model_copy(update=changed), *chip.engines[1:])
+    return chip.model_copy(update={"engines": engines})
 
 
 def latency(kernels, *chips, model=MODEL):
@@ -78,22 +121,21 @@ def latency(kernels, *chips, model=MODEL):
 @FEW
 @given(ops=networks, figures=chips, data=st.data())
 def test_more_of_anything_is_never_slower(net, npu, kind, ops, figures, data):
-    chip = npu(kind, **figures)
+    chip = made(npu, kind, figures)
     factor = data.draw(st.sampled_from([1.05, 1.3, 2.0, 7.0]))
-    lever = data.draw(st.sampled_from(LEVERS))
-    slow, fast = latency(lowered(build(net, ops)), chip, chip.scaled(**{lever: factor}))[0]
+    lever = data.draw(st.sampled_from([x for x in LEVERS if x not in BLIND_TO.get(kind, ())]))
+    slow, fast = latency(lowered(build(net, ops), kind=kind), chip, chip.scaled(**{lever: factor}))[0]
     assert np.isnan(slow) or fast <= slow * (1 + 1e-9), lever
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [k for k in KINDS if k not in (*TRAVELS, *FIXED_SCRATCHPADS)])
 @FEW
 @given(ops=networks, figures=chips)
 def test_a_twice_as_large_array_is_never_slower(net, npu, kind, ops, figures):
-    """Where data need not travel through it: a systolic array takes as many cycles to fill as it is wide."""
-    chip = npu(kind, **figures)
-    kernels = lowered(build(net, ops))
+    chip = made(npu, kind, figures)
+    kernels = lowered(build(net, ops), kind=kind)
     both = latency(kernels, chip, wider(wider(chip, 0), 1))[0]
-    assert np.isnan(both[0]) or both[1] <= both[0] * (1 + 1e-9) or kind in SYSTOLIC
+    assert np.isnan(both[0]) or both[1] <= both[0] * (1 + 1e-9)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -101,7 +143,7 @@ def test_a_twice_as_large_array_is_never_slower(net, npu, kind, ops, figures):
 @given(ops=networks, figures=chips)
 def test_bounds_of_time_and_traffic(net, npu, kind, ops, figures):
     """No faster than the roofline; traffic at least compulsory; parts sum to the total; nothing negative."""
-    kernels, chip = lowered(build(net, ops)), npu(kind, **figures)
+    kernels, chip = lowered(build(net, ops), kind=kind), made(npu, kind, figures)
     found = evaluate(kernels, Chips.of([chip]), MODEL)
     least = latency(kernels, chip, model=BOUND)[0, 0]
     value = found.quantities["latency"].value[0, 0]
@@ -114,7 +156,8 @@ def test_bounds_of_time_and_traffic(net, npu, kind, ops, figures):
     assert (np.nan_to_num(moved) >= 0).all()
     assert (np.nan_to_num(found.terms.seconds) >= 0).all()
     assert moved[:, 0] == pytest.approx(kernels.macs)
-    for name in ("latency", "energy"):
+    # no shipped chip of these states the energy of its external memory, so that of a network is unknown
+    for name in ("latency",) if kind in SHIPPED else ("latency", "energy"):
         q = found.quantities[name]
         assert 0 < q.low[0, 0] <= q.value[0, 0] <= q.high[0, 0] < np.inf
 
@@ -125,11 +168,11 @@ def test_bounds_of_time_and_traffic(net, npu, kind, ops, figures):
 def test_networks_one_after_the_other_cost_their_sum(net, npu, kind, first, second, figures):
     """Also: a network costs the same alone and among others, to the bit."""
     one, two = build(net, first, "one"), build(net, second, "two")
-    chip = npu(kind, **figures)
-    together = latency(lowered(one, two), chip)[:, 0]
-    alone = [latency(lowered(n), chip)[0, 0] for n in (one, two)]
+    chip, both = made(npu, kind, figures), lowered(one, two, kind=kind)
+    together = latency(both, chip)[:, 0]
+    alone = [latency(lowered(n, kind=kind), chip)[0, 0] for n in (one, two)]
     assert together == pytest.approx(alone, rel=1e-12, nan_ok=True)
-    assert latency(lowered(one, two), chip).tobytes() == together[:, None].tobytes()
+    assert latency(both, chip).tobytes() == together[:, None].tobytes()
 
 
 HOSTILE = {
@@ -150,7 +193,7 @@ def test_hostile_chips_are_answered_with_a_number_or_a_code(net, npu, kind, prec
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         found = evaluate(
-            lowered(build(net, ops), precision=precision), Chips.of([npu(kind, **figures)]), MODEL
+            lowered(build(net, ops), precision=precision), Chips.of([made(npu, kind, figures)]), MODEL
         )
     code, value = found.feasibility[0, 0], found.quantities["latency"].value[0, 0]
     if precision == "bf16":

@@ -10,11 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hw_models.cost.arrays import ACTIONS, RESOURCES, Feasibility
+from hw_models.cost.chips import Chips
+from hw_models.cost.combine import kernel_seconds
 from hw_models.cost.estimate import estimate
+from hw_models.cost.models import cost_model
 from hw_models.cost.tiled.block import Block
 from hw_models.cost.tiled.block.arena import arena_bytes
 from hw_models.cost.tiled.problem import Problems
-from hw_models.spec.load import load_chip
+from hw_models.lowering import lower
+from hw_models.spec.load import list_chips, load_chip
 from hw_models.validation.truth.int8_networks import workload_of
 
 if TYPE_CHECKING:
@@ -30,6 +34,26 @@ SMALL = [
     "mean",
     "reshape 1x32",
     "fc 10",
+]
+
+
+EVERYTHING = [
+    "input 48x48x3",
+    "conv 16 3x3 /2",
+    "hardswish",
+    "dw 5x5 /1 relu6",
+    "mean",
+    "conv 16 1x1",
+    "sigmoid",
+    "from @3",
+    "mul @6",
+    "add @2 relu",
+    "pool max 3x3 /2 same",
+    "resize 2",
+    "tanh",
+    "conv 64 1x1",
+    "reshape 1x1x576x64",
+    "softmax",
 ]
 
 
@@ -116,6 +140,18 @@ def test_a_product_of_activations_runs_as_element_wise_work_on_u55() -> None:
 def test_a_better_chip_is_never_slower(name: str, what: str, factor: float) -> None:
     chip = load_chip(name)
     assert seconds(SMALL, chip.scaled(**{what: factor})) <= seconds(SMALL, chip) * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("name", [c for c in list_chips("ethos_u*") if c != "ethos_u85_2048"])
+def test_no_operator_beats_its_roofline_on_any_shipped_chip(name: str) -> None:
+    """A table look-up gives a function of one byte as fast as any other: the vector peak must be that."""
+    kernels = lower([workload_of("net", EVERYTHING)], lowering="ideal", precision="int8")
+    chips, model, bound = Chips.of([load_chip(name)]), cost_model("tiled"), cost_model("roofline_bound")
+    took = kernel_seconds(model.provider.terms(kernels, chips).seconds, model.overlap)
+    least = kernel_seconds(bound.provider.terms(kernels, chips).seconds, bound.overlap)
+    started = load_chip(name).main_engine.issue
+    assert started is not None
+    assert (took + started.value >= least * (1 - 1e-9)).all()
 
 
 def test_same_input_same_bytes() -> None:
