@@ -97,7 +97,8 @@ class NoisyMachineError(CodesignError):
         self.reasons = dict(reasons)
         said = "\n".join(f"{name}: {reason}" for name, reason in reasons.items())
         advice = (
-            "stop other work, use fewer threads, raise the budget, or allow noise to have it reported marked"
+            "stop other work, use fewer threads, raise the budget, leave interrupted steps out "
+            "(--undisturbed), or have it reported marked (--allow-noise)"
         )
         super().__init__(f"the machine is too noisy to report this measurement\n{said}\nnext: {advice}")
 

@@ -36,7 +36,7 @@ def measure_command(  # noqa: PLR0913, PLR0917  (a parameter for each option)
         list[str],
         typer.Argument(
             metavar="MODEL...",
-            help="timm:NAME[@SIZE], an ONNX file, or package.module:function; several are interleaved.",
+            help="timm:NAME, timm:NAME@SIZE, an ONNX file, or package.module:function; several take turns.",
         ),
     ],
     runtime: Annotated[str, typer.Option(help="onnxruntime, torch or torch-compile.")] = "onnxruntime",
@@ -52,6 +52,9 @@ def measure_command(  # noqa: PLR0913, PLR0917  (a parameter for each option)
     max_spread: Annotated[float, typer.Option(help="Largest (p90 - p10) / median that is reported.")] = 0.25,
     budget: Annotated[float, typer.Option(help="Longest timing of one network, in seconds.")] = 20.0,
     allow_noise: Annotated[bool, typer.Option("--allow-noise", help="Report noise, marked.")] = False,
+    undisturbed: Annotated[
+        bool, typer.Option("--undisturbed", help="Leave out steps that the system interrupted, marked.")
+    ] = False,
     operators: Annotated[bool, typer.Option("--ops", help="Show the operators' times too.")] = False,
     key: DeviceKey = None,
     out: Out = None,
@@ -72,6 +75,7 @@ def measure_command(  # noqa: PLR0913, PLR0917  (a parameter for each option)
         budget_s=budget,
         operator_steps=20 if operators or out is not None or as_json else 0,
         allow_noise=allow_noise,
+        undisturbed=undisturbed,
     )
     measured = measure_many(
         models,
@@ -187,6 +191,7 @@ def _shown(measured: Measurement) -> dict[str, Any]:
         "p99.9 ms": _scaled(t.p99_9_s, 1e3),
         "max ms": _scaled(t.max_s, 1e3),
         "spread": f"{timing.spread:.1%}",
+        "interrupted": None if timing.interrupted is None else f"{timing.interrupted:.0%}",
         "peak MB": _scaled(peak, 1e-6),
         "noisy": measured.noisy,
     }

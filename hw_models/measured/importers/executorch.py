@@ -21,7 +21,7 @@ from hw_models.measured.profile import NetworkTime, OperatorTime, Profile, RunFa
 TOOL: Final = "executorch"
 _UNITS: Final = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 _PLAIN: Final = ("event_block_name", "event_name", "is_delegated_op", "delegate_backend_name")
-_FIGURES: Final = ("p50", "p90", "avg", "max")
+_FIGURES: Final = ("min", "p50", "p90", "avg", "max")
 _TIME: Final = re.compile(r"(\w+) \((\w+)\)")
 _WHOLE: Final = "Method::execute"
 _HOLDERS: Final = (
@@ -94,10 +94,10 @@ def _columns(source: Source, header: list[str], line: int) -> tuple[dict[str, in
 
 
 def _times(source: Source, row: Mapping[str, str], unit: float, line: int) -> Times:
-    p50, p90, mean, most = (source.seconds(row[name], unit, line, name) for name in _FIGURES)
+    least, p50, p90, mean, most = (source.seconds(row[name], unit, line, name) for name in _FIGURES)
     listed = row.get("start_time", "").strip("[]").strip()
     n = len(listed.split(",")) if listed else None
-    return Times(n, mean, p50_s=p50, p90_s=p90, max_s=most)
+    return Times(n, mean, min_s=least, p50_s=p50, p90_s=p90, max_s=most)
 
 
 def _operator(row: Mapping[str, str], times: Times, line: int) -> OperatorTime:

@@ -71,6 +71,7 @@ class Measurement:
 
     def to_profile(self) -> Profile:
         """In the form that imported profiles have."""
+        marks = [*(["noisy"] if self.noisy else []), *(["undisturbed"] if self.timing.undisturbed else [])]
         network = NetworkTime(
             self.network,
             self.times,
@@ -83,7 +84,7 @@ class Measurement:
             threads=self.threads,
             compiled=self.compiled,
             peak_memory_bytes=self.peak_memory_bytes,
-            mode="noisy" if self.noisy else None,
+            mode="|".join(marks) or None,
         )
         notes = (self.timing.noise,) if self.noisy else ()
         return Profile(self.runtime, "silicon", self.runtime_version, (network,), self.operators, notes)
@@ -116,6 +117,8 @@ class Measurement:
             "spread": t.spread,
             "repeat_spread": t.repeat_spread,
             "warmup_steps": t.warmup_steps,
+            "interrupted": t.interrupted,
+            "undisturbed": t.undisturbed,
             "noise": t.noise or None,
             "peak_memory_bytes": self.peak_memory_bytes,
             "interleaved_with": list(self.interleaved_with),

@@ -5,15 +5,19 @@ clocks, other work) hits all networks alike. The first step of a burst is not ti
 ran before it: it would pay for the caches that the other one filled. Bursts, not steps, are what is
 independent: the interval of the median is the percentile bootstrap over whole bursts.
 
-Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, ch. 13; Kuensch, Annals of Statistics
-17(3), 1989 (blocks); Hoefler and Belli, SC15 (median, interval, interleaving).
+The system counts how often it took a CPU away from this process. Such a step is known to be disturbed
+whatever it took; leaving those out (`undisturbed`) tells what a quiet machine would show, and is marked.
+
+Source: getrusage(2), ru_nivcsw; Efron and Tibshirani, An Introduction to the Bootstrap, 1993, ch. 13;
+Kuensch, Annals of Statistics 17(3), 1989 (blocks); Hoefler and Belli, SC15 (median, interval,
+interleaving).
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -21,6 +25,11 @@ from typing_extensions import override
 
 from hw_models.errors import InputError, NoisyMachineError
 from hw_models.measured.profile import Times
+
+try:
+    import resource
+except ImportError:  # Windows has none
+    resource = None  # type: ignore[assignment]
 
 Step = Callable[[], float]
 """Runs one step to its end and returns the seconds it took."""
@@ -51,6 +60,7 @@ class TimingPlan:
         max_steps: most timed steps of a network.
         operator_steps: further steps in which operators are timed; 0: not at all.
         allow_noise: report what is noisy, marked, instead of refusing it.
+        undisturbed: leave out the steps in which the system took a CPU away from this process.
         seed: of the order of networks and of the bootstrap.
     """
 
@@ -64,6 +74,7 @@ class TimingPlan:
     max_steps: int = 20_000
     operator_steps: int = 20
     allow_noise: bool = False
+    undisturbed: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -83,6 +94,8 @@ class Timing:
         burst: which burst each step was of, shape (n,); bursts are numbered from 0.
         low_s: lower end of the interval of the median.
         high_s: upper end.
+        interrupted: share of all steps in which the system took a CPU away; None where it does not tell.
+        undisturbed: whether those steps were left out.
         noise: why the figures are not to be believed; "" where nothing speaks against them.
     """
 
@@ -92,6 +105,8 @@ class Timing:
     high_s: float
     confidence: float
     warmup_steps: int
+    interrupted: float | None = None
+    undisturbed: bool = False
     noise: str = ""
 
     @property
@@ -129,27 +144,35 @@ class Timing:
 class _Taken:
     """What has been taken of one network so far."""
 
+    name: str
     step: Step
     per_burst: int
     settle: bool
     steps: list[float] = field(default_factory=list)
     burst: list[int] = field(default_factory=list)
+    interrupted: list[bool] = field(default_factory=list)
     bursts: int = 0
     next_look: int = 0
     spent_s: float = 0.0
     warmup_steps: int = 0
     warm: bool = True
-    interval: tuple[float, float] | None = None
 
     def take(self) -> None:
         begin = time.perf_counter()
         if self.settle:
             self.step()
         for _ in range(self.per_burst):
+            before = _interruptions()
             self.steps.append(self.step())
+            self.interrupted.append(_interruptions() != before)
             self.burst.append(self.bursts)
         self.bursts += 1
         self.spent_s += time.perf_counter() - begin
+
+    def kept(self, plan: TimingPlan) -> tuple[np.ndarray, np.ndarray]:
+        """Steps that count and their bursts."""
+        keep = ~np.array(self.interrupted) if plan.undisturbed else np.ones(len(self.steps), dtype=bool)
+        return np.array(self.steps)[keep], np.array(self.burst)[keep]
 
     def finished(self, plan: TimingPlan) -> bool:
         """Whether the interval is narrow enough, or the budget is spent."""
@@ -158,9 +181,11 @@ class _Taken:
         if self.bursts < max(plan.min_bursts, self.next_look):
             return False
         self.next_look = int(self.bursts * LOOKS) + 1
-        low, high = median_interval(np.array(self.steps), np.array(self.burst), plan.confidence, plan.seed)
-        self.interval = (low, high)
-        return (high - low) / 2 <= plan.half_width * float(np.median(self.steps))
+        steps, burst = self.kept(plan)
+        if np.unique(burst).size < plan.min_bursts:
+            return False
+        low, high = median_interval(steps, burst, plan.confidence, plan.seed)
+        return (high - low) / 2 <= plan.half_width * float(np.median(steps))
 
 
 def time_interleaved(steps: Mapping[str, Step], plan: TimingPlan) -> dict[str, Timing]:
@@ -225,28 +250,39 @@ def _warm(name: str, step: Step, plan: TimingPlan, *, settle: bool) -> _Taken:
             warm = abs(now - before) <= WARM_TOLERANCE * before
     typical = float(np.median(seen[-WARM_WINDOW:]))
     per_burst = int(np.clip(round(plan.burst_s / typical), 1, plan.max_steps // plan.min_bursts))
-    return _Taken(step, per_burst, settle, warmup_steps=len(seen), warm=warm)
+    return _Taken(name, step, per_burst, settle, warmup_steps=len(seen), warm=warm)
 
 
 def _judged(taken: _Taken, plan: TimingPlan) -> Timing:
-    steps, burst = np.array(taken.steps), np.array(taken.burst)
+    steps, burst = taken.kept(plan)
+    known = resource is not None
+    if not steps.size:
+        raise NoisyMachineError({taken.name: f"all {len(taken.steps)} steps were interrupted by other work"})
     low, high = median_interval(steps, burst, plan.confidence, plan.seed)
-    timing = Timing(steps, burst, low, high, plan.confidence, taken.warmup_steps)
-    return Timing(steps, burst, low, high, plan.confidence, taken.warmup_steps, _noise(timing, taken, plan))
+    timing = Timing(
+        steps,
+        burst,
+        low,
+        high,
+        plan.confidence,
+        taken.warmup_steps,
+        float(np.mean(taken.interrupted)) if known else None,
+        plan.undisturbed,
+    )
+    return replace(timing, noise=_noise(timing, taken, plan))
 
 
 def _noise(timing: Timing, taken: _Taken, plan: TimingPlan) -> str:
     """What speaks against the figures, with the numbers."""
     reasons = []
+    bursts = int(np.unique(timing.burst).size)
     if timing.spread > plan.max_spread:
         reasons.append(
             f"p10 to p90 of {timing.steps_s.size} steps spans {timing.spread:.0%} of the median "
             f"(limit {plan.max_spread:.0%})"
         )
-    if taken.bursts < MIN_BURSTS_TO_JUDGE:
-        reasons.append(
-            f"{taken.bursts} bursts in {taken.spent_s:.3g} s, an interval needs {MIN_BURSTS_TO_JUDGE}"
-        )
+    if bursts < MIN_BURSTS_TO_JUDGE:
+        reasons.append(f"{bursts} bursts in {taken.spent_s:.3g} s, an interval needs {MIN_BURSTS_TO_JUDGE}")
     elif timing.half_width > plan.half_width:
         reasons.append(
             f"the median is known to {timing.half_width:.1%} after {taken.spent_s:.3g} s "
@@ -254,7 +290,15 @@ def _noise(timing: Timing, taken: _Taken, plan: TimingPlan) -> str:
         )
     if not taken.warm and reasons:
         reasons.append(f"no steady state in {taken.warmup_steps} steps of warm-up")
+    if reasons and timing.interrupted:
+        left = "left out" if plan.undisturbed else "can be left out"
+        reasons.append(f"{timing.interrupted:.0%} of the steps were interrupted by other work ({left})")
     return "; ".join(reasons)
+
+
+def _interruptions() -> int:
+    """How often the system took a CPU away from this process; 0 for ever where it does not tell."""
+    return 0 if resource is None else int(resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw)
 
 
 def _medians(steps_s: np.ndarray, burst: np.ndarray) -> np.ndarray:

@@ -74,6 +74,22 @@ def test_onnxruntime_steps_and_nodes() -> None:
     assert "first run left out" in profile.notes[0]
 
 
+def test_onnxruntime_of_an_earlier_release_with_fences() -> None:
+    old, new = (import_profile(FILES / f"onnxruntime_profile{v}.json") for v in ("_1_16", ""))
+    conv = [[(o.name, o.shape) for o in p.operators if o.kind == "Conv"] for p in (old, new)]
+    assert conv[0] == conv[1]
+    assert old.networks[0].times.n == 3
+
+
+def test_executorch_operators_without_a_delegate_in_microseconds() -> None:
+    profile = import_profile(FILES / "executorch_microseconds.tsv")
+    kinds = ["permute_copy.out", "addmm.out", "relu.out", "_softmax.out"]
+    assert [o.kind for o in profile.operators] == kinds
+    assert {o.engine for o in profile.operators} == {"portable"}
+    assert profile.networks[0].times.p50_s == pytest.approx(2.423e-6)
+    assert profile.networks[0].times.min_s == pytest.approx(1.803e-6)
+
+
 def test_executorch_unit_is_in_the_header(tmp_path: Path) -> None:
     profile = import_profile(FILES / "executorch_inspector.tsv")
     assert profile.networks[0].times.p50_s == pytest.approx(0.2297515e-3)
