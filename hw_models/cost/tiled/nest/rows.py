@@ -9,7 +9,7 @@ import numpy as np
 
 from hw_models.cost.tiled.nest.compiled import compiled
 from hw_models.cost.tiled.nest.recount import N_COUNTS, excess, latency, price, recount
-from hw_models.cost.tiled.nest.search import evaluate, search
+from hw_models.cost.tiled.nest.search import RESULTS, evaluate, search
 
 FITS, FULL, WRONG = 0, 1, 2
 """What became of a cell: a mapping; none fits; the recount disagrees with the search."""
@@ -185,7 +185,7 @@ def sweep(
     begins. The last tree runs fastest, the nine pairs of orders inside it.
     """
     at, digit = np.empty(6, np.int64), np.empty(6, np.int64)
-    out = np.empty(4)
+    out = np.zeros(RESULTS)
     rest, seen, least = first, 0, np.inf
     for z in range(5, -1, -1):
         size = starts[z + 1] - starts[z]

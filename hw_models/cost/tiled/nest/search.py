@@ -24,6 +24,9 @@ SHARE = 0.7
 EASE = 0.001
 """Weight of a box's traffic beside its bound when the better of two boxes is told."""
 
+RESULTS = 14
+"""Length of the results of a box."""
+
 DEPTH = 4096
 """Boxes that wait to be opened at most: two a cut, and a tree is not that deep."""
 
@@ -97,7 +100,9 @@ def least_excess(a: float, x: float, b: float, y: float, product: float) -> floa
 def evaluate(t: Any, at: Any, o1: int, o2: int, s: Any, chip: Any, ports: Any, place: Any, out: Any) -> bool:
     """Latency in out[0], search energy in out[1] of six boxes `at` of `t`; False where nothing in them fits.
 
-    Every sum is in the order of `hw_models.cost.tiled.nest.price.price`, so that both give the same bits.
+    Seconds of DRAM and SRAM are in out[2] and out[3]; the rest of `out` (zeros at first) remembers the last
+    steps along the array. Every sum is in the order of `hw_models.cost.tiled.nest.price.price`, so that both
+    give the same bits.
     """
     g, n, k, c, y, x = t[at[0]], t[at[1]], t[at[2]], t[at[3]], t[at[4]], t[at[5]]
     acc, weight_byte, input_byte, output_byte = s[4], s[6], s[7], s[5]
@@ -107,7 +112,10 @@ def evaluate(t: Any, at: Any, o1: int, o2: int, s: Any, chip: Any, ports: Any, p
     rn1, rn2 = c[2] * y[8] * x[8], c[3] * y[9] * x[9]
     kn1, kn2, gn1, gn2 = k[2], k[3], g[2], g[3]
     if c[16] == 1.0 and y[16] == 1.0 and x[16] == 1.0:
-        steps_r, folds_r = corner_sum(s[20], s[21], s[22], c[0], y[6], x[6], int(s[26]), s[28], s[29], s[30])
+        if out[4] != c[0] or out[5] != y[6] or out[6] != x[6]:
+            steps, folds = corner_sum(s[20], s[21], s[22], c[0], y[6], x[6], int(s[26]), s[28], s[29], s[30])
+            out[4], out[5], out[6], out[7], out[8] = c[0], y[6], x[6], steps, folds
+        steps_r, folds_r = out[7], out[8]
     else:
         folds_r = max(np.ceil(s[20] * s[21] * s[22] / s[28]), rn1)
         steps_r = max(folds_r, s[29] * rn1) + s[30] * rn1
@@ -143,7 +151,10 @@ def evaluate(t: Any, at: Any, o1: int, o2: int, s: Any, chip: Any, ports: Any, p
                 return False
 
     if n[16] == 1.0 and y[16] == 1.0 and x[16] == 1.0:
-        steps_p, folds_p = corner_sum(s[23], s[24], s[25], n[0], y[0], x[0], int(s[27]), s[31], s[32], s[33])
+        if out[9] != n[0] or out[10] != y[0] or out[11] != x[0]:
+            steps, folds = corner_sum(s[23], s[24], s[25], n[0], y[0], x[0], int(s[27]), s[31], s[32], s[33])
+            out[9], out[10], out[11], out[12], out[13] = n[0], y[0], x[0], steps, folds
+        steps_p, folds_p = out[12], out[13]
     else:
         folds_p = max(np.ceil(s[23] * s[24] * s[25] / s[31]), pn1)
         steps_p = max(folds_p, s[32] * pn1) + s[33] * pn1
@@ -303,7 +314,7 @@ def search(
     no_local = place[0] < 0 and place[1] < 0 and place[2] < 0
     stack = np.empty((DEPTH, 8), np.int64)
     bounds = np.empty((DEPTH, 4))
-    out = np.empty(4)
+    out = np.zeros(RESULTS)
     at = np.empty(6, np.int64)
     pair = np.empty((3, 4))
     ok = np.zeros(3, np.bool_)
@@ -312,7 +323,7 @@ def search(
     seen += 1
     if evaluate(t, at, 2 if no_local else ANY, ANY, s, chip, ports, place, out):
         stack[0, :6], stack[0, 6], stack[0, 7] = roots, 2 if no_local else ANY, ANY
-        bounds[0] = out
+        bounds[0] = out[:4]
         bounds[0, 1] += extra
         top = 1
     while top and (seen < limit or best[0] == np.inf):
@@ -349,7 +360,7 @@ def search(
                 at[z] = int(t[box[z], LEFT + side])
             seen += 1
             ok[side] = evaluate(t, at, o1, o2, s, chip, ports, place, out)
-            pair[side] = out
+            pair[side] = out[:4]
             pair[side, 1] += extra
         for _ in range(ways):
             side, worst = -1, -1.0

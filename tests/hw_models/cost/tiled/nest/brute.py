@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hw_models.cost.tiled.nest.count import Mappings, count
 from hw_models.cost.tiled.nest.machine import Machine, machine
 from hw_models.cost.tiled.nest.price import price
-from hw_models.cost.tiled.problem import Problems
-from hw_models.spec.accelerator import Accelerator
+
+if TYPE_CHECKING:
+    from hw_models.cost.tiled.problem import Problems
+    from hw_models.spec.accelerator import Accelerator
 
 
 def tiles(n: int, align: int) -> list[int]:
@@ -20,7 +22,9 @@ def tiles(n: int, align: int) -> list[int]:
     while unit < align and unit < n:
         unit = min(unit * 2, align)
         units.append(unit)
-    return sorted({min(-(-(-(-n // u)) // j) * u, n) for u in units for j in range(1, n + 1)})
+    return sorted(
+        {min(-(-blocks // j) * u, n) for u in units for blocks in [-(-n // u)] for j in range(1, n + 1)}
+    )
 
 
 def pairs(n: int, align: int, *, joined: bool) -> list[tuple[int, int]]:

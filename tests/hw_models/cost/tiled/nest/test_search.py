@@ -26,7 +26,7 @@ from hw_models.cost.tiled.nest.solve import Effort, Forests, solve
 from hw_models.cost.tiled.problem import Problems
 
 sys.path.insert(0, str(Path(__file__).parent))
-from brute import best_of_all  # noqa: E402
+from brute import best_of_all
 
 NESTS = (WeightStationary(), OutputStationary(), InputStationary(), Vector())
 LOCAL = [{"capacity": 96.0, "bandwidth": 40e9}]
