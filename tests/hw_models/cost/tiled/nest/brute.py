@@ -1,4 +1,4 @@
-"""Every mapping of a small contraction, and a count that walks the loops one tile after the other."""
+"""Every mapping of a small contraction, by the NumPy reference."""
 
 from __future__ import annotations
 
