@@ -95,10 +95,10 @@ class Nest:
         machines = [machine(chips[column], self.parameters) for column in able]
         moved = None if beside is None else np.ascontiguousarray(beside[:, able])
         solved = solve(problems, machines, self.layouts, self.effort, self.forests, moved)
-        return _terms(problems, len(chips), able, machines, solved, self)
+        return terms_of(problems, len(chips), able, machines, solved, self)
 
 
-def _terms(
+def terms_of(
     problems: Problems, n_chips: int, able: list[int], machines: list[Machine], solved: Solved, nest: Nest
 ) -> TiledTerms:
     """The contract's arrays; chips that lack a figure are UNKNOWN."""
