@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from hw_models.errors import InputError
 from hw_models.measured.operator_names import operator_of
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from hw_models.measured.records import Records
 
 Row = dict[str, object]
+
+MAX_COLOURS: Final = 4
+"""Channels of an input that may be an image: RGB and one more."""
 
 
 def records_of(profile: Profile, facts: RunFacts, dataset: str) -> Records:
@@ -74,6 +77,7 @@ def _network_row(network: NetworkTime, facts: RunFacts) -> Row:
         "compiled": None if network.compiled is None else int(network.compiled),
         "runtime": network.runtime,
         "runtime_version": network.runtime_version,
+        **_input(network.input_shape),
         "peak_memory_bytes": network.peak_memory_bytes,
         "macs": network.macs,
         "energy_j": network.energy_j,
@@ -105,6 +109,14 @@ def _operator_row(operator: OperatorTime, at: int, whole: NetworkTime | None, fa
         "row": operator.line,
         **operator.times.to_row(),
     }
+
+
+def _input(shape: tuple[int, ...] | None) -> Row:
+    """Columns on the input; `img_size` is the side of a square image."""
+    if shape is None:
+        return {}
+    square = len(shape) == 4 and shape[1] <= MAX_COLOURS and shape[2] == shape[3]
+    return {"input_shape": "x".join(map(str, shape)), "img_size": shape[2] if square else None}
 
 
 def _agreed(what: str, found: object, given: object, default: object = None) -> object:

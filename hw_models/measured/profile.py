@@ -103,6 +103,7 @@ class NetworkTime:
         component: the part of it that was run alone.
         threads: of the host.
         compiled: whether a compiler fused operators; None where the tool does not say.
+        input_shape: of the first input, (N, C, H, W) of an image.
         requests: steps in flight at once; where there are several the rate is no inverse of the time.
         layers: (all, on the NPU, on the GPU, on the CPU), where the tool tells the placement.
         peak_memory_bytes: most memory held at once, as the tool counts it.
@@ -121,6 +122,7 @@ class NetworkTime:
     clock_hz: float | None = None
     threads: int | None = None
     compiled: bool | None = None
+    input_shape: tuple[int, ...] | None = None
     requests: int = 1
     throughput_per_s: float | None = None
     peak_memory_bytes: float | None = None

@@ -40,6 +40,7 @@ class Measurement:
     batch: int | None
     threads: int
     compiled: bool
+    input_shape: tuple[int, ...] | None
     timing: Timing
     operators: tuple[OperatorTime, ...]
     peak_memory_bytes: float | None
@@ -70,10 +71,10 @@ class Measurement:
         return f"<p>{self!r}</p>{self.to_frame().head(20).dropna(axis=1, how='all').to_html(index=False)}"
 
     def to_profile(self) -> Profile:
-        """In the form that imported profiles have."""
+        """In the form that imported profiles have; a size behind '@' stands in the input's shape alone."""
         marks = [*(["noisy"] if self.noisy else []), *(["undisturbed"] if self.timing.undisturbed else [])]
         network = NetworkTime(
-            self.network,
+            self.network.partition("@")[0],
             self.times,
             device=self.machine.name,
             engine="gpu" if self.device == "cuda" else "cpu",
@@ -83,6 +84,7 @@ class Measurement:
             runtime_version=self.runtime_version,
             threads=self.threads,
             compiled=self.compiled,
+            input_shape=self.input_shape,
             peak_memory_bytes=self.peak_memory_bytes,
             mode="|".join(marks) or None,
         )
@@ -163,6 +165,7 @@ def measure_runners(
                 batch=runner.batch,
                 threads=runner.threads,
                 compiled=runner.compiled,
+                input_shape=runner.input_shape,
                 timing=timings[name],
                 operators=taken[name],
                 peak_memory_bytes=runner.peak_memory_bytes,

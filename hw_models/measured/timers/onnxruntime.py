@@ -79,7 +79,8 @@ class OnnxRuntimeRunner:
             self._first_steps()
         self.peak_memory_bytes = peak.bytes if device == "cpu" else None
         first = next(iter(self._feeds.values()), None)
-        self.batch = int(first.shape[0]) if first is not None and first.ndim else None
+        self.input_shape = None if first is None else tuple(int(d) for d in first.shape)
+        self.batch = self.input_shape[0] if self.input_shape else None
 
     def __enter__(self) -> Self:
         return self

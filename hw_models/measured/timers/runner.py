@@ -19,6 +19,7 @@ class Runner(Protocol):
         precision: of the arithmetic, where the runtime or the caller knows it.
         threads: of the host that compute.
         compiled: whether the runtime fuses operators.
+        input_shape: of the first input.
         peak_memory_bytes: most that was held at once while loading and in the first steps, weights included.
     """
 
@@ -31,6 +32,7 @@ class Runner(Protocol):
     batch: int | None
     threads: int
     compiled: bool
+    input_shape: tuple[int, ...] | None
     peak_memory_bytes: float | None
 
     def step(self) -> float:

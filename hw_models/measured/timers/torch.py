@@ -75,7 +75,8 @@ class TorchRunner:
         if compiled:
             self._module = torch.compile(self._module)
         self._inputs = [t.to(device=device, dtype=kind if t.is_floating_point() else t.dtype) for t in inputs]
-        self.batch = int(inputs[0].shape[0]) if inputs and inputs[0].ndim else None
+        self.input_shape = tuple(inputs[0].shape) if inputs else None
+        self.batch = self.input_shape[0] if self.input_shape else None
         try:
             self.peak_memory_bytes = self._first_steps(weights)
         except (RuntimeError, TypeError, ValueError, IndexError, AssertionError) as error:

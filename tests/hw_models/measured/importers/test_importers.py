@@ -95,7 +95,8 @@ def test_executorch_unit_is_in_the_header(tmp_path: Path) -> None:
     assert profile.networks[0].times.p50_s == pytest.approx(0.2297515e-3)
     assert profile.networks[0].times.n == 10
     mean = operator(profile, "native_call_mean.out")
-    assert (mean.engine, mean.kind, mean.times.max_s) == ("portable", "mean.out", pytest.approx(63.614e-6))
+    assert (mean.engine, mean.kind) == ("portable", "mean.out")
+    assert mean.times.max_s == pytest.approx(63.614e-6)
     assert not any("DELEGATE" in o.name or "Method" in o.name for o in profile.operators)
     micro = import_profile(changed(tmp_path, "executorch_inspector.tsv", lambda t: t.replace("(ms)", "(us)")))
     assert micro.networks[0].times.p50_s == pytest.approx(0.2297515e-6)
@@ -164,10 +165,12 @@ def test_aihub_rows_have_placement_memory_and_versions() -> None:
 
 def test_trtexec_times_layers_and_shapes() -> None:
     steps = import_profile(FILES / "trtexec_times.json").networks[0].times
-    assert (steps.n, steps.p50_s) == (3, pytest.approx(0.890991e-3))
+    assert steps.n == 3
+    assert steps.p50_s == pytest.approx(0.890991e-3)
     plain = import_profile(FILES / "trtexec_profile.json")
     conv = operator(plain, "conv1 + relu1")
-    assert (conv.times.n, conv.times.p50_s, conv.shape) == (1220, pytest.approx(39.936e-6), None)
+    assert (conv.times.n, conv.shape) == (1220, None)
+    assert conv.times.p50_s == pytest.approx(39.936e-6)
     joined = import_profile(FILES / "trtexec_profile.json", layers=FILES / "trtexec_layers.json")
     conv = operator(joined, "conv1 + relu1")
     assert conv.shape == "n=1 g=1 k=16 c=3 oy=32 ox=32 fy=3 fx=3"
@@ -179,7 +182,7 @@ def first_line(text: str) -> str:
     return text[: text.index("\n") + 1]
 
 
-REFUSED = {
+REFUSED: dict[str, tuple[str, Callable[[str], str], int | None, str]] = {
     "ort two files": ("onnxruntime_profile.json", twice, 59, "two runs in one file"),
     "ort two sessions in one array": (
         "onnxruntime_profile.json",
