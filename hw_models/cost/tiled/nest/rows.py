@@ -27,6 +27,7 @@ def search_row(
     place: Any,
     extra: Any,
     objective: int,
+    ceiling: Any,
     slack: float,
     limit: int,
     tag: int,
@@ -37,7 +38,7 @@ def search_row(
     """Improve the best mapping of each chip with those of one layout; (C,) boxes looked at.
 
     `best`: (C, 2); `mapping`: (C, 19) local tile, outer tile, two orders, layout; `proven`: (C, 1) bound of
-    what was left unopened.
+    what was left unopened; `ceiling`: (C,) latency that no mapping may exceed.
     """
     chosen = np.zeros(9, np.int64)
     seen = np.zeros(len(chips), np.int64)
@@ -52,6 +53,7 @@ def search_row(
             place,
             extra[c],
             objective,
+            ceiling[c],
             slack,
             best[c],
             chosen,

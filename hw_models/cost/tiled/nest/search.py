@@ -298,6 +298,7 @@ def search(
     place: Any,
     extra: float,
     objective: int,
+    ceiling: float,
     slack: float,
     best: Any,
     chosen: Any,
@@ -308,7 +309,8 @@ def search(
     """Improve `best` (latency, energy) and `chosen` (six chains, two orders, tag); boxes looked at.
 
     Depth first, the better box first. A box is cut along the tree that spreads most. With `slack`, or where
-    `limit` boxes have been looked at, `pruned` keeps the least bound of what was left unopened.
+    `limit` boxes have been looked at, `pruned` keeps the least bound of what was left unopened. Mappings that
+    take longer than `ceiling` do not count.
     """
     seen = 0
     no_local = place[0] < 0 and place[1] < 0 and place[2] < 0
@@ -329,6 +331,8 @@ def search(
     while top and (seen < limit or best[0] == np.inf):
         top -= 1
         low, low_energy = bounds[top, 0] * (1.0 + slack), bounds[top, 1] * (1.0 + slack)
+        if bounds[top, 0] > ceiling:
+            continue
         if not better(objective, low, low_energy, best):
             if slack and better(objective, bounds[top, 0], bounds[top, 1], best):
                 pruned[0] = min(pruned[0], bounds[top, 0])

@@ -50,11 +50,15 @@ class Effort:
         objective: what a mapping is chosen by; ties in latency go to the least energy, and the other way.
         slack: relative distance to the best mapping at which a search may stop; 0: the best.
         limit: boxes after which it stops with the gap that is left.
+        thrift: share of latency that may be given up for less energy: of the mappings that take at most so
+            much longer than the quickest, the one of least energy. 0: energy decides between equals alone, so
+            that a kernel bound by its MACs may move many more bytes for the sake of a shorter first fill.
     """
 
     objective: Objective = "latency"
     slack: float = 0.0
     limit: int = 200_000
+    thrift: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -281,49 +285,22 @@ class Fleet:
         beside: FloatArray | None,
     ) -> int:
         """Fill one contraction's cells of these chips."""
-        from hw_models.cost.tiled.nest.rows import WRONG, price_row, search_row
+        from hw_models.cost.tiled.nest.rows import WRONG, price_row
 
         planted = forests.of(problems, row, self.build, self.layouts)
         n, chips = len(self.columns), self.chips
         if beside is not None:
             chips = chips.copy()
             chips[:, -beside.shape[-1] :] = beside[row, self.columns]
-        best, pruned = np.full((n, 2), np.inf), np.full((n, 1), np.inf)
-        mapping = np.zeros((n, 19), np.int64)
         extra = self.mac_energy * problems.macs[row]
-        seen = 0
-        objective = OBJECTIVES.index(effort.objective)
-        for tag, p in enumerate(planted):
-            undone, proven, budget = np.arange(n), np.full((n, 1), np.inf), FIRST_BUDGET
-            for turn in range(LAST_TURN):
-                boxes, roots = p.local_first if turn % 2 == 0 else p.outer_first
-                if turn % 2 == 0 and turn:
-                    budget = min(budget * GROWTH, effort.limit)
-                here, tiles = best[undone], mapping[undone]
-                spent = search_row(
-                    boxes,
-                    roots,
-                    p.tiles,
-                    p.starts,
-                    p.shape.sizes,
-                    chips[undone],
-                    self.ports[undone],
-                    self.place,
-                    extra[undone],
-                    objective,
-                    effort.slack,
-                    min(budget, effort.limit),
-                    tag,
-                    here,
-                    tiles,
-                    left := np.full((len(undone), 1), np.inf),
-                )
-                best[undone], mapping[undone], proven[undone] = here, tiles, left
-                seen += int(spent.sum())
-                undone = undone[spent >= min(budget, effort.limit)]
-                if not len(undone) or (turn % 2 and budget >= effort.limit):
-                    break
-            pruned = np.minimum(pruned, proven)
+        best, mapping = np.full((n, 2), np.inf), np.zeros((n, 19), np.int64)
+        unlimited = np.full(n, np.inf)
+        seen, pruned = self._improve(planted, chips, extra, effort, unlimited, best, mapping)
+        least = np.minimum(pruned[:, 0], best[:, 0])
+        if effort.thrift and effort.objective == "latency":
+            ceiling = best[:, 0] * (1.0 + effort.thrift)
+            frugal = replace(effort, objective="energy")
+            seen += self._improve(planted, chips, extra, frugal, ceiling, best, mapping)[0]
         priced, demand = np.full((n, 12), np.nan), np.full((n, 2), np.nan)
         state = np.zeros(n, np.int8)
         first = planted[0].shape
@@ -353,10 +330,60 @@ class Fleet:
         out.mapping[row, at] = mapping
         if effort.objective == "latency":
             found = state == 0
-            out.gap[row, at[found]] = best[found, 0] / np.minimum(pruned[found, 0], best[found, 0]) - 1.0
+            out.gap[row, at[found]] = best[found, 0] / least[found] - 1.0
         elif effort.slack == 0.0:
             out.gap[row, at] = np.where((state == 0) & np.isinf(pruned[:, 0]), 0.0, np.nan)
         return seen
+
+    def _improve(
+        self,
+        planted: Sequence[Planted],
+        chips: FloatArray,
+        extra: FloatArray,
+        effort: Effort,
+        ceiling: FloatArray,
+        best: FloatArray,
+        mapping: IntArray,
+    ) -> tuple[int, FloatArray]:
+        """Better `best` and `mapping` in place; boxes looked at, (n, 1) bound of what was not opened."""
+        from hw_models.cost.tiled.nest.rows import search_row
+
+        n, seen, pruned = len(best), 0, np.full((len(best), 1), np.inf)
+        objective = OBJECTIVES.index(effort.objective)
+        for tag, p in enumerate(planted):
+            undone, proven, budget = np.arange(n), np.full((n, 1), np.inf), FIRST_BUDGET
+            for turn in range(LAST_TURN):
+                boxes, roots = p.local_first if turn % 2 == 0 else p.outer_first
+                if turn % 2 == 0 and turn:
+                    budget = min(budget * GROWTH, effort.limit)
+                here, tiles, left = best[undone], mapping[undone], np.full((len(undone), 1), np.inf)
+                most = min(budget, effort.limit)
+                spent = search_row(
+                    boxes,
+                    roots,
+                    p.tiles,
+                    p.starts,
+                    p.shape.sizes,
+                    chips[undone],
+                    self.ports[undone],
+                    self.place,
+                    extra[undone],
+                    objective,
+                    ceiling[undone],
+                    effort.slack,
+                    most,
+                    tag,
+                    here,
+                    tiles,
+                    left,
+                )
+                best[undone], mapping[undone], proven[undone] = here, tiles, left
+                seen += int(spent.sum())
+                undone = undone[spent >= most]
+                if not len(undone) or (turn % 2 and budget >= effort.limit):
+                    break
+            pruned = np.minimum(pruned, proven)
+        return seen, pruned
 
 
 def _identity(problems: Problems, row: int) -> tuple[Any, ...]:

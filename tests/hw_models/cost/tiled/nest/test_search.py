@@ -144,3 +144,12 @@ def test_same_input_same_bytes_however_it_is_cut(chip: Callable[..., Any]) -> No
             alone = WeightStationary().terms(problems.take(slice(row, row + 1)), [chips[column]])
             assert alone.seconds[0, 0].tobytes() == together.seconds[row, column].tobytes()
             assert alone.actions[0, 0].tobytes() == together.actions[row, column].tobytes()
+
+
+def test_thrift_gives_up_a_share_of_latency_for_energy(chip: Callable[..., Any]) -> None:
+    problems = Problems.of([[1, 1, 64, 64, 28, 28, 3, 3], [1, 96, 1, 1, 28, 28, 3, 3]])
+    toy = chip(8, 8, sram={"capacity": 131072.0}, local=[{"capacity": 8192.0, "bandwidth": 64e9}])
+    quick, frugal = (WeightStationary(Effort(thrift=t)).terms(problems, [toy]) for t in (0.0, 0.01))
+    assert (latency(frugal) <= latency(quick) * 1.01 * (1 + 1e-12)).all()
+    assert (frugal.actions[..., 2:4].sum(axis=-1) < quick.actions[..., 2:4].sum(axis=-1)).any()
+    assert frugal.gap.max() <= 0.01 + 1e-12
