@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from hw_models.cost.tiled.block.search import CONV, DEPTHWISE, VECTOR_PRODUCT
+from hw_models.cost.tiled.block.search import CONV, DEPTHWISE, PRODUCT, VECTOR_PRODUCT
 from hw_models.cost.tiled.problem import FX, FY, OX, OY, C, G, K, N
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class Layers:
     Attributes:
         shape: (D, 10) see `LAYER`; taps with the room that dilation leaves between them.
         taps: (D, 2) taps that count.
-        how: (D,) CONV, DEPTHWISE or VECTOR_PRODUCT.
+        how: (D,) CONV, DEPTHWISE, VECTOR_PRODUCT or PRODUCT.
         times: (D,) images and groups, one after the other.
     """
 
@@ -52,7 +52,8 @@ class Layers:
         shape = np.stack(
             [oy, ox, np.where(depthwise, g * k, k), *size.T, depth, *reach.T, *problems.stride.T], axis=1
         )
-        how = np.where(depthwise, DEPTHWISE, np.where(is_row & (oy * ox == 1), VECTOR_PRODUCT, CONV))
+        dense = np.where(problems.weight_is_activation, PRODUCT, CONV)
+        how = np.where(depthwise, DEPTHWISE, np.where(is_row & (oy * ox == 1), VECTOR_PRODUCT, dense))
         times = (n * np.where(depthwise, 1, g)).astype(np.float64)
         return cls(shape.astype(np.int64), d[:, [FY, FX]], how.astype(np.int64), times)
 

@@ -106,7 +106,8 @@ PARAMETERS: Final = {
     ),
     "turned": Parameter(
         "byte",
-        "that a softmax moves through the SRAM for each element to lay rows out as columns",
+        "that goes through the SRAM for each element that a softmax or the products of an attention need "
+        "laid out anew; 0: nothing that counts",
         UNSTATED,
         REPORT,
     ),

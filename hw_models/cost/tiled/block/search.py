@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 IntArray = NDArray[np.int64]
 
-CONV, DEPTHWISE, VECTOR_PRODUCT = range(3)
-"""How a contraction is run: over input channels, channel by channel, or as a product with one row."""
+CONV, DEPTHWISE, VECTOR_PRODUCT, PRODUCT = range(4)
+"""How a contraction is run: over input channels, channel by channel, as a product with one row, or as a product
+of activations."""
 
 DEPTH_FIRST, PART_KERNEL = range(2)
 """Order of the products: taps outside input channels, or groups of taps inside few channels."""
@@ -46,6 +47,8 @@ def traversal(depth: int, taps: int, how: int, limits: IntArray) -> int:
     granule, shallow, most_taps = limits[4], limits[7], limits[8]
     if how == DEPTHWISE:
         return PART_KERNEL
+    if how == PRODUCT:
+        return DEPTH_FIRST
     if how == VECTOR_PRODUCT and most_taps == 0:
         return DEPTH_FIRST
     if depth <= shallow:

@@ -13,13 +13,17 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from hw_models.cost.arrays import RESOURCES
+from hw_models.cost.tiled.block.cycles import chosen, counted
+from hw_models.cost.tiled.block.layers import Layers, squarest
+from hw_models.cost.tiled.block.machine import outer_rate
+from hw_models.cost.tiled.block.search import DEPTHWISE
 from hw_models.workload.op import OpKind
 from hw_models.workload.vector_cost import SOFTMAX
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hw_models.cost.arrays import FloatArray, Kernels
+    from hw_models.cost.arrays import FloatArray, IntArray, Kernels
     from hw_models.cost.tiled.block.machine import BlockMachine
 
 VECTOR, EXPOSED = RESOURCES.index("vector"), RESOURCES.index("exposed")
@@ -33,6 +37,9 @@ WIDE_PASSES: Final = 6.0
 WIDE_BYTES: Final = 8.0
 """Read and written by such a pass."""
 
+WIDE_ELEMENT: Final = 4.0
+"""Bytes of an element between such passes."""
+
 ROW_PASSES: Final = 28.0
 """32-bit operations on one number a row, most of them Newton-Raphson steps of the reciprocal of the sum."""
 
@@ -44,9 +51,6 @@ BESIDE_SOFTMAX: Final = 3.0
 
 LOOKED_UP: Final = 4.0
 """Operations per element from which on an activation is a table look-up."""
-
-STEP_TAPS: Final = 4.0
-"""Taps of one step of a mean, which runs as a depthwise convolution (`convert_mean_to_depthwise_conv`)."""
 
 BINARY: Final = 1.5
 """Bytes in over bytes out of an element-wise operation from which on it has two operands."""
@@ -60,14 +64,12 @@ def stream_cycles(kernels: Kernels, machine: BlockMachine) -> FloatArray:
     cycles = np.full((kernels.n_distinct, len(RESOURCES)), np.nan)
     dims, out = kernels.dims.astype(np.float64), kernels.out_elements
     kind, value = kernels.kind, machine.value
-    two = kernels.read_bytes > BINARY * kernels.write_bytes
+    two, gated = kernels.read_bytes > BINARY * kernels.write_bytes, kernels.read_bytes > kernels.write_bytes
     single = max(LEAST_TAPS * value["tap"], value["output"], value["look_up"])
     rules = {
-        OpKind.ELEMENTWISE: out * np.where(two, value["add"], single),
+        OpKind.ELEMENTWISE: out * np.where(two, value["add"], np.where(gated, value["multiply"], single)),
         OpKind.POOL: _pooled(dims[:, :4].prod(axis=1), dims[:, 4] * dims[:, 5], dims[:, 2:4], machine),
-        OpKind.REDUCE: dims[:, 0]
-        * np.ceil(dims[:, 1] / STEP_TAPS)
-        * max(value["decode"], LEAST_TAPS * value["tap"]),
+        OpKind.REDUCE: _mean(kernels.dims[:, 0], _planes(kernels.dims[:, 1]), kind == OpKind.REDUCE, machine),
         OpKind.SOFTMAX: _softmax(dims[:, 0], dims[:, 1], machine),
         OpKind.LAYOUT: np.zeros(len(dims)),
         OpKind.RESIZE: out * single,
@@ -80,7 +82,9 @@ def stream_cycles(kernels: Kernels, machine: BlockMachine) -> FloatArray:
         cycles[rows, VECTOR] = rule[rows]
     contracts = kernels.macs > 0
     cycles[contracts, VECTOR] = np.where(_looked_up(kernels), out * value["look_up"], 0.0)[contracts]
-    cycles[contracts, EXPOSED] = (_merged(kernels, machine) + _scores(kernels, machine))[contracts]
+    after = _merged(kernels, machine) + _scores(kernels, machine) + _merged_mean(kernels, machine)
+    after += _laid_out(kernels, machine)
+    cycles[contracts, EXPOSED] = after[contracts]
     return cycles
 
 
@@ -95,12 +99,71 @@ def _pooled(elements: FloatArray, taps: FloatArray, plane: FloatArray, machine: 
     return cycles
 
 
+def _planes(taps: IntArray) -> IntArray:
+    """(U, 2) rows and columns of what a reduction takes together."""
+    rows = np.array([squarest(int(n)) for n in taps], np.int64)
+    return np.stack([rows, taps // np.maximum(rows, 1)], axis=1)
+
+
+def _mean(channels: IntArray, plane: IntArray, where: NDArray[np.bool_], machine: BlockMachine) -> FloatArray:
+    """(U,) cycles where it counts: a depthwise layer whose taps are the plane, which leaves one pixel.
+
+    Source: `convert_mean_to_depthwise_conv`, tflite_graph_optimiser.py of ethos-u-vela 5.2.0.
+    """
+    cycles, one = np.zeros(len(channels)), np.ones((int(where.sum()), 2), np.int64)
+    k, taps = channels[where, None], plane[where]
+    shape = np.concatenate([one, k, taps, k, taps, one], axis=1)
+    how, times = np.full(len(shape), DEPTHWISE, np.int64), np.ones(len(shape))
+    layers = Layers(shape, taps, how, times)
+    cycles[where] = counted(layers, chosen(layers, machine), machine).total
+    return cycles
+
+
+def _merged_mean(kernels: Kernels, machine: BlockMachine) -> FloatArray:
+    """(U,) cycles of a mean over the plane merged behind a convolution: what is written tells it.
+
+    One element a channel, alone or beside the convolution's own output.
+    """
+    dims = kernels.dims
+    channels, plane = dims[:, :3].prod(axis=1), dims[:, 4:6]
+    own = channels * plane.prod(axis=1)
+    averages = (kernels.out_elements == channels) | (kernels.out_elements == own + channels)
+    averages &= (kernels.kind == OpKind.CONV) & (plane.prod(axis=1) > 1)
+    return _mean(channels, plane, averages, machine)
+
+
+def _laid_out(kernels: Kernels, machine: BlockMachine) -> FloatArray:
+    """(U,) cycles that operands and results of an attention's products take to be laid out head by head.
+
+    All but the scores, the largest of the three, where the machine states what that moves.
+    """
+    dims = kernels.dims.astype(np.float64)
+    heads, rows, columns, depth = dims[:, 0], dims[:, 1], dims[:, 2], dims[:, 3]
+    three = heads * np.stack([rows * depth, columns * depth, rows * columns])
+    product = (kernels.kind == OpKind.GEMM) & (kernels.weight_bytes == 0) & (heads > 1)
+    elements = np.where(product, three.sum(axis=0) - three.max(axis=0), 0.0)
+    fused = dims[:, :2].prod(axis=1) * (dims[:, 2] + dims[:, 3]) * (dims[:, 4] + dims[:, 5])
+    elements = np.where(kernels.kind == OpKind.ATTENTION, fused, elements)
+    cycles: FloatArray = elements * machine.value["turned"] / machine.sram.per_cycle
+    return cycles
+
+
 def _softmax(rows: FloatArray, width: FloatArray, machine: BlockMachine) -> FloatArray:
-    """(U,) cycles; where it is stated, each element takes a constant from the external memory."""
-    wide, sram = machine.value["wide"], machine.sram.per_cycle
-    constants = machine.value["constants"] / machine.outer.per_cycle if machine.value["constants"] else 0.0
-    each = WIDE_PASSES * np.fmax(wide, WIDE_BYTES / sram) + machine.value["turned"] / sram + constants
-    passes = rows * width * each
+    """(U,) cycles; where it is stated, each element takes a constant from the external memory.
+
+    The exponentials are written, read for their sum and read for the product, those that are summed once
+    each; whichever of the two does not fit the SRAM beside the other goes through the external memory.
+    """
+    wide, sram, outer = machine.value["wide"], machine.sram.per_cycle, machine.outer.per_cycle
+    constants = machine.value["constants"] / outer if machine.value["constants"] else 0.0
+    elements, least = rows * width, np.fmax(wide, WIDE_BYTES / sram)
+    tensor = WIDE_ELEMENT * elements
+    crosses = machine.io_outside & (np.stack([2.0 * tensor, tensor]) > machine.sram_bytes)
+    read = np.where(crosses, WIDE_ELEMENT / outer_rate(machine, "input_flight"), 0.0)
+    write = np.where(crosses[0], WIDE_ELEMENT / outer, 0.0)
+    through = [write, read[0], read[1], read[0]]
+    each = sum((np.fmax(least, t) for t in through), (WIDE_PASSES - len(through)) * least)
+    passes = elements * (each + machine.value["turned"] / sram + constants)
     cycles: FloatArray = passes + ROW_PASSES * wide * np.maximum(rows, ROW_LEAST)
     return cycles
 
