@@ -5,7 +5,7 @@
     python benchmarks/measure_networks.py --out ops.csv.gz --key h200 --device cuda --sweep --precision fp16
 
 Networks (`measure_networks.txt`) are taken side by side in groups; every group holds the same anchor, whose
-scatter from group to group is what drift and other work add. What the file has is not measured again, so a run
+scatter from group to group is what drift and other work add. What the file has is not measured again: a run
 that was ended goes on. The machine's facts are written beside the table.
 """
 

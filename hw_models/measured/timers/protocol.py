@@ -35,6 +35,8 @@ Step = Callable[[], float]
 """Runs one step to its end and returns the seconds it took."""
 
 N_RESAMPLES: Final = 500
+WORTH_SAYING: Final = 0.01
+"""Share of interrupted steps from which they are a reason."""
 LOOKS: Final = 1.25
 """Growth of the number of bursts from one look at the interval to the next."""
 WARM_WINDOW: Final = 5
@@ -290,7 +292,7 @@ def _noise(timing: Timing, taken: _Taken, plan: TimingPlan) -> str:
         )
     if not taken.warm and reasons:
         reasons.append(f"no steady state in {taken.warmup_steps} steps of warm-up")
-    if reasons and timing.interrupted:
+    if reasons and (timing.interrupted or 0) >= WORTH_SAYING:
         left = "left out" if plan.undisturbed else "can be left out"
         reasons.append(f"{timing.interrupted:.0%} of the steps were interrupted by other work ({left})")
     return "; ".join(reasons)

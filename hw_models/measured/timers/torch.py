@@ -30,6 +30,8 @@ RUNTIME: Final = "torch"
 DTYPES: Final = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 _FIRST_STEPS: Final = 2
 _STEP: Final = "codesign step"
+_OPERATORS: Final = ("aten::", "triton_")
+"""How the names of operators begin, and those of the kernels that torch.compile writes for a GPU."""
 _CONVOLUTIONS: Final = ("aten::conv2d", "aten::convolution", "aten::_convolution")
 
 
@@ -112,7 +114,10 @@ class TorchRunner:
             return time.perf_counter() - start
 
     def operators(self, n_steps: int) -> tuple[OperatorTime, ...]:
-        """Times of the outermost aten operators; on a GPU those of their kernels, else the host's."""
+        """Times of the outermost aten operators; on a GPU those of their kernels, else the host's.
+
+        What torch.compile fuses for a CPU has no event of its own and is missing.
+        """
         activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if self.device == "cuda" else [])]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the profiler's advice on its own options
@@ -122,7 +127,7 @@ class TorchRunner:
                         self.step()
         steps: dict[int, list[Any]] = {id(e): [] for e in taken.events() if e.name == _STEP}
         for event in taken.events():
-            if event.name.startswith("aten::") and (step := _step_of(event)) is not None:
+            if event.name.startswith(_OPERATORS) and (step := _step_of(event)) is not None:
                 steps[id(step)].append(event)
         return _operators(list(steps.values())[1:], on_gpu=self.device == "cuda")
 
@@ -178,7 +183,7 @@ def _step_of(event: Any) -> Any | None:
     """The step that an outermost operator is of; None for an operator inside another one."""
     parent = event.cpu_parent
     while parent is not None and parent.name != _STEP:
-        if parent.name.startswith("aten::"):
+        if parent.name.startswith(_OPERATORS):
             return None
         parent = parent.cpu_parent
     return parent
@@ -215,6 +220,8 @@ def _shape(event: Any) -> str | None:
         dims = _conv(event, given[0], given[1])
     elif event.name == "aten::linear" and len(given) > 1:
         dims = gemm_dims(given[0], given[1], (*given[0][:-1], given[1][0]))
+    elif event.name == "aten::addmm" and len(given) > 2:
+        dims = gemm_dims(given[1], given[2], (*given[1][:-1], given[2][-1]))
     elif event.name in ("aten::matmul", "aten::bmm", "aten::mm") and len(given) > 1:
         dims = gemm_dims(given[0], given[1], (*given[0][:-1], given[1][-1]))
     if dims is not None:
