@@ -11,8 +11,11 @@ from hw_models.cost.roofline import Roofline
 from hw_models.errors import NotCostableError, UnknownNameError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from hw_models.cost.base import TermsProvider
     from hw_models.cost.precision import Compression
+    from hw_models.cost.tiled.organisation import Aim
     from hw_models.cost.tiled.priors import TiledPriors
     from hw_models.spec.accelerator import Accelerator
 
@@ -63,9 +66,18 @@ class CostModel:
         return replace(self, name=f"{self.name}, {compression.label}", provider=provider)
 
 
-MODELS: Final = ("roofline", "roofline_bound", "tiled")
+TILED: Final[Mapping[str, Aim]] = {
+    "tiled": "latency",
+    "tiled_thrifty": "thrifty",
+    "tiled_energy": "energy",
+    "tiled_edp": "edp",
+}
+"""Tiled models and what each chooses mappings by. More of anything is never slower for the first alone."""
+
+MODELS: Final = ("roofline", "roofline_bound", *TILED)
 """`roofline`: roofline terms, class constants, interval. `roofline_bound`: the bare roofline. `tiled`: a
-mapping for every contraction, every level of memory bounded."""
+mapping for every contraction, every level of memory bounded; mappings of least latency, whatever they move.
+`tiled_thrifty`: of least energy among those at most 1 % slower."""
 
 
 def cost_model(name: str | CostModel) -> CostModel:
@@ -81,11 +93,13 @@ def cost_model(name: str | CostModel) -> CostModel:
         return CostModel(name, Roofline(), priors, priors.overlap)
     if name == "roofline_bound":
         return CostModel(name, Roofline(tight=True), None, float("inf"))
-    if name == "tiled":
+    if name in TILED:
         from hw_models.cost.tiled.priors import tiled_priors
         from hw_models.cost.tiled.provider import Tiled
 
-        return CostModel(name, Tiled(), tiled_priors(), float("inf"), Fidelity.TILED, falls_back=True)
+        return CostModel(
+            name, Tiled(TILED[name]), tiled_priors(), float("inf"), Fidelity.TILED, falls_back=True
+        )
     from hw_models.registry import plugin, plugins
 
     others = tuple(p.name for p in plugins("codesign.cost_models"))

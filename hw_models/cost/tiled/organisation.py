@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Protocol, runtime_checkable
 
 BESIDE: Final = ("dram_read", "dram_write", "sram_read", "sram_write")
 """Last axis of what moves beside a contraction, in byte: from and to the external memory, the last on-chip
 one."""
+
+Aim = Literal["latency", "thrifty", "energy", "edp"]
+"""What mappings are chosen by: least latency; least energy at no more than 1 % over the least latency; least
+energy; least product of both. Energy is that of what is computed and moved, without what the chip draws
+meanwhile."""
 
 if TYPE_CHECKING:
     import numpy as np
@@ -93,6 +98,15 @@ class WeighsBeside(Protocol):
 
         Those of the external memory may be negative; no count falls below zero by them.
         """
+        ...
+
+
+@runtime_checkable
+class Aims(Protocol):
+    """An organisation that can choose its mappings by something else than latency."""
+
+    def aiming(self, aim: Aim) -> Organisation:
+        """The same, choosing by `aim`."""
         ...
 
 

@@ -14,7 +14,7 @@ from hw_models.cost.roofline import Roofline
 from hw_models.cost.tiled.assembly import Assembly, Place, contracted
 from hw_models.cost.tiled.fallback import with_fallback
 from hw_models.cost.tiled.kernels import Contractions
-from hw_models.cost.tiled.organisation import RunsOthers
+from hw_models.cost.tiled.organisation import Aim, Aims, RunsOthers
 from hw_models.cost.tiled.registry import misfits, organisation
 from hw_models.cost.tiled.streaming import streamed
 from hw_models.errors import InputError
@@ -29,8 +29,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Tiled:
-    """Finds, or is given, how each contraction is cut into tiles, and bounds every level of memory."""
+    """Finds, or is given, how each contraction is cut into tiles, and bounds every level of memory.
 
+    Args:
+        aim: what mappings are chosen by, where the organisation has that choice.
+    """
+
+    aim: Aim = "latency"
     contract: ClassVar[int] = 1
     name: ClassVar[str] = "tiled"
 
@@ -58,6 +63,8 @@ class Tiled:
         for kind, columns in _by_organisation(self, chips):
             out.known[columns] = True
             found, mine = organisation(kind), chips.take(columns)
+            if self.aim != "latency" and isinstance(found, Aims):
+                found = found.aiming(self.aim)
             others = found.stream_terms(kernels, mine.costed) if isinstance(found, RunsOthers) else None
             if others is not None:
                 out.stream(columns, others)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
@@ -13,7 +13,7 @@ from hw_models.cost.tiled.nest.chosen import Chosen
 from hw_models.cost.tiled.nest.machine import Machine, gaps, machine
 from hw_models.cost.tiled.nest.solve import Effort, Forests, Solved, solve
 from hw_models.cost.tiled.nest.spatial import Family, Layout, systolic_layouts, vector_layouts
-from hw_models.cost.tiled.organisation import Parameter, TiledTerms
+from hw_models.cost.tiled.organisation import Aim, Parameter, TiledTerms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,6 +44,14 @@ BUFFERS: Final = Parameter(
 )
 
 
+EFFORTS: Final[Mapping[Aim, Effort]] = {
+    "latency": Effort(),
+    "thrifty": Effort(thrift=0.01),
+    "energy": Effort(objective="energy"),
+    "edp": Effort(objective="edp"),
+}
+
+
 @dataclass(frozen=True)
 class Nest:
     """What the four organisations share.
@@ -57,6 +65,10 @@ class Nest:
 
     kind: ClassVar[str] = ""
     parameters: ClassVar[Mapping[str, Parameter]] = {"issue_cycles": ISSUE, "dma_cycles": DMA}
+
+    def aiming(self, aim: Aim) -> Nest:
+        """The same, choosing its mappings by `aim`."""
+        return replace(self, effort=EFFORTS[aim])
 
     def layouts(self, build: Build) -> tuple[Layout, ...]:
         """Ways to lay a contraction on the array."""
