@@ -8,6 +8,7 @@ import numpy as np
 
 from hw_models.cost.arrays import ACTIONS, RESOURCES, Feasibility
 from hw_models.cost.chips import Chips
+from hw_models.cost.roofline import Roofline
 from hw_models.cost.tiled.block.cycles import chosen, counted
 from hw_models.cost.tiled.block.layers import Layers
 from hw_models.cost.tiled.block.machine import PARAMETERS, BlockMachine, outer_rate
@@ -34,8 +35,12 @@ ACTIVATIONS: Final = [ACTIONS.index("dram_read"), ACTIONS.index("dram_write")]
 """What crosses to the external memory, weights included."""
 
 ALL: Final = 0.999
-"""Share of a tensor from which on it lies in the external memory, as a network's inputs do, which are read
-block by block; of what is kept only in part, the compiler keeps all that it reads twice."""
+"""Share of a result that crosses from which on it lies in the external memory; of what is kept only in part,
+the compiler keeps all that it reads twice."""
+
+LEFT: Final = 0.93
+"""The same of what is read, block by block: where the network has touched twice the SRAM since (`smooth_miss`),
+as between the ends of a long skip, no cascade of stripes bridges it."""
 
 ORDERS: Final = ("depth first", "part kernel")
 
@@ -101,10 +106,23 @@ class Block:
         for c, chip in enumerate(chips):
             machine = BlockMachine.of(chip)
             out[:, c] = stream_cycles(kernels, machine) / machine.clock
-        peak = Chips.of(chips).vector_peak.T[kernels.vector_math]
-        least = kernels.vector_ops[:, None] / peak
+        figures = Chips.of(chips)
+        least = kernels.vector_ops[:, None] / figures.vector_peak.T[kernels.vector_math]
         out[..., VECTOR] = np.fmax(out[..., VECTOR], least)
+        streams = kernels.macs == 0
+        out[streams, :, DRAM] = _streamed(kernels, figures, chips)[streams]
         return out
+
+
+def _streamed(kernels: Kernels, figures: Chips, chips: Sequence[Accelerator]) -> FloatArray:
+    """(U, C) seconds of the external memory for kernels without MACs, bound by latency where all is read."""
+    miss = Roofline().crossing(kernels.reuse_bytes, figures)
+    read = kernels.weight_bytes[:, None] + kernels.read_bytes[:, None] * miss
+    moved = (read + kernels.write_bytes[:, None] * miss) / figures.dram_bandwidth
+    machines = [BlockMachine.of(chip) for chip in chips]
+    rate = np.array([outer_rate(m, "input_flight") * m.clock for m in machines])
+    slower: FloatArray = np.where(miss >= LEFT, np.fmax(moved, read / rate), moved)
+    return slower
 
 
 def _seconds(
@@ -152,7 +170,7 @@ def _stays(layers: Layers, problems: Problems, machine: BlockMachine) -> NDArray
 def _outer_cycles(traffic: Traffic, outside: FloatArray, machine: BlockMachine) -> FloatArray:
     """(D,) of the external memory: its streams one by one, or side by side, each bound by latency."""
     read = np.maximum(outside[:, 0] - traffic.weights - traffic.records - traffic.biases, 0.0)
-    fetched = np.where(read >= ALL * traffic.stored_inputs, np.fmax(read, traffic.image), 0.0)
+    fetched = np.where(read >= LEFT * traffic.stored_inputs, np.fmax(read, traffic.image), 0.0)
     stored = np.where(outside[:, 1] >= ALL * traffic.stored_outputs, outside[:, 1], 0.0)
     activations = fetched + stored
     streams = {

@@ -43,7 +43,10 @@ def up(value: int, step: int) -> int:
 
 @numba.njit(cache=True)
 def traversal(depth: int, taps: int, how: int, limits: IntArray) -> int:
-    """The order that wastes fewer products. Source: `_choose_kernel_method`; see `BlockMachine.limits`."""
+    """The order that wastes fewer products, part kernel where both waste as many; see `BlockMachine.limits`.
+
+    Sources: `_choose_kernel_method`; which of equals: the C++ compiler's reports.
+    """
     granule, shallow, most_taps = limits[4], limits[7], limits[8]
     if how == DEPTHWISE:
         return PART_KERNEL
@@ -55,9 +58,9 @@ def traversal(depth: int, taps: int, how: int, limits: IntArray) -> int:
         return PART_KERNEL
     if most_taps > 0:
         return DEPTH_FIRST if taps <= most_taps else PART_KERNEL
-    deep = depth / up(depth, granule)
-    part = depth * taps / (up(depth, DOT) * up(taps, PART_TAPS))
-    return PART_KERNEL if part > deep else DEPTH_FIRST
+    deep = up(depth, granule) * taps
+    part = up(depth, DOT) * up(taps, PART_TAPS)
+    return PART_KERNEL if part <= deep else DEPTH_FIRST
 
 
 @numba.njit(cache=True)

@@ -17,6 +17,7 @@ from hw_models.cost.tiled.block.cycles import chosen, counted
 from hw_models.cost.tiled.block.layers import Layers, squarest
 from hw_models.cost.tiled.block.machine import outer_rate
 from hw_models.cost.tiled.block.search import DEPTHWISE
+from hw_models.cost.tiled.block.traffic import BRICK
 from hw_models.workload.op import OpKind
 from hw_models.workload.vector_cost import SOFTMAX
 
@@ -204,12 +205,18 @@ def _scores(kernels: Kernels, machine: BlockMachine) -> FloatArray:
 
 
 def _merged(kernels: Kernels, machine: BlockMachine) -> FloatArray:
-    """(U,) cycles of additions merged behind a contraction: of as many elements as more operands come in."""
+    """(U,) cycles of additions merged behind a contraction: of as many elements as more operands come in.
+
+    They work on whole bricks of channels.
+    """
     # what comes in beyond the contraction's own input, one byte an element
     own = _own_input(kernels)
     more = np.maximum(kernels.read_bytes - own, 0.0)
     more = np.where(more >= kernels.out_elements, kernels.out_elements, 0.0)
-    cycles: FloatArray = more * machine.value["add"]
+    channels = kernels.dims[:, 1:3].prod(axis=1)
+    channels = np.where(kernels.kind == OpKind.CONV, np.maximum(channels, 1), BRICK)
+    bricks = -(-channels // BRICK) * BRICK / channels
+    cycles: FloatArray = more * bricks * machine.value["add"]
     return cycles
 
 
