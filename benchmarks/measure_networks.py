@@ -106,13 +106,16 @@ def networks(given: argparse.Namespace, plan: TimingPlan, table: Records | None)
     missing = [f"timm:{n}" for n in listed if n.partition("@")[0] not in done][: given.limit]
     options = {n: getattr(given, n) for n in ("runtime", "device", "precision", "threads", "batch")}
     for at in range(0, len(missing), GROUP):
-        group = [ANCHOR, *missing[at : at + GROUP]]
-        try:
-            taken = measure_many(group, **options, plan=plan)
-        except CodesignError as error:
-            print(f"left out: {group}: {error}", flush=True)
-            continue
-        _keep(given, taken, concat([m.to_records(device=given.key) for m in taken]))
+        group = missing[at : at + GROUP]
+        for part in (group, *([n] for n in group)):
+            try:
+                taken = measure_many([ANCHOR, *part], **options, plan=plan)
+            except CodesignError as error:  # one network of the group: take each alone
+                print(f"{', '.join(part)}: {error}", flush=True)
+                continue
+            _keep(given, taken, concat([m.to_records(device=given.key) for m in taken]))
+            if part is group:
+                break
 
 
 def sweep(given: argparse.Namespace, plan: TimingPlan, table: Records | None) -> None:

@@ -33,9 +33,10 @@ class _Asked:
     batch: int
     threads: int | None
     shapes: dict[str, tuple[int, ...]]
+    constants: Mapping[str, float | Sequence[float]] | None
 
 
-def measure(
+def measure(  # noqa: PLR0913  (what a notebook sets, by keyword alone)
     model: str | Path | nn.Module,
     *,
     runtime: str = "onnxruntime",
@@ -44,6 +45,7 @@ def measure(
     precision: str | None = None,
     batch: int = 1,
     threads: int | None = None,
+    constants: Mapping[str, float | Sequence[float]] | None = None,
     plan: TimingPlan | None = None,
 ) -> Measurement:
     """Time a network on this machine; arguments and errors are those of `measure_many`."""
@@ -55,12 +57,13 @@ def measure(
         precision=precision,
         batch=batch,
         threads=threads,
+        constants=constants,
         plan=plan,
     )
     return measured
 
 
-def measure_many(
+def measure_many(  # noqa: PLR0913  (what a notebook sets, by keyword alone)
     models: Sequence[str | Path | nn.Module],
     *,
     runtime: str = "onnxruntime",
@@ -69,6 +72,7 @@ def measure_many(
     precision: str | None = None,
     batch: int = 1,
     threads: int | None = None,
+    constants: Mapping[str, float | Sequence[float]] | None = None,
     plan: TimingPlan | None = None,
 ) -> tuple[Measurement, ...]:
     """Time networks side by side with the weights they have, random ones where they are named.
@@ -83,6 +87,7 @@ def measure_many(
         precision: fp32, fp16 or bf16 of a module's weights and activations; an ONNX file has its own.
         batch: inputs of one step, where no shape is given.
         threads: that compute; None: all CPUs that this process may use.
+        constants: values of an ONNX file's inputs that choose what runs, by name.
         plan: how often, how sure, how noisy at most, operators or not.
 
     Raises:
@@ -95,9 +100,11 @@ def measure_many(
     if runtime not in RUNTIMES:
         near = did_you_mean(nearest(runtime, RUNTIMES))
         raise InputError(sentence(f"runtime '{runtime}' given, expected one of {', '.join(RUNTIMES)}", near))
+    if constants and not all(str(m).endswith(".onnx") for m in models):
+        raise InputError(f"constants {sorted(constants)} given; only inputs of an ONNX file can be fixed so")
     if batch < 1 or (threads is not None and threads < 1):
         raise InputError(f"batch {batch} and threads {threads} given, expected 1 or more")
-    asked = _Asked(runtime, device, precision, batch, threads, parse_shapes(input_shape))
+    asked = _Asked(runtime, device, precision, batch, threads, parse_shapes(input_shape), constants)
     with TemporaryDirectory(prefix="codesign-measure-") as folder:
         openers = [functools.partial(_opened, m, asked, Path(folder) / str(i)) for i, m in enumerate(models)]
         return measure_runners(openers, plan or TimingPlan())
@@ -154,7 +161,9 @@ def _of_file(path: Path, asked: _Asked) -> Runner:
     if not path.is_file():
         near = did_you_mean(nearest(path.name, [p.name for p in Path(path.parent).glob("*.onnx")]))
         raise FileError.at(path, sentence("no such file", near))
-    return OnnxRuntimeRunner(path, device=asked.device, shapes=asked.shapes, threads=asked.threads)
+    return OnnxRuntimeRunner(
+        path, device=asked.device, shapes=asked.shapes, constants=asked.constants, threads=asked.threads
+    )
 
 
 def _inputs(shape: Mapping[str, tuple[int, ...]]) -> list[torch.Tensor]:

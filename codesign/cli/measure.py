@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from codesign.cli.networks import Json, Shapes  # noqa: TC001  (Typer reads them)
+from codesign.cli.networks import Constants, Json, Shapes  # noqa: TC001  (Typer reads them)
 
 if TYPE_CHECKING:
     from hw_models.measured.profile import OperatorTime, Profile
@@ -42,6 +42,7 @@ def measure_command(  # noqa: PLR0913, PLR0917  (a parameter for each option)
     runtime: Annotated[str, typer.Option(help="onnxruntime, torch or torch-compile.")] = "onnxruntime",
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     shape: Shapes = None,
+    constant: Constants = None,
     precision: Annotated[
         str | None, typer.Option(help="fp32, fp16 or bf16; ONNX files have their own.")
     ] = None,
@@ -66,6 +67,7 @@ def measure_command(  # noqa: PLR0913, PLR0917  (a parameter for each option)
     """
     from codesign.cli.output import print_json, print_table
     from codesign.measure import measure_many
+    from codesign.models import parse_constants
     from hw_models.measured.timers.protocol import TimingPlan
 
     plan = TimingPlan(
@@ -85,6 +87,7 @@ def measure_command(  # noqa: PLR0913, PLR0917  (a parameter for each option)
         precision=precision,
         batch=batch,
         threads=threads,
+        constants=parse_constants(constant or []),
         plan=plan,
     )
     if out is not None:

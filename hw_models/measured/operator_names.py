@@ -19,7 +19,7 @@ _WORDS: Final[tuple[tuple[str, str], ...]] = (
     ("reduce", r"reduce|mean|\bsum\b|argmax|argmin|topk"),
     ("gather", r"gather|scatter|embedding|index_select|onehot"),
     ("scan", r"lstm|\bgru\b|\brnn\b|cumsum|scan"),
-    ("view", r"reshape|view|flatten|squeeze|expand|identity|\bslice\b|shape"),
+    ("view", r"\bsize\b|reshape|view|flatten|squeeze|expand|identity|\bslice\b|shape"),
     (
         "layout",
         r"transpose|permute|reorder|reformat|conca|\bcat\b|split|\bpad\b|copy|tile|convert|cast|shuffle",
@@ -27,7 +27,7 @@ _WORDS: Final[tuple[tuple[str, str], ...]] = (
     (
         "elementwise",
         r"add|sub|mul|div|relu|sigmoid|logistic|tanh|gelu|silu|swish|clip|clamp|erf|exp|pow|sqrt"
-        r"|pointwise|eltwise|elementwise|min|max|abs|neg|asr|shl|clz|lut|quantize|where",
+        r"|pointwise|eltwise|elementwise|min|max|abs|neg|asr|shl|clz|lut|quantize|where|equal|less|greater|\bnot\b|\band\b|\bor\b",
     ),
 )
 """Words by operator; the first that is found decides, so that a fused "conv + relu" is a convolution."""

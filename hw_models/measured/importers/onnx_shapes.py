@@ -58,7 +58,12 @@ def loop_dims(kind: str, inputs: Typed, outputs: Typed) -> str | None:
 
 
 def conv_dims(x: Sequence[int], weight: Sequence[int], y: Sequence[int]) -> dict[str, int] | None:
-    """Dimensions as `hw_models.workload.op.LOOP_DIMS` names them, for (N, C, H, W) and (K, C / g, fy, fx)."""
+    """Dimensions as `hw_models.workload.op.LOOP_DIMS` names them, for (N, C, H, W) and (K, C / g, fy, fx).
+
+    Along one dimension it is a row of height 1; along three it is None.
+    """
+    if len(x) == len(weight) == len(y) == 3:
+        return conv_dims((*x[:2], 1, x[2]), (*weight[:2], 1, weight[2]), (*y[:2], 1, y[2]))
     if len(x) != 4 or len(weight) != 4 or len(y) != 4 or weight[1] < 1 or x[1] % weight[1]:
         return None
     groups = x[1] // weight[1]

@@ -57,6 +57,15 @@ class Measurement:
         """Whether something speaks against the figures; they are reported because noise was allowed."""
         return bool(self.timing.noise)
 
+    @property
+    def operator_overhead_s(self) -> float | None:
+        """What the profiler adds to each operator: their sum less the network's median, over their number.
+
+        None where operators were not timed; 0 where they sum to less, as kernels that overlap do.
+        """
+        seconds = [s for o in self.operators if (s := o.times.p50_s) is not None]
+        return max(sum(seconds) - self.timing.median_s, 0.0) / len(seconds) if seconds else None
+
     @override
     def __repr__(self) -> str:
         t = self.timing
@@ -123,6 +132,7 @@ class Measurement:
             "undisturbed": t.undisturbed,
             "noise": t.noise or None,
             "peak_memory_bytes": self.peak_memory_bytes,
+            "operator_overhead_s": self.operator_overhead_s,
             "interleaved_with": list(self.interleaved_with),
             "machine": self.machine.to_row(),
         }

@@ -7,6 +7,7 @@ denormal numbers that trained ones do not, and these are slow on CPUs: they are 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -44,6 +45,7 @@ class OnnxRuntimeRunner:
     Args:
         path: the file.
         shapes: shapes of inputs by name; "" is the only one. Needed where the file leaves a dimension open.
+        constants: values of inputs that choose what runs, such as a sampling rate.
         threads: that compute; None: all CPUs that this process may use.
         precision: of the arithmetic; None: that of its convolutions and matrix products.
 
@@ -63,6 +65,7 @@ class OnnxRuntimeRunner:
         name: str | None = None,
         device: str = "cpu",
         shapes: dict[str, tuple[int, ...]] | None = None,
+        constants: Mapping[str, float | Sequence[float]] | None = None,
         threads: int | None = None,
         precision: str | None = None,
     ) -> None:
@@ -74,7 +77,7 @@ class OnnxRuntimeRunner:
         self.threads = threads or usable_cpus()
         with ResidentPeak() as peak:
             self._session = self._opened(self._options())
-            self._feeds = _inputs(self._session, shapes or {})
+            self._feeds = _inputs(self._session, shapes or {}, constants or {})
             self._binding = self._bound() if device == "cuda" else None
             self._first_steps()
         self.peak_memory_bytes = peak.bytes if device == "cpu" else None
@@ -129,7 +132,7 @@ class OnnxRuntimeRunner:
         options = self._ort.SessionOptions()
         options.intra_op_num_threads = self.threads
         options.inter_op_num_threads = 1
-        options.log_severity_level = 3
+        options.log_severity_level = 4
         options.add_session_config_entry("session.set_denormal_as_zero", "1")
         return options
 
@@ -211,10 +214,12 @@ def _checked_gpu(ort: Any, device: str) -> str | None:
     return gpu_name()
 
 
-def _inputs(session: Any, shapes: dict[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
+def _inputs(
+    session: Any, shapes: dict[str, tuple[int, ...]], constants: Mapping[str, float | Sequence[float]]
+) -> dict[str, np.ndarray]:
     """A value for every input, normal floats and zero integers, the same at every call."""
     wanted = session.get_inputs()
-    unknown = [n for n in shapes if n and n not in {i.name for i in wanted}]
+    unknown = [n for n in (*shapes, *constants) if n and n not in {i.name for i in wanted}]
     if unknown or ("" in shapes and len(wanted) != 1):
         names = ", ".join(i.name for i in wanted)
         raise InputError(
@@ -223,10 +228,13 @@ def _inputs(session: Any, shapes: dict[str, tuple[int, ...]]) -> dict[str, np.nd
     random = np.random.default_rng(0)
     feeds = {}
     for entry in wanted:
-        shape = shapes.get(entry.name) or shapes.get("") or _fixed(entry)
         if entry.type not in _TYPES:
             raise InputError(f"input '{entry.name}' is a {entry.type}; expected one of {', '.join(_TYPES)}")
         kind = np.dtype(_TYPES[entry.type])
+        if entry.name in constants:
+            feeds[entry.name] = np.array(constants[entry.name], kind)
+            continue
+        shape = shapes.get(entry.name) or shapes.get("") or _fixed(entry)
         value = random.standard_normal(shape) if kind.kind == "f" else np.zeros(shape)
         feeds[entry.name] = value.astype(kind)
     return feeds

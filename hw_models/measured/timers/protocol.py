@@ -256,20 +256,20 @@ def _warm(name: str, step: Step, plan: TimingPlan, *, settle: bool) -> _Taken:
 
 
 def _judged(taken: _Taken, plan: TimingPlan) -> Timing:
+    """The figures; where no step was undisturbed, those of all steps, marked."""
+    if plan.undisturbed and all(taken.interrupted):
+        alone = _judged(taken, replace(plan, undisturbed=False))
+        reason = f"all {len(taken.steps)} steps were interrupted by other work, none is left out"
+        return replace(alone, noise="; ".join(filter(None, (reason, alone.noise))))
     steps, burst = taken.kept(plan)
-    known = resource is not None
-    if not steps.size:
-        raise NoisyMachineError({taken.name: f"all {len(taken.steps)} steps were interrupted by other work"})
-    low, high = median_interval(steps, burst, plan.confidence, plan.seed)
     timing = Timing(
         steps,
         burst,
-        low,
-        high,
-        plan.confidence,
-        taken.warmup_steps,
-        float(np.mean(taken.interrupted)) if known else None,
-        plan.undisturbed,
+        *median_interval(steps, burst, plan.confidence, plan.seed),
+        confidence=plan.confidence,
+        warmup_steps=taken.warmup_steps,
+        interrupted=None if resource is None else float(np.mean(taken.interrupted)),
+        undisturbed=plan.undisturbed,
     )
     return replace(timing, noise=_noise(timing, taken, plan))
 

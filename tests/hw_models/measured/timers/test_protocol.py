@@ -202,6 +202,10 @@ def test_interrupted_steps_are_told_apart_and_can_be_left_out(
 def test_nothing_but_interrupted_steps(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = iter(range(10**6))
     monkeypatch.setattr(protocol, "_interruptions", lambda: next(calls))
-    plan = TimingPlan(budget_s=1, undisturbed=True, allow_noise=True)
+    steps = {"net": clock.step("net", noise(0.01, 0.02))}
     with pytest.raises(NoisyMachineError, match=r"net: all \d+ steps were interrupted"):
-        time_interleaved({"net": clock.step("net", noise(0.01, 0.02))}, plan)
+        time_interleaved(steps, TimingPlan(budget_s=1, undisturbed=True))
+    timing = time_interleaved(steps, TimingPlan(budget_s=1, undisturbed=True, allow_noise=True))["net"]
+    assert timing.undisturbed is False
+    assert timing.interrupted == 1
+    assert "none is left out" in timing.noise
