@@ -35,10 +35,14 @@ engines:                        # the first is the main one
     #   fp16: {{value: 0.1 TOPS, source: datasheet}}
     # sparse_peak:              # the doubled figure of structured sparsity belongs here
     #   int8: {{value: 8 TOPS, source: datasheet}}
+    # array: {{dims: [64, 64], source: datasheet}}              # rows, columns, for model="tiled"
+    # dataflow: {{kind: weight_stationary, source: datasheet}}  # how it works: docs/chips.md has the kinds
+    # accumulator_bits: {{value: 32, source: datasheet}}
     memory:                     # its own, innermost first
       - name: sram
         capacity: {{value: {blank} MiB, source: datasheet}}
         # bandwidth: {{value: 64 GB/s, source: datasheet}}
+        # double_buffered: true
 
 memory:                         # shared by all engines, innermost first; the last one is off the chip
   - name: dram                  # dram, flash, or host (the link to a host's memory)
