@@ -13,7 +13,7 @@ from hw_models.cost.tiled.block.cycles import chosen, counted
 from hw_models.cost.tiled.block.layers import Layers
 from hw_models.cost.tiled.block.machine import PARAMETERS, BlockMachine, outer_rate
 from hw_models.cost.tiled.block.streams import stream_cycles
-from hw_models.cost.tiled.block.traffic import moved
+from hw_models.cost.tiled.block.traffic import moved, reuse_distance
 from hw_models.cost.tiled.organisation import BESIDE, TiledTerms
 
 if TYPE_CHECKING:
@@ -41,6 +41,9 @@ the compiler keeps all that it reads twice."""
 LEFT: Final = 0.93
 """The same of what is read, block by block: where the network has touched twice the SRAM since (`smooth_miss`),
 as between the ends of a long skip, no cascade of stripes bridges it."""
+
+CHAIN: Final = 1.5
+"""Bytes touched since a layer's inputs were written, over those inputs, up to which the layer before wrote all."""
 
 ORDERS: Final = ("depth first", "part kernel")
 
@@ -85,7 +88,7 @@ class Block:
             machine = BlockMachine.of(chip)
             at = chosen(layers, machine)
             traffic = moved(layers, problems, at, machine)
-            stays = _stays(layers, problems, machine)
+            stays = _stays(layers, problems, beside[:, c], machine)
             actions[:, c] = _actions(layers, problems, traffic, np.where(stays, -np.inf, beside[:, c]))
             cycles, outside = counted(layers, at, machine), actions[:, c][:, ACTIVATIONS]
             seconds[:, c] = _seconds(layers, problems, cycles, traffic, machine, outside)
@@ -154,13 +157,18 @@ def _seconds(
     return result
 
 
-def _stays(layers: Layers, problems: Problems, machine: BlockMachine) -> NDArray[np.bool_]:
+def _stays(
+    layers: Layers, problems: Problems, beside: FloatArray, machine: BlockMachine
+) -> NDArray[np.bool_]:
     """(D, 4) activations that stay on the chip although they do not fit, in the order of `BESIDE`.
 
     Layers whose tensors do not fit run in stripes behind one another (`cascade_builder.py` of ethos-u-vela
-    5.2.0), so that only what the network reads and returns crosses.
+    5.2.0), so that only what the network reads and returns crosses; not where a long skip ends.
     """
-    read = problems.input_elements * problems.input_bits / 8.0 > machine.sram_bytes
+    stored = problems.input_elements * problems.input_bits / 8.0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        distance = reuse_distance(1.0 + beside[:, 0] / stored, machine.sram_bytes)
+    read = (stored > machine.sram_bytes) & (distance <= CHAIN * stored)
     write = problems.output_elements * problems.output_bits / 8.0 > machine.sram_bytes
     read &= layers.shape[:, 5] >= machine.value["few"]
     no = np.zeros_like(read)

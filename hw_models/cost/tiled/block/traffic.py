@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from hw_models.cost.roofline import CACHE_SHARE, CACHE_SPAN
 from hw_models.cost.tiled.block.cycles import input_block
 from hw_models.cost.tiled.block.search import DEPTHWISE, DOT, SUB_KERNEL
 
@@ -100,3 +101,14 @@ def moved(layers: Layers, problems: Problems, at: Blocks, machine: BlockMachine)
         local_reads=macs * problems.input_bits * bits / at.unit[:, 2] + sums,
         local_writes=fetched + sums,
     )
+
+
+def reuse_distance(miss: FloatArray, capacity: float) -> FloatArray:
+    """(D,) bytes that the network touched since a layer's inputs were written, from the share that crosses.
+
+    The law `smooth_miss` turned round; inf where all of it crosses.
+    """
+    hit = np.clip(1.0 - miss, 0.0, CACHE_SHARE)
+    with np.errstate(divide="ignore"):
+        distance: FloatArray = CACHE_SPAN * capacity * np.sqrt((CACHE_SHARE - hit) / hit)
+    return distance
