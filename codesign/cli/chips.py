@@ -73,9 +73,10 @@ def check(
     """Check files as a compiler would: every mistake and doubt with its line; exit code 2 on an error."""
     from dataclasses import asdict
 
+    from hw_models.cost.tiled.check import with_dataflow
     from hw_models.spec.check import check_file
 
-    outcomes = [check_file(file) for file in files]
+    outcomes = [with_dataflow(check_file(file)) for file in files]
     if as_json:
         print_json([asdict(diagnosis) for outcome in outcomes for diagnosis in outcome.remarks])
     else:
