@@ -10,6 +10,7 @@ tsl/util/stats_calculator.cc (HeaderString, ColumnString, GetShortSummary); Apac
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from hw_models.errors import did_you_mean, nearest, sentence
@@ -31,38 +32,55 @@ def recognises(source: Source) -> bool:
     return re.search(r"^=+ Run Order =+$", head, re.MULTILINE) is not None and "node type," in head
 
 
+@dataclass(slots=True)
+class _Part:
+    """What one "Run Order" and the lines after it say: a run, or the initialisation before it."""
+
+    line: int
+    header: list[str] = field(default_factory=list)
+    operators: list[OperatorTime] = field(default_factory=list)
+    whole: NetworkTime | None = None
+
+
 def read(source: Source, facts: RunFacts) -> Profile:
-    """The operators of one network in the order they ran, and the whole of it.
+    """The operators of one network in the order they ran, and the whole of it; initialisation is left out.
 
     Raises:
         FileError: where a header is another version's, a line is cut, or a second run begins.
     """
-    operators: list[OperatorTime] = []
-    begins: list[int] = []
-    wholes: list[tuple[int, Times]] = []
+    runs = [part for part in _parts(source, facts) if part.operators]
+    if not runs:
+        raise source.refuse("no operator below 'Run Order'", 1)
+    if len(runs) > 1:
+        raise source.refuse(f"a second run, or a second subgraph: {TWO_RUNS}", runs[1].line)
+    run = runs[0]
+    n = None if run.whole is None else run.whole.times.n
+    operators = tuple(replace(o, times=replace(o.times, n=n)) for o in run.operators)
+    networks = () if run.whole is None else (run.whole,)
+    return Profile(TOOL, networks=networks, operators=operators, notes=("operators: means over the runs",))
+
+
+def _parts(source: Source, facts: RunFacts) -> list[_Part]:
+    parts: list[_Part] = []
     section = ""
-    header: list[str] = []
     for line, text in enumerate(source.lines(), 1):
-        title = _SECTION.fullmatch(text.strip())
-        timings = _TIMINGS.match(text)
+        title, timings = _SECTION.fullmatch(text.strip()), _TIMINGS.match(text)
         if title:
-            section, header = title[1], []
-            begins += [line] if section == "Run Order" else []
-        elif timings:
-            wholes.append((line, _whole(source, timings[1], line)))
+            section = title[1]
+            parts += [_Part(line)] if section == "Run Order" else []
+        elif timings and parts:
+            if parts[-1].whole is not None:
+                raise source.refuse(f"a second line 'Timings': {TWO_RUNS}", line)
+            times = _whole(source, timings[1], line)
+            parts[-1].whole = NetworkTime(facts.network, times, runtime=TOOL, line=line)
         elif section == "Run Order" and text.strip():
             cells = [c.strip() for c in text.split(",")]
-            if not header:
-                header = _header(source, cells, line)
-            else:
-                operators.append(
-                    _operator(source, dict(zip(header, cells, strict=False)), cells, header, line)
-                )
-    _refuse_second(source, operators, begins, wholes)
-    n = wholes[0][1].n if wholes else None
-    ran = tuple(_with_n(o, n) for o in operators if o.kind not in _INITIALISING)
-    networks = tuple(NetworkTime(facts.network, t, runtime=TOOL, line=at) for at, t in wholes)
-    return Profile(TOOL, networks=networks, operators=ran, notes=("operators: means over the runs",))
+            if not parts[-1].header:
+                parts[-1].header = _header(source, cells, line)
+                continue
+            operator = _operator(source, cells, parts[-1].header, line)
+            parts[-1].operators += [operator] if operator.kind not in _INITIALISING else []
+    return parts
 
 
 def _header(source: Source, cells: list[str], line: int) -> list[str]:
@@ -76,23 +94,16 @@ def _header(source: Source, cells: list[str], line: int) -> list[str]:
     return cells
 
 
-def _operator(
-    source: Source, row: dict[str, str], cells: list[str], header: list[str], line: int
-) -> OperatorTime:
+def _operator(source: Source, cells: list[str], header: list[str], line: int) -> OperatorTime:
     if len(cells) != len(header):
         raise source.refuse(f"{len(cells)} cells found, expected {len(header)}", line)
-    called = source.number(row["times called"], line, "times called")
-    mean = source.seconds(row["avg_ms"], MILLISECONDS, line, "avg_ms")
-    if not called:
+    row = dict(zip(header, cells, strict=True))
+    if not source.number(row["times called"], line, "times called"):
         raise source.refuse("an operator that was never called", line, "times called")
     kind = row["node type"]
+    mean = source.seconds(row["avg_ms"], MILLISECONDS, line, "avg_ms")
     engine = "delegate" if "delegate" in kind.lower() else "cpu"
     return OperatorTime(row["name"].replace("\t", ","), kind, Times(mean_s=mean), engine=engine, line=line)
-
-
-def _with_n(operator: OperatorTime, n: int | None) -> OperatorTime:
-    times = Times(n, operator.times.mean_s)
-    return OperatorTime(operator.name, operator.kind, times, engine=operator.engine, line=operator.line)
 
 
 def _whole(source: Source, text: str, line: int) -> Times:
@@ -104,18 +115,3 @@ def _whole(source: Source, text: str, line: int) -> Times:
         raise source.refuse("Timings without 'avg': a version of benchmark_model that is not known", line)
     mean = source.seconds(found.get("avg", found.get("curr")), MICROSECONDS, line, "avg")
     return Times(int(count), mean, max_s=source.seconds(found.get("max"), MICROSECONDS, line, "max"))
-
-
-def _refuse_second(
-    source: Source, operators: list[OperatorTime], begins: list[int], wholes: list[tuple[int, Times]]
-) -> None:
-    """Initialisation may have a section of its own; two with operators are two runs or two graphs."""
-    if not operators:
-        raise source.refuse("no operator below 'Run Order'", begins[0] if begins else 1)
-    holding = [b for b, end in zip(begins, [*begins[1:], 1 << 60], strict=True) if _ran(operators, b, end)]
-    for second in (holding[1:2] or [line for line, _ in wholes[1:2] if len(begins) == len(holding)])[:1]:
-        raise source.refuse(f"a second run, or a second subgraph, ends or begins here: {TWO_RUNS}", second)
-
-
-def _ran(operators: list[OperatorTime], begin: int, end: int) -> bool:
-    return any(begin < (o.line or 0) < end and o.kind not in _INITIALISING for o in operators)

@@ -117,6 +117,18 @@ def test_litert_means_and_the_whole() -> None:
     assert profile.networks[0].times.max_s == pytest.approx(656e-6)
 
 
+def test_litert_initialisation_is_no_run(tmp_path: Path) -> None:
+    begins = (
+        "============================== Run Order ==============================\n"
+        "node type, first, avg_ms, %, cdf%, mem KB, times called, name\n"
+        "AllocateTensors, 1.5, 1.5, 100%, 100%, 0, 1, AllocateTensors/0\n\n"
+        "Timings (microseconds): count=1 curr=1500\n"
+    )
+    profile = import_profile(changed(tmp_path, "litert_op_profile.csv", lambda t: begins + t))
+    assert profile.operators[0].kind == "CONV_2D"
+    assert [n.times.n for n in profile.networks] == [50]
+
+
 def test_vela_is_an_estimate_with_seconds_kibibytes_and_a_clock() -> None:
     profile = import_profile(FILES / SUMMARY)
     network = profile.networks[0]
@@ -219,7 +231,7 @@ REFUSED: dict[str, tuple[str, Callable[[str], str], int | None, str]] = {
     ),
     "executorch mixed units": ("executorch_inspector.tsv", once("p50 (ms)", "p50 (us)"), 1, "unit ms, us"),
     "executorch no number": ("executorch_inspector.tsv", once("0.2297515", "fast"), 15, "'fast' found"),
-    "litert two runs": ("litert_op_profile.csv", twice, None, "two runs in one file"),
+    "litert two runs": ("litert_op_profile.csv", twice, 28, "two runs in one file"),
     "litert other column": ("litert_op_profile.csv", once("avg_ms", "avg_us"), 2, "did you mean 'avg_us'"),
     "litert cut line": ("litert_op_profile.csv", once(", [tiny/dw]:1", ""), 4, "7 cells found, expected 8"),
     "vela two summaries": (SUMMARY, twice, 3, "two runs in one file"),
