@@ -94,9 +94,9 @@ def estimated(workload: Workload, chip: Accelerator) -> tuple[float, float]:
     from hw_models.cost.chips import Chips
     from hw_models.cost.combine import kernel_seconds
     from hw_models.cost.models import cost_model
-    from hw_models.cost.tiled.block.arena import arena_bytes
+    from hw_models.cost.tiled.block.arena import arena_bytes, bricks
     from hw_models.cost.tiled.block.machine import BlockMachine
-    from hw_models.cost.tiled.block.streams import softmax_elements
+    from hw_models.cost.tiled.block.streams import added_elements, softmax_elements
     from hw_models.lowering import lower, lowered
 
     model, machine = cost_model("tiled"), BlockMachine.of(chip)
@@ -104,10 +104,11 @@ def estimated(workload: Workload, chip: Accelerator) -> tuple[float, float]:
     terms = model.provider.terms(kernels, Chips.of([chip]))
     each = (kernel_seconds(terms.seconds, model.overlap)[:, 0] * machine.clock)[kernels.index]
     net = lowered(workload, lowering="ideal", precision="int8")
-    size = net.elements * 1.0
-    live = (
-        net.lifetimes.live_bytes(size, len(net.cls)) + WIDE_BYTES * softmax_elements(kernels)[kernels.index]
-    )
+    size = bricks(net)
+    if machine.io_outside:
+        size[net.inputs] = size[net.outputs] = 0.0
+    beside = WIDE_BYTES * softmax_elements(kernels) + added_elements(kernels)
+    live = net.lifetimes.live_bytes(size, len(net.cls)) + beside[kernels.index]
     rate = np.nan if _inside(chip) else machine.outer.per_cycle
     if np.isnan(rate):  # the weights lie there as well
         return float(each.sum()), float(live.max(initial=0.0) + kernels.weights_bytes[0])

@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from hw_models.cost.tiled.block.traffic import BRICK
+from hw_models.workload.op import OpKind
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hw_models.cost.arrays import FloatArray
+    from hw_models.lowering.network import LoweredNetwork
 
 ALIGNMENT: Final = 16.0
 """Bytes in whose multiples tensors lie. Source: `Tensor.alignment`, tensor.py of ethos-u-vela 5.2.0."""
@@ -40,3 +44,30 @@ def arena_bytes(
     following = np.append(ahead[1:], 0.0)
     taken = np.ceil(live / ALIGNMENT) * ALIGNMENT + held + following
     return float(taken.max())
+
+
+def bricks(net: LoweredNetwork) -> FloatArray:
+    """(V,) elements of each value as it lies in memory: activations of images in bricks of 16 channels.
+
+    What comes from outside or goes there lies as the network's file says. Source: `TensorFormat.NHCWB16`,
+    tensor.py of ethos-u-vela 5.2.0.
+    """
+    channels, stored = np.ones(len(net.elements)), net.elements.astype(np.float64)
+    outside = np.zeros(len(stored), np.bool_)
+    outside[net.inputs] = outside[net.outputs] = True
+    for kernel, kind in enumerate(net.kind):
+        read, written = (e.value[e.kernel == kernel] for e in (net.reads, net.writes))
+        groups, k = net.dims[kernel, 1:3]
+        match kind:
+            case OpKind.CONV:
+                width = groups * k
+            case OpKind.POOL | OpKind.RESIZE:
+                width = net.dims[kernel, 1]
+            case OpKind.ELEMENTWISE | OpKind.LAYOUT if len(read):
+                width = channels[read[net.elements[read].argmax()]]
+            case _:
+                width = 1
+        channels[written] = width
+    wide = (channels > 1) & ~outside
+    stored[wide] *= -(-channels[wide] // BRICK) * BRICK / channels[wide]
+    return stored

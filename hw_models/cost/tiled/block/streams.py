@@ -83,7 +83,9 @@ def stream_cycles(kernels: Kernels, machine: BlockMachine) -> FloatArray:
         cycles[rows, VECTOR] = rule[rows]
     contracts = kernels.macs > 0
     cycles[contracts, VECTOR] = np.where(_looked_up(kernels), out * value["look_up"], 0.0)[contracts]
-    after = _merged(kernels, machine) + _scores(kernels, machine) + _merged_mean(kernels, machine)
+    after = (
+        value["add"] * added_elements(kernels) + _scores(kernels, machine) + _merged_mean(kernels, machine)
+    )
     after += _laid_out(kernels, machine)
     cycles[contracts, EXPOSED] = after[contracts]
     return cycles
@@ -204,20 +206,17 @@ def _scores(kernels: Kernels, machine: BlockMachine) -> FloatArray:
     return cycles
 
 
-def _merged(kernels: Kernels, machine: BlockMachine) -> FloatArray:
-    """(U,) cycles of additions merged behind a contraction: of as many elements as more operands come in.
+def added_elements(kernels: Kernels) -> FloatArray:
+    """(U,) elements of additions merged behind a contraction, whose result waits beside the other operand.
 
-    They work on whole bricks of channels.
+    As many as more operands come in, one byte each, in whole bricks of channels.
     """
-    # what comes in beyond the contraction's own input, one byte an element
-    own = _own_input(kernels)
-    more = np.maximum(kernels.read_bytes - own, 0.0)
+    more = np.maximum(kernels.read_bytes - _own_input(kernels), 0.0)
     more = np.where(more >= kernels.out_elements, kernels.out_elements, 0.0)
     channels = kernels.dims[:, 1:3].prod(axis=1)
     channels = np.where(kernels.kind == OpKind.CONV, np.maximum(channels, 1), BRICK)
-    bricks = -(-channels // BRICK) * BRICK / channels
-    cycles: FloatArray = more * bricks * machine.value["add"]
-    return cycles
+    elements: FloatArray = more * (-(-channels // BRICK) * BRICK / channels)
+    return elements
 
 
 def _own_input(kernels: Kernels) -> FloatArray:
