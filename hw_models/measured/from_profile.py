@@ -21,7 +21,7 @@ def records_of(profile: Profile, facts: RunFacts, dataset: str) -> Records:
     """The rows of a profile that have a time; what contradicts itself is set aside. See `Profile.to_records`.
 
     Raises:
-        InputError: where the device, network or precision is known from neither side, or the two differ.
+        InputError: where the device or network is known from neither side, or the two differ.
     """
     import pandas as pd
 
@@ -67,7 +67,7 @@ def _network_row(network: NetworkTime, facts: RunFacts) -> Row:
         "network": _agreed("network", network.name, facts.network),
         "component": network.component,
         "device": _agreed("device", network.device, facts.device),
-        "precision": _agreed("precision", network.precision, facts.precision),
+        "precision": _same("precision", network.precision, facts.precision),
         "batch": _agreed("batch", network.batch, facts.batch, 1),
         "clock_hz": network.clock_hz or facts.clock_hz,
         "mode": network.mode,
@@ -120,12 +120,18 @@ def _input(shape: tuple[int, ...] | None) -> Row:
 
 
 def _agreed(what: str, found: object, given: object, default: object = None) -> object:
-    """What the file says, else what was given, else the default."""
+    """What the file says, else what was given, else the default; one of them must be there."""
+    value = _same(what, found, given)
+    value = default if value is None else value
+    if value is None:
+        raise InputError(f"the profile does not say its {what}; give it, on the command line with --{what}")
+    return value
+
+
+def _same(what: str, found: object, given: object) -> object:
+    """What the file says, else what was given; None where neither does."""
     if found is not None and given is not None and found != given:
         raise InputError(
             f"{what} {given!r} given, but the profile says {found!r}; leave it out or correct it"
         )
-    value = found if found is not None else given if given is not None else default
-    if value is None:
-        raise InputError(f"the profile does not say its {what}; give it, on the command line with --{what}")
-    return value
+    return given if found is None else found

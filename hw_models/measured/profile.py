@@ -195,7 +195,7 @@ class Profile:
         """As records; what the file says wins nothing over `facts`: where both speak they must agree.
 
         Raises:
-            InputError: where the device or the precision is known from neither side, or the two differ.
+            InputError: where the device or the network is known from neither side, or the two differ.
         """
         from hw_models.measured.from_profile import records_of
 

@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from hw_models.measured.importers.onnx_shapes import loop_dims, precision_of
 from hw_models.measured.importers.source import TWO_RUNS, Source
+from hw_models.measured.operator_names import operator_of
 from hw_models.measured.profile import NetworkTime, OperatorTime, Profile, RunFacts, Times
 
 TOOL: Final = "onnxruntime"
@@ -65,7 +66,14 @@ def read(source: Source, facts: RunFacts) -> Profile:
     if left_out:
         notes.insert(0, "first run left out: it allocates memory and starts threads")
     kept = [(run.end_us - run.begin_us) * SECONDS for run in runs[left_out:]]
-    network = NetworkTime(facts.network, Times.of(kept), runtime=TOOL, line=runs[left_out].line)
+    network = NetworkTime(
+        facts.network,
+        Times.of(kept),
+        precision=arithmetic_precision(operators),
+        runtime=TOOL,
+        compiled=True,
+        line=runs[left_out].line,
+    )
     return Profile(TOOL, networks=(network,), operators=operators, notes=tuple(notes))
 
 
@@ -161,3 +169,13 @@ def _operator(samples: Sequence[float | None], event: _Event) -> OperatorTime:
         precision=precision_of(inputs or outputs),
         line=event.line,
     )
+
+
+def arithmetic_precision(operators: Sequence[OperatorTime]) -> str | None:
+    """The precision in which convolutions and matrix products spend most of their time."""
+    spent: dict[str, float] = {}
+    for o in operators:
+        if o.precision is not None and operator_of(o.kind) in {"conv", "gemm", "attention"}:
+            spent[o.precision] = spent.get(o.precision, 0.0) + (o.times.mean_s or 0.0)
+    precision = max(spent, key=lambda p: spent[p], default=None)
+    return "int8" if precision == "uint8" else precision

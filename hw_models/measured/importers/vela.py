@@ -90,7 +90,6 @@ def _network(source: Source, row: dict[str, str], surplus: int, line: int) -> Ne
         batch=int(batch or 1),
         runtime=TOOL,
         clock_hz=clock,
-        precision="int8",
         peak_memory_bytes=None if used is None else used * 1024,
         mode=f"{row['system_config']}|{row['memory_mode']}",
         macs=source.number(row["nn_macs"], line, "nn_macs"),
@@ -121,7 +120,6 @@ def _layers(source: Source, facts: RunFacts) -> Profile:
                 row["NNG Operator"],
                 times,
                 engine=row["Target"].lower(),
-                precision="int8",
                 line=line,
             )
         )

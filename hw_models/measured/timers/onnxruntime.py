@@ -116,7 +116,7 @@ class OnnxRuntimeRunner:
                 session.run(None, self._feeds)
             profile = profile_file.read(Source.open(session.end_profiling()), RunFacts())
         if self.precision is None:
-            self.precision = arithmetic_precision(profile.operators)
+            self.precision = profile_file.arithmetic_precision(profile.operators)
         return tuple(replace(o, line=None) for o in profile.operators)
 
     def _first_steps(self) -> None:
@@ -161,18 +161,6 @@ class OnnxRuntimeRunner:
         for output in self._session.get_outputs():
             binding.bind_output(output.name, "cuda")
         return binding
-
-
-def arithmetic_precision(operators: tuple[OperatorTime, ...]) -> str | None:
-    """The precision in which convolutions and matrix products spend most of their time."""
-    from hw_models.measured.operator_names import operator_of
-
-    spent: dict[str, float] = {}
-    for o in operators:
-        if o.precision is not None and operator_of(o.kind) in {"conv", "gemm", "attention"}:
-            spent[o.precision] = spent.get(o.precision, 0.0) + (o.times.mean_s or 0.0)
-    precision = max(spent, key=lambda p: spent[p], default=None)
-    return "int8" if precision == "uint8" else precision
 
 
 def check_device(device: str) -> None:
