@@ -39,11 +39,12 @@ ALL: Final = 0.999
 the compiler keeps all that it reads twice."""
 
 LEFT: Final = 0.93
-"""The same of what is read, block by block: where the network has touched twice the SRAM since (`smooth_miss`),
-as between the ends of a long skip, no cascade of stripes bridges it."""
+"""The same of what is read, block by block: where the network has touched twice the SRAM since
+(`smooth_miss`), as between the ends of a long skip, no cascade of stripes bridges it."""
 
 CHAIN: Final = 1.5
-"""Bytes touched since a layer's inputs were written, over those inputs, up to which the layer before wrote all."""
+"""Bytes touched since a layer's inputs were written, over those inputs, up to which the layer before wrote
+all of them."""
 
 ORDERS: Final = ("depth first", "part kernel")
 

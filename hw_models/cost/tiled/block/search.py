@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 IntArray = NDArray[np.int64]
 
 CONV, DEPTHWISE, VECTOR_PRODUCT, PRODUCT = range(4)
-"""How a contraction is run: over input channels, channel by channel, as a product with one row, or as a product
-of activations."""
+"""How a contraction is run: over input channels, channel by channel, as a product with one row, or as a
+product of activations."""
 
 DEPTH_FIRST, PART_KERNEL = range(2)
 """Order of the products: taps outside input channels, or groups of taps inside few channels."""
