@@ -292,7 +292,7 @@ def _noise(timing: Timing, taken: _Taken, plan: TimingPlan) -> str:
         )
     if not taken.warm and reasons:
         reasons.append(f"no steady state in {taken.warmup_steps} steps of warm-up")
-    if reasons and (timing.interrupted or 0) >= WORTH_SAYING:
+    if reasons and WORTH_SAYING <= (timing.interrupted or 0) < 1:
         left = "left out" if plan.undisturbed else "can be left out"
         reasons.append(f"{timing.interrupted:.0%} of the steps were interrupted by other work ({left})")
     return "; ".join(reasons)
