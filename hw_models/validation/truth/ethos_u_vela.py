@@ -32,9 +32,6 @@ COLUMNS: Final = ("network", "accelerator", "system_config", "memory_mode", "tot
 UNLIMITED: Final = 4.0 * 2**30
 """Bytes of SRAM where a memory mode does not limit it: what 32 address bits reach."""
 
-WIDE_BYTES: Final = 6.0
-"""Bytes per element of a softmax beyond its own input and output: it reads and writes 32 bit inside."""
-
 MODES: Final = {
     "Shared_Sram": ("flash", UNLIMITED),
     "Sram_Only": ("flash", UNLIMITED),
@@ -96,7 +93,7 @@ def estimated(workload: Workload, chip: Accelerator) -> tuple[float, float]:
     from hw_models.cost.models import cost_model
     from hw_models.cost.tiled.block.arena import arena_bytes, bricks
     from hw_models.cost.tiled.block.machine import BlockMachine
-    from hw_models.cost.tiled.block.streams import added_elements, softmax_elements
+    from hw_models.cost.tiled.block.streams import added_elements, softmax_bytes
     from hw_models.lowering import lower, lowered
 
     model, machine = cost_model("tiled"), BlockMachine.of(chip)
@@ -107,7 +104,7 @@ def estimated(workload: Workload, chip: Accelerator) -> tuple[float, float]:
     size = bricks(net)
     if machine.io_outside:
         size[net.inputs] = size[net.outputs] = 0.0
-    beside = WIDE_BYTES * softmax_elements(kernels) + added_elements(kernels)
+    beside = softmax_bytes(kernels, machine) + added_elements(kernels)
     live = net.lifetimes.live_bytes(size, len(net.cls)) + beside[kernels.index]
     rate = np.nan if _inside(chip) else machine.outer.per_cycle
     if np.isnan(rate):  # the weights lie there as well

@@ -41,6 +41,9 @@ WIDE_BYTES: Final = 8.0
 WIDE_ELEMENT: Final = 4.0
 """Bytes of an element between such passes."""
 
+WIDE_BESIDE: Final = 6.0
+"""Bytes per element of a softmax beyond its own input and output: it reads and writes 32 bit inside."""
+
 ROW_PASSES: Final = 28.0
 """32-bit operations on one number a row, most of them Newton-Raphson steps of the reciprocal of the sum."""
 
@@ -160,8 +163,7 @@ def _softmax(rows: FloatArray, width: FloatArray, machine: BlockMachine) -> Floa
     wide, sram, outer = machine.value["wide"], machine.sram.per_cycle, machine.outer.per_cycle
     constants = machine.value["constants"] / outer if machine.value["constants"] else 0.0
     elements, least = rows * width, np.fmax(wide, WIDE_BYTES / sram)
-    tensor = WIDE_ELEMENT * elements
-    crosses = machine.io_outside & (np.stack([2.0 * tensor, tensor]) > machine.sram_bytes)
+    crosses = _crosses(elements, machine)
     read = np.where(crosses, WIDE_ELEMENT / outer_rate(machine, "input_flight"), 0.0)
     write = np.where(crosses[0], WIDE_ELEMENT / outer, 0.0)
     through = [write, read[0], read[1], read[0]]
@@ -194,6 +196,27 @@ def softmax_elements(kernels: Kernels) -> FloatArray:
     has = (kernels.kind == OpKind.ATTENTION) | (kernels.kind == OpKind.SOFTMAX) | _softmax_merged(kernels)
     elements: FloatArray = np.where(has, scores, 0.0)
     return elements
+
+
+def softmax_bytes(kernels: Kernels, machine: BlockMachine) -> FloatArray:
+    """(U,) bytes of the SRAM that softmaxes take beside their own input and output.
+
+    Where only one of the two wide tensors fits, and where none does, the copy that lays rows out as columns.
+    """
+    elements = softmax_elements(kernels)
+    whole = WIDE_BESIDE * elements
+    one = (WIDE_ELEMENT - 1.0) * elements
+    none = np.where(machine.value["turned"] > 0, elements, 0.0)
+    first, second = _crosses(elements, machine)
+    taken: FloatArray = np.where(second, none, np.where(first, one, whole))
+    return taken
+
+
+def _crosses(elements: FloatArray, machine: BlockMachine) -> NDArray[np.bool_]:
+    """(2, U) whether the exponentials, and what is summed of them, lie in the external memory."""
+    tensor = WIDE_ELEMENT * elements
+    outside: NDArray[np.bool_] = np.stack([2.0 * tensor, tensor]) > machine.sram_bytes
+    return outside & machine.io_outside
 
 
 def _scores(kernels: Kernels, machine: BlockMachine) -> FloatArray:
