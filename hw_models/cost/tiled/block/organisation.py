@@ -90,9 +90,10 @@ class Block:
             at = chosen(layers, machine)
             traffic = moved(layers, problems, at, machine)
             stays = _stays(layers, problems, beside[:, c], machine)
+            least = _least_cycles(layers, problems, traffic, beside[:, c], machine)
             actions[:, c] = _actions(layers, problems, traffic, np.where(stays, -np.inf, beside[:, c]))
             cycles, outside = counted(layers, at, machine), actions[:, c][:, ACTIVATIONS]
-            seconds[:, c] = _seconds(layers, problems, cycles, traffic, machine, outside)
+            seconds[:, c] = _seconds(layers, problems, cycles, traffic, machine, outside, least)
             lost = ~at.found
             seconds[lost, c], actions[lost, c] = np.inf, np.nan
             code[lost, c] = Feasibility.CAPACITY
@@ -136,10 +137,12 @@ def _seconds(
     traffic: Traffic,
     machine: BlockMachine,
     outside: FloatArray,
+    least: FloatArray,
 ) -> FloatArray:
     """(D, R); what leads into and out of the blocks is exposed where nothing else takes as long.
 
-    `outside` are the bytes (D, 2) read from and written to the external memory, weights included.
+    `outside` are the bytes (D, 2) read from and written to the external memory, weights included; `least`
+    (D,) the cycles that no layer falls below by the law of the roofline.
     """
     out = np.zeros((len(problems), len(RESOURCES)))
     mac, total = np.maximum(cycles.mac, cycles.output), cycles.total
@@ -150,12 +153,24 @@ def _seconds(
     sram = traffic.inputs + traffic.outputs + traffic.weight_reads + traffic.weight_writes
     sram_cycles = sram / machine.sram.per_cycle
     outer = _outer_cycles(traffic, outside / layers.times[:, None], machine)
-    slowest = np.fmax(np.fmax(mac, sram_cycles), outer)
+    slowest = np.fmax(np.fmax(mac, sram_cycles), np.fmax(outer, least))
     out[:, MAC], out[:, SRAM], out[:, DRAM] = mac, sram_cycles, outer
     out[:, EXPOSED] = np.maximum(total - slowest, 0.0)
     out[:, [VECTOR, LOCAL]] = np.nan
     result: FloatArray = out * layers.times[:, None] / machine.clock
     return result
+
+
+def _least_cycles(
+    layers: Layers, problems: Problems, traffic: Traffic, beside: FloatArray, machine: BlockMachine
+) -> FloatArray:
+    """(D,) of the memories, for each byte once: the provider lets no layer be faster than that."""
+    outside = _actions(layers, problems, traffic, beside)[:, ACTIVATIONS].sum(axis=1)
+    stored = traffic.weights + traffic.biases + traffic.stored_inputs + traffic.stored_outputs
+    passing = stored * layers.times + beside[:, 2:].sum(axis=1)
+    cycles = np.fmax(outside / machine.outer.per_cycle, passing / machine.sram.per_cycle)
+    least: FloatArray = cycles / layers.times
+    return least
 
 
 def _stays(
