@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from int8_networks import DEVELOPED_ON, HELD_OUT, Lines
+from int8_networks import DEVELOPED_ON, FRESH, HELD_OUT, Lines
 
 DATA = Path(__file__).parents[1] / "hw_models" / "validation" / "truth" / "data"
+GROUPS: dict[str, dict[str, Lines]] = {"developed": DEVELOPED_ON, "held_out": HELD_OUT, "fresh": FRESH}
 CONFIGURATIONS = [
     ("ethos-u55-32", "Ethos_U55_Deep_Embedded", "Shared_Sram"),
     ("ethos-u55-32", "Ethos_U55_High_End_Embedded", "Shared_Sram"),
@@ -98,8 +99,7 @@ def run_all() -> pd.DataFrame:
     from tflite_writer import tflite
 
     rows = []
-    groups: tuple[tuple[str, dict[str, Lines]], ...] = (("developed", DEVELOPED_ON), ("held_out", HELD_OUT))
-    for split, networks in groups:
+    for split, networks in GROUPS.items():
         for name, lines in networks.items():
             model = tflite(lines)
             for accelerator, system, mode in CONFIGURATIONS:
@@ -124,7 +124,7 @@ def write() -> None:
         "made by benchmarks/against_vela.py --write\n"
     )
     (DATA / "ethos_u_vela.csv").write_text(note + frame.to_csv(index=False), encoding="utf-8")
-    networks = {**DEVELOPED_ON, **HELD_OUT}
+    networks = {name: lines for group in GROUPS.values() for name, lines in group.items()}
     text = "\n\n".join("\n".join([f"network {name}", *lines]) for name, lines in networks.items())
     (DATA / "ethos_u_networks.txt").write_text(text + "\n", encoding="utf-8")
 

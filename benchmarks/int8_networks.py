@@ -179,6 +179,27 @@ DEVELOPED_ON: dict[str, Lines] = {
     "squeeze_excite_96_16": squeeze_excite(96, 16, 6),
     "squeeze_excite_160_24": squeeze_excite(160, 24, 8),
     "transformer_196_192": transformer(196, 192, 2, 3),
+    "squeeze_excite_80_16": squeeze_excite(80, 16, 7),
+    "squeeze_excite_112_24": squeeze_excite(112, 24, 4),
+    "squeeze_excite_48_40": squeeze_excite(48, 40, 5),
+    "transformer_80_128": transformer(80, 128, 2, 4),
+    "transformer_144_96": transformer(144, 96, 3, 3),
+    "transformer_256_64": transformer(256, 64, 2, 2),
+    "unet_112_16": unet(112, 16, 3),
+    "unet_80_24": unet(80, 24, 2),
+    "unet_160_8": unet(160, 8, 4),
+    "autoencoder_96": autoencoder(96, 8, 256),
+    "autoencoder_192": autoencoder(192, 24, 784),
+    "plain_96_5": plain(96, [16, 24, 40, 80, 112], 5, 10),
+    "plain_48_5": plain(48, [64, 96, 160, 192], 5, 10),
+    "plain_64_7": plain(64, [32, 48, 96], 7, 10),
+    "resnet10_80_20": resnet(80, 20, [2, 1, 2], 20),
+    "resnet18_160_48": resnet(160, 48, [2, 2, 2, 2], 20, 7),
+    "mobilenet_v2_128_100": mobilenet_v2(128, 1.0, 100),
+    "mobilenet_v1_112_050": mobilenet_v1(112, 0.5, 20),
+    "ds_cnn_96": keyword_spotting(96, 6),
+    "perceptron_100": perceptron(100, [128, 512, 512, 64]),
+    "perceptron_400": perceptron(1, [400, 200, 50]),
 }
 """Networks that were looked at while the model was written."""
 
@@ -208,4 +229,24 @@ HELD_OUT: dict[str, Lines] = {
     "perceptron_49": perceptron(49, [192, 768, 192, 768, 192]),
     "perceptron_256": perceptron(256, [96, 384, 96, 32]),
 }
-"""Networks whose layers were not looked at while the model was written."""
+"""Networks whose layers were not looked at while the model was written; their totals were."""
+
+FRESH: dict[str, Lines] = {
+    "mobilenet_v1_144_075": mobilenet_v1(144, 0.75, 50),
+    "mobilenet_v2_192_035": mobilenet_v2(192, 0.35, 200),
+    "resnet14_112_24": resnet(112, 24, [1, 2, 2, 1], 40, 7),
+    "resnet10_40_32": resnet(40, 32, [2, 2], 10),
+    "ds_cnn_128": keyword_spotting(128, 5),
+    "autoencoder_160": autoencoder(160, 12, 480),
+    "transformer_120_192": transformer(120, 192, 2, 6),
+    "transformer_36_64": transformer(36, 64, 4, 2),
+    "unet_144_12": unet(144, 12, 3),
+    "unet_64_32": unet(64, 32, 2),
+    "plain_72_3": plain(72, [28, 52, 76, 100], 3, 12),
+    "plain_112_5": plain(112, [12, 24, 48, 96], 5, 20),
+    "squeeze_excite_144_12": squeeze_excite(144, 12, 6),
+    "squeeze_excite_72_28": squeeze_excite(72, 28, 4),
+    "perceptron_64_10": perceptron(64, [128, 256, 256, 10]),
+    "perceptron_600": perceptron(1, [600, 256, 64, 16]),
+}
+"""Networks that were made after the last change of the model and compared once."""
