@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -82,11 +83,16 @@ def judge_shipped(wanted: Sequence[str] | None = None) -> Iterator[Judged]:
 
 
 def judge(name: str, one: TruthSet, points: Points) -> Judged:
-    """Scores of one file, one for every device, mode and quantity."""
+    """Scores of one file, one for every device, mode and quantity; figures of 0 have no relative error."""
     import numpy as np
     import pandas as pd
 
-    frame = points.frame.reset_index(drop=True).assign(dataset=name)
+    every = points.frame.reset_index(drop=True).assign(dataset=name)
+    measured, predicted = (every[c].to_numpy(np.float64) for c in ("measured", "predicted"))
+    told = np.isfinite(measured) & np.isfinite(predicted)
+    frame, skipped = every[told & (measured != 0)], Counter(points.skipped)
+    skipped["given as 0: no relative error"] += int((told & (measured == 0)).sum())
+    skipped["no figure, or no prediction of it"] += int((~told).sum())
     blank = Score(dataset=name, truth=one.truth, device=None, mode=None, quantity="")
     scores = []
     for (device, mode, quantity), rows in frame.groupby(["device", "mode", "quantity"], sort=False):
@@ -104,7 +110,7 @@ def judge(name: str, one: TruthSet, points: Points) -> Judged:
                 **errors_of(rows, naive),
             )
         )
-    left = [(name, "", "", reason, n) for reason, n in points.skipped.items() if n]
+    left = [(name, "", "", reason, n) for reason, n in skipped.items() if n]
     if left:
         n_left = sum(n for *_, n in left)
         scores = (

@@ -24,6 +24,7 @@ import numpy as np
 from hw_models.cost.tiled.decoupled.calibration import Calibration
 from hw_models.cost.tiled.row_mapping import GLOBAL_BUFFER_ENERGY, HOP_ENERGY, RowLayer
 from hw_models.cost.tiled.row_stationary import SPAD_READS, SPAD_WRITES, RowCost, RowMachine, row_cost
+from hw_models.errors import FileError
 from hw_models.measured.tables import dataset_name
 from hw_models.spec.load import load_chip
 from hw_models.validation.truth.base import Points, TruthSet, point_frame
@@ -144,8 +145,12 @@ def read_runs(path: Path) -> tuple[pd.DataFrame, list[Run | None]]:
     Raises:
         FileError: the file is not what its name says.
     """
-    numbers = ("zeros_in_ifmap_pct", *QUANTITIES)
-    frame = read_figures(path, texts=("layer",), numbers=numbers, may_hold=(*SHAPE_COLUMNS, "batch"))
+    numbers, sizes = ("zeros_in_ifmap_pct", *QUANTITIES), (*SHAPE_COLUMNS, "batch")
+    frame = read_figures(path, texts=("layer",), numbers=numbers, may_hold=sizes, sizes=sizes)
+    for line, share in frame["zeros_in_ifmap_pct"].items():
+        if not (np.isnan(share) or 0 <= share <= 100):
+            text = f"zeros_in_ifmap_pct: '{share:g}' given, expected per cent from 0 to 100"
+            raise FileError.at(path, text, line=int(str(line)))
     network = dataset_name(path).removeprefix("eyeriss_jssc17_")
     named = SHAPES.get(network, {})
     noted = _batch_in_notes(path) or BATCH.get(network, 0)

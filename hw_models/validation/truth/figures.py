@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
 
 def read_figures(
-    path: Path, *, texts: Sequence[str], numbers: Sequence[str], may_hold: Sequence[str] = ()
+    path: Path,
+    *,
+    texts: Sequence[str],
+    numbers: Sequence[str],
+    may_hold: Sequence[str] = (),
+    above_zero: Sequence[str] = (),
+    sizes: Sequence[str] = (),
 ) -> pd.DataFrame:
     """The file's rows by their line.
 
@@ -26,9 +32,11 @@ def read_figures(
         texts: columns of text that it must have.
         numbers: columns of numbers that it must have; an empty cell is NaN.
         may_hold: columns of numbers that it may have; one that is missing comes back all NaN.
+        above_zero: those of the numbers that can be neither 0 nor below.
+        sizes: those that are whole numbers of at least 1.
 
     Raises:
-        FileError: a column that is missing, or a cell that is no number, with every finding at once.
+        FileError: a column that is missing, or a cell that is no such number, with every finding at once.
     """
     import pandas as pd
 
@@ -42,12 +50,17 @@ def read_figures(
         raise FileError(findings)
     for column in (*numbers, *may_hold):
         given = frame[column] if column in frame.columns else pd.Series(np.nan, frame.index)
-        value = pd.to_numeric(given, errors="coerce")
+        value = pd.to_numeric(given, errors="coerce").astype(np.float64)
+        wrong, wanted = ~np.isfinite(value), "a number"
+        if column in sizes:
+            wrong, wanted = wrong | (value < 1) | (value != value.round()), "a whole number of at least 1"
+        elif column in above_zero:
+            wrong, wanted = wrong | (value <= 0), "a number above 0"
         findings += [
-            Finding(str(path), int(str(line)), column, f"'{cell}' given, expected a number")
-            for line, cell in given[given.notna() & value.isna()].items()
+            Finding(str(path), int(str(line)), column, f"'{cell}' given, expected {wanted}")
+            for line, cell in given[given.notna() & wrong].items()
         ]
-        frame[column] = value.astype(np.float64)
+        frame[column] = value
     if findings:
         raise FileError(findings)
     return frame

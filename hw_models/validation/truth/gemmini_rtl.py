@@ -76,7 +76,7 @@ def read_runs(path: Path) -> Runs:
     """
     frame = read_figures(
         path, texts=("mapping.mapping",), numbers=(*SHAPE, GIVEN), may_hold=(OWN, ANALYTICAL)
-    )
+    ).replace({ANALYTICAL: {0.0: np.nan}})
     runs, skipped = [], Counter[str]()
     for line, row in frame.iterrows():
         for quantity in MODES:

@@ -128,7 +128,8 @@ def predict(path: Path) -> Points:
         FileError: the file is not what its name says.
     """
     columns = ("resnet50_fps", "area_mm2_28nm", "area_mm2_16nm", "peak_mw_16nm", "avg_mw_16nm")
-    frame = read_figures(path, texts=(), numbers=SIZE, may_hold=columns)
+    every = read_figures(path, texts=(), numbers=SIZE, may_hold=columns, above_zero=SIZE)
+    frame = every.dropna(subset=[*SIZE])
     rows: list[tuple[str, str, str, float, float, float, float]] = []
     for row in frame.to_dict("records"):
         macs, buffer, bandwidth = (float(row[name]) for name in SIZE)
@@ -154,7 +155,13 @@ def predict(path: Path) -> Points:
         low=[r[5] for r in rows],
         high=[r[6] for r in rows],
     )
-    return Points(points, fidelity="tiled", fitted_on="seven sizes of the NVDLA primer", split="mixed")
+    return Points(
+        points,
+        fidelity="tiled",
+        fitted_on="seven sizes of the NVDLA primer",
+        split="mixed",
+        skipped={f"no {', '.join(SIZE)}": len(every) - len(frame)},
+    )
 
 
 def _ends(figure: Implied | None, scale: float) -> tuple[float, float, float]:

@@ -47,10 +47,11 @@ def predict(path: Path) -> Points:
     Raises:
         FileError: the file is not what its name says.
     """
-    frame, outside = _read(path)
-    sheet = Sheet.of(path.name)
+    every, outside = _read(path)
+    known = every[list(SHAPE)].notna().all(axis=1)
+    frame, sheet = every[known].reset_index(drop=True), Sheet.of(path.name)
+    skipped = Counter({"no shape of the layer": int((~known).sum())})
     ours = counted(frame, sheet, outside)
-    skipped = Counter[str]()
     if outside and (n := int(frame[outside].notna().sum())):
         skipped[f"{outside}: taken as given, for what lies in the CVSRAM was chosen by hand"] = n
     totals, left = total_points(path, frame, ours, sheet)
@@ -62,7 +63,7 @@ def predict(path: Path) -> Points:
 def _read(path: Path) -> tuple[pd.DataFrame, str]:
     """The rows, and the column of the traffic outside a CVSRAM ("" where there is none)."""
     texts, numbers = ("network", "layer", "type"), (*GIVEN, *PLAIN, *PLACED)
-    header = read_figures(path, texts=texts, numbers=SHAPE).columns
+    header = read_figures(path, texts=texts, numbers=SHAPE, sizes=SHAPE).columns
     outside = [c for c in header if OUTSIDE.fullmatch(c)][:1]
     frame = read_figures(path, texts=texts, numbers=SHAPE, may_hold=(*numbers, *outside))
     return frame.reset_index(drop=True), "".join(outside)

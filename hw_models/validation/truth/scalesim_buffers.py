@@ -10,10 +10,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from numba import njit
+
+from hw_models.cost.tiled.compiled import compiled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from numpy.typing import NDArray
 
     from hw_models.cost.arrays import IntArray
 
@@ -29,12 +30,6 @@ FREE, BUSY_UNTIL, OPEN, ROWS, GONE, WRITTEN, BEGAN, ENDED = range(8)
 drained, words drained, first cycle of the first drain, last cycle of any."""
 
 NEVER: Final = -1
-
-
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile at the first call, keep on disk."""
-    wrapped: Callable[..., Any] = njit(cache=True)(function)
-    return wrapped
 
 
 @compiled
@@ -100,7 +95,13 @@ def write_only(
 
 @compiled
 def prefetched(
-    start: IntArray, address: IntArray, asked: IntArray, n_addresses: int, part: int, kept: int, width: int
+    start: IntArray,
+    address: NDArray[np.int32],
+    asked: IntArray,
+    n_addresses: int,
+    part: int,
+    kept: int,
+    width: int,
 ) -> tuple[int, int, int]:
     """First cycle, last cycle and words of the DRAM reads of CALC mode, where prefetches are always in time.
 

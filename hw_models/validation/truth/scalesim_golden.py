@@ -201,7 +201,7 @@ def predict(path: Path) -> Points:
     Raises:
         FileError: the file is not what its name says.
     """
-    frame = read_figures(path, texts=("case", "metric"), numbers=("value",), may_hold=COLUMNS)
+    frame = read_figures(path, texts=("case", "metric"), numbers=("value",), may_hold=COLUMNS, sizes=COLUMNS)
     cases: dict[tuple[Any, ...], Case | None] = {}
     rows, skipped = [], Counter[str]()
     for line in frame.to_dict("records"):

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
+from hw_models.cost.tiled.compiled import compiled
 from hw_models.cost.tiled.decoupled.layer_cycles import (
     Cycles,
     Layer,
     Machine,
     Tile,
     block_cycles,
-    compiled,
     is_product,
     lines_of,
     reach,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hw_models.cost.tiled.compiled import compiled
 from hw_models.cost.tiled.decoupled.layer_cycles import (
     Cycles,
     Layer,
@@ -13,7 +14,6 @@ from hw_models.cost.tiled.decoupled.layer_cycles import (
     Reuse,
     Tile,
     block_cycles,
-    compiled,
     is_product,
     load_inputs,
     load_weights,

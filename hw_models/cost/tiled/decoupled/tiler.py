@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from hw_models.cost.tiled.decoupled.layer_cycles import Layer, Tile, compiled, is_product, up
+from hw_models.cost.tiled.compiled import compiled
+from hw_models.cost.tiled.decoupled.layer_cycles import Layer, Tile, is_product, up
 
 if TYPE_CHECKING:
     from hw_models.cost.arrays import IntArray

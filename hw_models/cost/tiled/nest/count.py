@@ -239,7 +239,7 @@ class _Counter:
         inner = [self.group_trips(0, g) for g in range(4)]
         outer = [self.group_trips(1, g) for g in range(4)]
         o1, o2 = self.m.order_local, self.m.order_dram
-        build, acc = self.build, self.build.accumulator
+        build, acc = self.build, self.build.partial(self.output_byte)
         cycles = np.prod([self.group_sum(g, steps=True) for g in range(4)], axis=0)
         family = self.layout.family
         passes = inner[REDUCTION] if family == "output" else self.group_sum(REDUCTION, steps=False)
@@ -294,15 +294,15 @@ class _Counter:
         self, inner: list[FloatArray], outer: list[FloatArray], visits: FloatArray
     ) -> list[FloatArray | float]:
         """Footprints of local and outer tiles with their second buffers, and the first and last tile."""
-        build = self.build
+        build, acc = self.build, self.build.partial(self.output_byte)
         held: list[FloatArray | float] = []
         single: list[FloatArray | float] = []
-        wide = np.where(visits > 1, build.accumulator, self.output_byte)
+        wide = np.where(visits > 1, acc, self.output_byte)
         for level, trips, doubled in ((0, inner, build.double_local), (1, outer, build.double_sram)):
             weight, inputs, outputs = self.tile_bytes(level)
             g, r, f, p = trips
             moves = (g * f * r > 1, g * p * r > 1, g * p * f > 1)
-            sizes = (weight, inputs, outputs * (wide if level else build.accumulator))
+            sizes = (weight, inputs, outputs * (wide if level else acc))
             kept = build.local if level == 0 else (True, True, True)
             held += [
                 s * np.where(m, 2.0 if doubled else 1.0, 1.0) if k else 0.0

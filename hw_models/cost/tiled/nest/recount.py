@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from hw_models.cost.tiled.nest.compiled import bare, compiled
+from hw_models.cost.tiled.compiled import bare, compiled
 from hw_models.cost.tiled.nest.search import corner_sum, dram_seconds, port_seconds
 from hw_models.cost.tiled.nest.trees import axis_rows, cell_sum, run_bytes
 

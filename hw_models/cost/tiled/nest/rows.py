@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hw_models.cost.tiled.nest.compiled import compiled
+from hw_models.cost.tiled.compiled import compiled
 from hw_models.cost.tiled.nest.recount import N_COUNTS, excess, latency, price, recount
 from hw_models.cost.tiled.nest.search import RESULTS, evaluate, search
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from hw_models.cost.tiled.nest.compiled import bare, compiled, inlined
+from hw_models.cost.tiled.compiled import bare, compiled, inlined
 from hw_models.cost.tiled.nest.trees import CHAIN, LEFT, SPREAD, UNDECIDED
 
 ANY = 3

@@ -53,7 +53,7 @@ class Shape:
                 float(rounded(total, build.burst)),
                 g * n * oy * ox * c * fy * fx * inputs,
                 g * k * n * oy * ox,
-                build.accumulator,
+                build.partial(outputs),
                 outputs,
                 weight,
                 inputs,

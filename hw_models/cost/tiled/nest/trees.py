@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from hw_models.cost.tiled.nest.compiled import compiled
+from hw_models.cost.tiled.compiled import compiled
 
 FEATURES = 17
 PLAIN, AXIS = 8, 16
