@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 from typing import Final
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from hw_models.cost.tiled.compiled import compiled
 
 IntArray = NDArray[np.int64]
 
@@ -35,13 +36,13 @@ SMALL: Final = 4
 """A tie goes to the block that covers more of the input only up to this size a side."""
 
 
-@numba.njit(cache=True)
+@compiled
 def up(value: int, step: int) -> int:
     """The next multiple of `step`."""
     return -(-value // step) * step
 
 
-@numba.njit(cache=True)
+@compiled
 def traversal(depth: int, taps: int, how: int, limits: IntArray) -> int:
     """The order that wastes fewer products, part kernel where both waste as many; see `BlockMachine.limits`.
 
@@ -63,13 +64,13 @@ def traversal(depth: int, taps: int, how: int, limits: IntArray) -> int:
     return PART_KERNEL if part <= deep else DEPTH_FIRST
 
 
-@numba.njit(cache=True)
+@compiled
 def input_side(out: int, stride: int, taps: int, unit: int) -> int:
     """Rows of input behind `out` rows of output, rounded up to the array's unit."""
     return up((out - 1) * stride + min(taps, SUB_KERNEL), unit)
 
 
-@numba.njit(cache=True)
+@compiled
 def fits(block: IntArray, source: IntArray, room: IntArray, more: int) -> bool:
     """Whether accumulators of an output block and its input fit on the chip.
 
@@ -88,7 +89,7 @@ def fits(block: IntArray, source: IntArray, room: IntArray, more: int) -> bool:
     return bool(held + summed <= banks)
 
 
-@numba.njit(cache=True)
+@compiled
 def best_block(layer: IntArray, how: int, unit: IntArray, limits: IntArray, room: IntArray) -> IntArray:
     """Rows, columns and channels of the output block with the least traffic; zeros where none fits.
 
@@ -146,7 +147,7 @@ def best_block(layer: IntArray, how: int, unit: IntArray, limits: IntArray, room
     return out
 
 
-@numba.njit(cache=True)
+@compiled
 def _fetches(
     layer: IntArray, how: int, block: IntArray, source: IntArray, repeats: int, weights: int
 ) -> float:
