@@ -33,8 +33,10 @@ def one_scale(predicted: FloatArray, measured: FloatArray) -> float:
     """The one factor on all predictions that `mape_scaled` allows: the median of measured / predicted.
 
     It is the scale of `naive_baselines_timm.csv`, whose columns `scale` and `mape_1p` it reproduces.
+    Predictions of 0, which no factor moves, are left out; 1 where there are no others.
     """
-    return float(np.median(measured / predicted))
+    moved = predicted != 0
+    return float(np.median(measured[moved] / predicted[moved])) if moved.any() else 1.0
 
 
 def mape_scaled(predicted: FloatArray, measured: FloatArray) -> float:

@@ -30,6 +30,11 @@ def test_the_one_scale_by_hand() -> None:
     assert metrics.mape_scaled(PREDICTED, MEASURED) == pytest.approx(by_hand)
 
 
+def test_predictions_of_0_have_no_scale() -> None:
+    assert metrics.one_scale(np.array([0.0, 2.0]), np.array([1.0, 1.0])) == 0.5
+    assert metrics.mape_scaled(np.zeros(2), np.ones(2)) == 1.0
+
+
 def test_kendall_by_hand() -> None:
     # of the six pairs of (1, 2, 3, 4) and (1, 3, 2, 4) five agree and one does not: (5 - 1) / 6
     assert metrics.kendall_tau(np.array([1.0, 3, 2, 4]), np.array([1.0, 2, 3, 4])) == pytest.approx(4 / 6)
