@@ -66,6 +66,8 @@ CLASSES: Final[Mapping[str, tuple[DeviceClass, EngineKind]]] = {
 
 TECHNOLOGY: Final = re.compile(r"(?:LP|G)?DDR\d\w?|HBM\d?e?|MCDRAM", re.IGNORECASE)
 CAPACITY: Final = re.compile(r"([\d.]+)\s*GB", re.IGNORECASE)
+MATRIX_FP32: Final = re.compile(r"([\d.]+) vector / ([\d.]+) matrix")
+"""How a note tells the FP32 peaks of vector and of matrix units, in TFLOP/s, where they differ."""
 BUS: Final = re.compile(r"(\d+)-bit", re.IGNORECASE)
 SOURCE: Final = "devices"
 """Key of the table among a chip's sources."""
@@ -218,7 +220,7 @@ def accelerator_from_row(row: Mapping[str, Any]) -> Accelerator:
     """A chip from the public figures of one row of devices.csv; an empty cell is unknown.
 
     A GPU's FP16 peak is that of its matrix units, its FP32 peak that of its vector units, which run FP32 MACs
-    too (TF32 is off in every set that is read).
+    too (TF32 is off in every set that is read) unless the note tells a peak of matrix units for them.
 
     Raises:
         InputError: where `kind` is none that a chip can have.
@@ -266,11 +268,15 @@ def _figure(value: float | str | None, scale: float = 1.0) -> dict[str, Any] | N
 def _engine(cells: Mapping[str, Any], kind: EngineKind) -> dict[str, Any]:
     peak = {p: figure for p, column in PEAKS if (figure := _figure(cells.get(column), 1e12))}
     has_vector_unit = kind in {"gpu", "cpu"} and "fp32" in peak
+    vector_peak = {"fp32": peak["fp32"]} if has_vector_unit else {}
+    both = MATRIX_FP32.search(str(cells.get("note") or ""))
+    if both and cells.get("fp32_tflops") == float(both[1]):
+        peak |= {"fp32": {"value": float(both[2]) * 1e12, "source": SOURCE}}
     return {
         "name": kind,
         "kind": kind,
         "peak": peak,
-        "vector_peak": {"fp32": peak["fp32"]} if has_vector_unit else {},
+        "vector_peak": vector_peak,
         "units": _figure(cells.get("units")),
         "clock": _figure(cells.get("clock_mhz"), 1e6),
     }

@@ -15,6 +15,7 @@ import numpy as np
 
 from hw_models.cost.arrays import GEOMETRY
 from hw_models.errors import InputError
+from hw_models.workload.counts import macs
 from hw_models.workload.op import LOOP_DIMS, N_DIMS, OpKind
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 READS: Final = "reads"
 """Tensors that an operator element by element reads; where it is not stated, one."""
+
+BETWEEN: Final = "|"
+"""Stands between shape and function where both together name an operator."""
 
 KINDS: Final = {kind.label: kind for kind in OpKind}
 NAME: Final = re.compile(r"\s*([a-z_]+)=#")
@@ -41,6 +45,7 @@ class Operators:
         dims: (U, 8) loop dimensions as `LOOP_DIMS` names them, 1 where there is none.
         geometry: (U, 9) columns `hw_models.cost.arrays.GEOMETRY`.
         reads: (U,) tensors read by an operator element by element; 1 for all others.
+        function: (U,) name of the operator in its library; "" where the records give none.
         shape: (U,) the text they were read from.
         index: (N,) distinct operator of each record; -1 where the record states no shape.
     """
@@ -49,27 +54,37 @@ class Operators:
     dims: IntArray
     geometry: IntArray
     reads: IntArray
+    function: tuple[str, ...]
     shape: tuple[str, ...]
     index: IntArray
 
     def __len__(self) -> int:
         return len(self.kind)
 
+    def take(self, rows: IntArray) -> Operators:
+        """These distinct operators alone, one record each."""
+        return Operators(
+            kind=self.kind[rows],
+            dims=self.dims[rows],
+            geometry=self.geometry[rows],
+            reads=self.reads[rows],
+            function=tuple(self.function[i] for i in rows),
+            shape=tuple(self.shape[i] for i in rows),
+            index=np.arange(len(rows), dtype=np.int64),
+        )
+
     @property
     def macs(self) -> NDArray[np.float64]:
         """(U,) multiply-accumulates; 0 for what multiplies no matrices."""
-        product = self.dims.astype(np.float64).prod(axis=1)
-        attention = self.kind == OpKind.ATTENTION
-        batch, heads, lq, lk, d, dv = self.dims[:, :6].astype(np.float64).T
-        product[attention] = (batch * heads * lq * lk * (d + dv))[attention]
-        return np.where(np.isin(self.kind, (OpKind.CONV, OpKind.GEMM, OpKind.ATTENTION)), product, 0.0)
+        return macs(self.kind, self.dims).astype(np.float64)
 
 
 def operators(frame: pd.DataFrame) -> Operators:
     """Kinds and dimensions of the rows of a table of records that measured one operator.
 
     Args:
-        frame: columns `operator` and `shape`; rows without either have index -1.
+        frame: columns `operator` and `shape`, and `function` if there is one; rows without one of the first
+            two have index -1.
 
     Raises:
         InputError: a kind of operator that is not known, or a shape that is not in its notation.
@@ -77,8 +92,10 @@ def operators(frame: pd.DataFrame) -> Operators:
     import pandas as pd
 
     text = frame["operator"] + " " + frame["shape"]
-    index, distinct = pd.factorize(text)
-    shapes = pd.Series(distinct, dtype="str")
+    functions = frame["function"].fillna("") if "function" in frame else pd.Series("", frame.index)
+    index, distinct = pd.factorize(text + BETWEEN + functions)
+    parts = pd.Series(distinct, dtype="str").str.partition(BETWEEN)
+    shapes = parts[0] if len(parts) else pd.Series(dtype="str")
     kind = np.full(len(shapes), OpKind.UNKNOWN, np.int8)
     dims = np.ones((len(shapes), N_DIMS), np.int64)
     geometry = np.tile(PLAIN, (len(shapes), 1))
@@ -98,7 +115,8 @@ def operators(frame: pd.DataFrame) -> Operators:
                 reads[at] = value
             else:
                 geometry[at, GEOMETRY.index(name)] = value
-    return Operators(kind, dims, geometry, reads, tuple(shapes), np.asarray(index, np.int64))
+    function = tuple(parts[2]) if len(parts) else ()
+    return Operators(kind, dims, geometry, reads, function, tuple(shapes), np.asarray(index, np.int64))
 
 
 def _read_template(template: str) -> tuple[OpKind, list[str]]:

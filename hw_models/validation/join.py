@@ -109,9 +109,9 @@ def join(
     """
     frame = records.frame
     reasons = _not_comparable(frame)
-    chips = _chips(frame, devices, reasons)
+    chips = chips_of(frame, devices, reasons)
     if max_rows is not None:
-        _thin(frame, reasons, max_rows)
+        thin(frame, reasons, max_rows)
     networks = _resolve(frame, Networks(resolver), reasons, progress)
     groups = [
         _group(frame.loc[index], name, chips[name[:2]], networks)
@@ -151,7 +151,7 @@ def _not_comparable(frame: pd.DataFrame) -> pd.Series:
     return reasons
 
 
-def _chips(
+def chips_of(
     frame: pd.DataFrame, devices: DeviceTable, reasons: pd.Series
 ) -> dict[tuple[str, str], Accelerator]:
     """The chip of each (data set, device); rows on one that is unknown or not costable get the reason."""
@@ -173,7 +173,7 @@ def _chips(
     return chips
 
 
-def _thin(frame: pd.DataFrame, reasons: pd.Series, max_rows: int) -> None:
+def thin(frame: pd.DataFrame, reasons: pd.Series, max_rows: int) -> None:
     """Keep `max_rows` of every device and mode, evenly spread over the file."""
     for _, index in _by_mode(frame[reasons.isna()]):
         keep = np.unique(np.linspace(0, len(index) - 1, min(max_rows, len(index))).round().astype(int))

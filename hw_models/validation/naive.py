@@ -17,6 +17,7 @@ from hw_models.workload.op import BITS, Precision
 if TYPE_CHECKING:
     import pandas as pd
 
+    from hw_models.cost.arrays import Kernels
     from hw_models.spec.accelerator import Accelerator
 
 FloatArray = NDArray[np.float64]
@@ -25,6 +26,9 @@ PASSES: Final = 2
 """Every activation is written once and read once."""
 
 PREDICTORS: Final = ("roofline_max", "roofline_sum", "macs_only", "acts_only")
+
+
+PREDICTORS_OF_KERNELS: Final = ("roofline_max", "roofline_sum", "macs_only", "bytes_only")
 
 
 def naive_throughput(rows: pd.DataFrame, chip: Accelerator, precision: str) -> dict[str, FloatArray]:
@@ -58,6 +62,24 @@ def _seconds(rows: pd.DataFrame, chip: Accelerator, precision: str) -> tuple[Flo
         2 * macs / peak.value if peak else macs * np.nan,
         moved / bandwidth.value if bandwidth else moved * np.nan,
     )
+
+
+def naive_seconds(kernels: Kernels, chip: Accelerator) -> dict[str, FloatArray]:
+    """(U,) seconds of single kernels by predictor: public peak and bandwidth, MACs and bytes of the operands.
+
+    An operator without MACs has its bytes alone; NaN where the chip lacks a figure.
+    """
+    bandwidth = chip.dram.bandwidth if chip.dram else None
+    peaks = {Precision[p.upper()]: figure.value for p, figure in chip.main_engine.peak.items()}
+    peak = np.array([peaks.get(Precision(int(p)), np.nan) for p in kernels.math])
+    compute_s = np.where(kernels.macs > 0, 2 * kernels.macs / peak, 0.0)
+    memory_s = kernels.outer_bytes / (bandwidth.value if bandwidth else np.nan)
+    return {
+        "roofline_max": np.maximum(compute_s, memory_s),
+        "roofline_sum": compute_s + memory_s,
+        "macs_only": np.where(kernels.macs > 0, compute_s, np.nan),
+        "bytes_only": memory_s,
+    }
 
 
 def best_naive(

@@ -24,6 +24,7 @@ from hw_models.validation.join import (
     refused,
 )
 from hw_models.validation.naive import naive_throughput, published_counts
+from hw_models.validation.operators import judge_operators
 from hw_models.validation.predict import Prediction, predict
 from hw_models.validation.score import Score, errors_of
 from hw_models.validation.truth.catalogue import judge_files, judge_shipped, truth_set, truth_sets
@@ -115,6 +116,12 @@ def validate(
         if DATASETS[name].not_costed:
             scores.append(_not_costed(records, DATASETS[name]))
             skipped.append(_left(records, DATASETS[name], measured.devices))
+            continue
+        if DATASETS[name].operators:
+            alone = judge_operators(records, measured.devices, _shipped(name), max_rows=max_rows)
+            scores += alone.scores
+            points.append(alone.points)
+            skipped.append(alone.skipped)
             continue
         joined = join(records, measured.devices, resolver, max_rows=max_rows, progress=progress)
         predicted = _predict_all(joined.groups, progress)

@@ -31,6 +31,8 @@ class Dataset:
         device_column: the column whose names `device_names.csv` explains.
         wrong_rows: column -> rule that gives the rows that cannot be what the file says, and why.
         measures: columns that hold a measurement each: a wrong cell there costs that measurement alone.
+        operators: of a set of operators measured alone how its calls were timed, one of
+            `hw_models.validation.single_calls.TIMED`; "" of all others.
         not_costed: why its rows cannot be predicted yet; "" where they can.
         why_not_shipped: for users; "" where it ships.
         truth: "silicon", "closed_form" or "model".
@@ -46,13 +48,11 @@ class Dataset:
     device_column: str = "device"
     measures: tuple[str, ...] = ()
     wrong_rows: Mapping[str, Callable[[pd.DataFrame], dict[int, str]]] = field(default_factory=dict)
+    operators: str = ""
     not_costed: str = ""
     why_not_shipped: str = ""
     truth: str = "silicon"
 
-
-OPERATORS_ALONE: Final = "operators measured alone are read, not yet costed"
-"""Of sets of single operators."""
 
 NO_BUILDER: Final = "its networks have no builder yet"
 """Of sets whose networks nothing here can build."""

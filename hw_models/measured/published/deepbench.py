@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from hw_models.measured.published.base import MILLI, OPERATORS_ALONE, Dataset, dims, each, joined
+from hw_models.measured.published.base import MILLI, Dataset, dims, each, joined
 from hw_models.measured.schema import STEP, Column
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ SETS: Final = tuple(
         source="baidu-research/DeepBench @ da81ba78, results/",
         licence="Apache-2.0",
         measures=measures,
-        not_costed=OPERATORS_ALONE,
+        operators="library",
     )
     for name, columns, to_records, quantity, measures in (
         ("deepbench_gemm", GEMM_COLUMNS, gemm_records, "time_ms", ()),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from hw_models.measured.published.base import MILLI, OPERATORS_ALONE, Dataset, dims
+from hw_models.measured.published.base import MILLI, Dataset, dims
 from hw_models.measured.schema import STEP, Column
 
 if TYPE_CHECKING:
@@ -66,6 +66,6 @@ SETS: Final = (
         value="mean_s",
         source="PrincetonUniversity/LLMCompass @ 2e015fd2, ae/figure5/*/real_hardware",
         licence="BSD-3-Clause",
-        not_costed=OPERATORS_ALONE,
+        operators="host",
     ),
 )

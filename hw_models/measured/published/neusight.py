@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from hw_models.measured.published.base import MILLI, OPERATORS_ALONE, Dataset, dims, each, joined
+from hw_models.measured.published.base import MILLI, Dataset, dims, each, joined
 from hw_models.measured.schema import STEP, Column
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ SETS: Final = tuple(
         value="mean_s",
         source="sitar-lab/NeuSight @ 6945927d, scripts/asplos/data/dataset*",
         licence="MIT",
-        not_costed=OPERATORS_ALONE,
+        operators="host",
     )
     for name, columns, to_records in (
         ("neusight_gemm", GEMM_COLUMNS, gemm_records),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from hw_models.measured.published.base import MILLI, OPERATORS_ALONE, Dataset, dims, joined
+from hw_models.measured.published.base import MILLI, Dataset, dims, joined
 from hw_models.measured.schema import STEP, Column
 
 if TYPE_CHECKING:
@@ -113,6 +113,6 @@ SETS: Final = (
         value="p50_s",
         source="microsoft/vidur @ 7d475133, data/profiling/compute/*/*/*/mlp.csv",
         licence="MIT",
-        not_costed=OPERATORS_ALONE,
+        operators="device",
     ),
 )
