@@ -26,9 +26,9 @@ from hw_models.validation.single_calls import GROUPS, TIMED, CallConstants, Sing
 
 SCALARS = ("lane_energy", "winograd")
 TABLES = ("compute", "fill", "load", "bandwidth", "in_flight")
-PRIOR_WIDTH = 0.5
+PRIOR_WIDTH = 0.25
 """Standard deviation of the prior of each constant's logarithm around what stands in the file."""
-ROUNDS = 5
+ROUNDS = 4
 """Steps of the fit; it starts from what stands in the file."""
 
 GROUP_OF = {cls: group for group, classes in GROUPS.items() for cls in classes}
@@ -72,17 +72,15 @@ def seconds(groups: Sequence[OperatorGroup], c: CallConstants) -> list[FloatArra
 
 
 def fitted(groups: Sequence[OperatorGroup], start: CallConstants) -> CallConstants:
-    """Robust least squares on the logarithm of predicted over measured, sets weighing alike."""
+    """Robust least squares on the logarithm of predicted over measured; distinct operators weigh alike."""
     x0 = packed(start)
-    weight = [np.full(len(g.kernels.cls), len(g.kernels.cls) ** -0.5) for g in groups]
-    scale = np.concatenate(weight) * 20.0
 
     def residuals(x: FloatArray) -> FloatArray:
         predicted = np.concatenate(seconds(groups, unpacked(x, start)))
         measured = np.concatenate([g.typical_s for g in groups])
         error = np.log(predicted / measured)
         robust = np.sign(error) * np.sqrt(2 * 0.2 * (np.sqrt(0.2**2 + error**2) - 0.2))
-        return np.concatenate([robust * scale, (x - x0) / PRIOR_WIDTH])
+        return np.concatenate([robust, (x - x0) / PRIOR_WIDTH])
 
     found = least_squares(residuals, x0, max_nfev=ROUNDS)
     return unpacked(found.x, start)
@@ -120,6 +118,7 @@ def main() -> None:
     parser.add_argument(
         "--rows", type=int, default=250, help="distinct operators of each function and device"
     )
+    parser.add_argument("--leave-out", nargs="*", help="devices to leave out in turn; default: each")
     args = parser.parse_args()
     measured = load(args.data, datasets=[n for n, d in DATASETS.items() if d.operators])
     groups = [
@@ -142,7 +141,7 @@ def main() -> None:
     ]
     tables += [line(g, p, "fitted") for g, p in zip(groups, seconds(groups, whole), strict=True)]
     logs: dict[str, list[FloatArray]] = {t: [] for t in TIMED}
-    for device in dict.fromkeys(g.chips.names[0] for g in groups):
+    for device in args.leave_out or dict.fromkeys(g.chips.names[0] for g in groups):
         out = [g for g in groups if g.chips.names[0] == device]
         c = fitted([g for g in groups if g.chips.names[0] != device], whole)
         for g, p in zip(out, seconds(out, c), strict=True):
