@@ -48,7 +48,13 @@ def part_lines(cost: Cost) -> tuple[list[Line], list[Line]]:
     for name, part in parts.items():
         if part[0] == 0:
             continue
+        if np.isnan(part[0]):
+            lines.append((name, "unknown, and so is the sum"))
+            continue
         value, low, high = (show(float(x), "J") for x in part)
+        if np.isnan(total):
+            lines.append((name, f"{value} [{low} .. {high}]"))
+            continue
         lines.append((name, f"{value} [{low} .. {high}], {part[0] / total:.1%}"))
         growth.append((name, f"{part[0] / total:+.3f} %"))
     if "idle" not in parts:
@@ -134,6 +140,8 @@ def _prior_text(cost: Cost, level: str, memory: Memory | None) -> str:
 
 def _prior_at(cost: Cost) -> str:
     node, volts = cost.detail.chips.process_nm[0], cost.detail.accelerator.voltage
+    if np.isnan(node):
+        return "no prior without process_nm of the chip's file"
     return f"prior at {node:g} nm, {volts.value:g} V" if volts else f"prior at {node:g} nm, usual supply"
 
 
@@ -153,7 +161,12 @@ def _idle_text(cost: Cost) -> str:
 
 
 def left_out(detail: Detail) -> Iterator[str]:
-    """What the energy does not include."""
+    """What the energy does not include, or why it is unknown."""
+    parts = energy_parts(detail.counts, detail.energies, np.zeros((3, 1, 1)))
+    unknown = [name for name in PARTS if name != "idle" and np.isnan(parts[name][0, 0, 0])]
+    if unknown:
+        why = "" if np.isfinite(detail.chips.process_nm[0]) else "; process_nm would give a prior"
+        yield f"energy: that of {', '.join(unknown)} is not in the chip's file and has no prior{why}"
     source = str(detail.energies.idle_from[0])
     if not source:
         yield "idle power, leakage and background power of external memory: unknown"

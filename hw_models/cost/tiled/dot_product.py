@@ -292,10 +292,9 @@ class DotProduct:
 
 
 def _fill_seconds(seconds: FloatArray, actions: FloatArray, counts: LayerCounts, machine: Machine) -> None:
-    traffic = port_cycles(counts.outer_bytes, machine.bandwidth, machine.clock)
     through = actions[:, [ACTIONS.index("sram_read"), ACTIONS.index("sram_write")]].sum(axis=1)
     seconds[:, RESOURCES.index("mac")] = counts.mac_cycles / machine.clock
-    seconds[:, RESOURCES.index("dram")] = traffic / machine.clock
+    seconds[:, RESOURCES.index("dram")] = counts.outer_bytes / machine.bandwidth
     seconds[:, RESOURCES.index("sram")] = through / machine.buffer_bandwidth
 
 

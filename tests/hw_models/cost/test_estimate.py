@@ -248,6 +248,20 @@ def test_explanation_of_energy_names_every_move_that_was_counted(conv_net, toy):
     assert "prior lpddr4" in lines["one byte written to external memory"]
 
 
+def test_explanation_of_an_unknown_energy_says_which_part_and_what_would_help(conv_net, toy):
+    cost = estimate(conv_net, toy(process_nm=None), precision="int8")
+    assert cost.energy.value is None
+    assert any(
+        said == "energy: that of mac, vector, sram is not in the chip's file and has no prior; process_nm "
+        "would give a prior"
+        for said in cost.not_modelled
+    )
+    said = str(cost.explain("energy"))
+    assert "unknown, and so is the sum" in said
+    assert "no prior without process_nm of the chip's file" in said
+    assert "nan" not in said
+
+
 def test_explanation_of_peak_memory_names_what_is_alive_the_order_and_the_bound(conv_net, toy):
     """Ideal: each convolution takes what follows it along, so the first has most: 16 KiB in, 16 KiB out."""
     told = sections(estimate(conv_net, toy(), precision="int8"), "peak_memory")

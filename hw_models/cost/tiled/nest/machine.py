@@ -98,6 +98,10 @@ class Build:
     overlapped: bool
     unroll: tuple[tuple[str, ...], ...]
 
+    def partial(self, output_byte: float) -> float:
+        """Byte of one partial sum where outputs have so many: none is narrower than what it becomes."""
+        return max(self.accumulator, output_byte)
+
 
 @dataclass(frozen=True, slots=True)
 class Machine:

@@ -59,6 +59,12 @@ def test_a_layer_by_hand() -> None:
     assert seconds(layer, chip(), "dram") == pytest.approx(99_600e-9)
 
 
+def test_a_faster_clock_never_waits_longer_for_memory() -> None:
+    # 16 + 16 + 16 x 16 byte are no whole number of cycles: bytes over bandwidth, whatever the clock
+    layer, slow = conv(16, 16, 1, 1), chip()
+    assert seconds(layer, slow.scaled(clock=1.05), "dram") == seconds(layer, slow, "dram")
+
+
 def test_winograd_is_2_25_times_faster_and_stores_16_for_9() -> None:
     layer = conv(256, 256, 14, 3, pad=1)
     plain, fast = (layer_counts(layer, Machine.of(chip(winograd=w))) for w in (1e-9, 1.0))
