@@ -19,7 +19,13 @@ import numpy as np
 from hw_models.cost.arrays import ACTIONS, OVERLAPPING, RESOURCES, Feasibility, Fidelity, FloatArray, Terms
 from hw_models.cost.chips import runs_itself
 from hw_models.cost.roofline import DRAM, EXPOSED, ISSUE, MAC, SRAM, VECTOR
-from hw_models.cost.tiled.organisation import BESIDE, TakesMappings, TiledTerms, WeighsBeside
+from hw_models.cost.tiled.organisation import (
+    BESIDE,
+    TakesMappings,
+    TiledTerms,
+    WeighsBeside,
+    WeighsBesideGiven,
+)
 from hw_models.cost.tiled.registry import taking_mappings
 from hw_models.cost.tiled.streaming import port_seconds
 from hw_models.errors import InputError
@@ -133,11 +139,18 @@ def _found_or_given(organisation: Organisation, here: Place) -> TiledTerms:
         for d in given[:, None]:
             mapping = work.given[d[0]]
             try:
-                counted = organisation.terms_given(work.problems.take(d), accelerators, [mapping.value])
+                parts.append((d, _given(organisation, here, d, mapping.value)))
             except InputError as error:
                 raise mapping.error(str(error)) from error
-            parts.append((d, with_beside(counted, here.beside[d], here.chips)))
     return parts[0][1] if len(parts) == 1 else _joined(parts, len(work.given))
+
+
+def _given(organisation: TakesMappings, here: Place, d: IntArray, mapping: Any) -> TiledTerms:
+    """Terms of one contraction with the mapping that a file gives it."""
+    problems, chips, beside = here.work.problems.take(d), here.chips.costed, here.beside[d]
+    if isinstance(organisation, WeighsBesideGiven):
+        return organisation.terms_given_beside(problems, chips, [mapping], beside)
+    return with_beside(organisation.terms_given(problems, chips, [mapping]), beside, here.chips)
 
 
 def _joined(parts: Sequence[tuple[IntArray, TiledTerms]], n: int) -> TiledTerms:

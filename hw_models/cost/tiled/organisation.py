@@ -124,6 +124,17 @@ class RunsOthers(Protocol):
 
 
 @runtime_checkable
+class WeighsBesideGiven(Protocol):
+    """An organisation that costs a given mapping together with what moves beside it, as `WeighsBeside`."""
+
+    def terms_given_beside(
+        self, problems: Problems, chips: Sequence[Accelerator], mappings: Sequence[Any], beside: FloatArray
+    ) -> TiledTerms:
+        """As `TakesMappings.terms_given`, with `beside` as in `WeighsBeside.terms_beside`."""
+        ...
+
+
+@runtime_checkable
 class TakesMappings(Protocol):
     """An organisation that costs a mapping as it is given."""
 

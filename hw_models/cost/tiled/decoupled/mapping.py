@@ -34,6 +34,11 @@ LOOPS: Final = {
 TILE_ORDER: Final = ("P", "Q", "K", "C", "R", "S")
 """Letters in the order of `layer_cycles.Tile`."""
 
+PRINTED: Final = re.compile(
+    r"tile (\d+)x(\d+)x(\d+) \(rows x columns x filters\), (\d+) channels, (\d+)x(\d+) taps"
+)
+"""A tile as the tables of a cost print it."""
+
 EXAMPLE: Final = "L3[WIO] K48 - L2[WI] N1 K16X - L1[O] C48 P16 C16X - L0[W] P8"
 
 LEVEL: Final = re.compile(r"L(?P<number>\d+)\[(?P<kept>[A-Z]*)\](?P<loops>(?:\s+\S+)*)\s*")
@@ -76,6 +81,24 @@ class GivenMapping:
     def tiles(self) -> tuple[int, ...]:
         """Extents of a tile in the order of `TILE_ORDER`."""
         return tuple(self.tile(letter) for letter in TILE_ORDER)
+
+
+def printed_tile(text: object, extents: Mapping[str, int]) -> tuple[int, ...] | None:
+    """Extents of a tile as tables print it, in the order of `TILE_ORDER`; None: it is in another notation.
+
+    Raises:
+        InputError: a tile that is larger than its problem, or empty.
+    """
+    read = PRINTED.fullmatch(text.strip()) if isinstance(text, str) else None
+    if read is None:
+        return None
+    rows, columns, filters, channels, down, along = (int(x) for x in read.groups())
+    tile = dict(zip(TILE_ORDER, (columns, rows, filters, channels, along, down), strict=True))
+    for letter, size in tile.items():
+        if not 1 <= size <= extents[letter]:
+            said = f"'{text}' has {size} {LOOPS[letter]}"
+            raise InputError(sentence(said, f"expected 1 to {extents[letter]}, those of the problem"))
+    return tuple(tile.values())
 
 
 def parse_mapping(text: str, extents: Mapping[str, int] | None = None) -> GivenMapping:
@@ -136,4 +159,4 @@ def _check_cover(found: GivenMapping, extents: Mapping[str, int], text: str) -> 
         raise InputError(f"mapping '{text}' does not cover its problem; {'; '.join(wrong)}")
 
 
-__all__ = ["EXAMPLE", "LOOPS", "TILE_ORDER", "GivenMapping", "Level", "Loop", "parse_mapping"]
+__all__ = ["EXAMPLE", "LOOPS", "TILE_ORDER", "GivenMapping", "Level", "Loop", "parse_mapping", "printed_tile"]

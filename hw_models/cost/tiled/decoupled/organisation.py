@@ -10,7 +10,7 @@ import numpy as np
 from hw_models.cost.arrays import ACTIONS, RESOURCES, Feasibility
 from hw_models.cost.tiled.decoupled.layer_cycles import Cycles, Layer, Tile
 from hw_models.cost.tiled.decoupled.machine import PARAMETERS, SUM_BYTES, DecoupledMachine, gaps
-from hw_models.cost.tiled.decoupled.mapping import TILE_ORDER, parse_mapping
+from hw_models.cost.tiled.decoupled.mapping import TILE_ORDER, parse_mapping, printed_tile
 from hw_models.cost.tiled.decoupled.search import best_tile, rows_held
 from hw_models.cost.tiled.decoupled.sequence import layer_cycles
 from hw_models.cost.tiled.decoupled.tiler import own_tile
@@ -76,7 +76,7 @@ class DecoupledSystolic:
     def terms_given(
         self, problems: Problems, chips: Sequence[Accelerator], mappings: Sequence[Any]
     ) -> TiledTerms:
-        """As `terms`, for a mapping given for each problem in the notation of `parse_mapping`.
+        """As `terms`, for a mapping given for each problem: as tables print it, or read by `parse_mapping`.
 
         Raises:
             InputError: a mapping that nobody can read or that does not cover its problem.
@@ -87,7 +87,7 @@ class DecoupledSystolic:
         tiles = []
         for d, text in enumerate(mappings):
             extents = dict(zip(TILE_ORDER, layer_of(problems, d)[:6], strict=True))
-            tiles.append(Tile(*parse_mapping(text, extents).tiles))
+            tiles.append(Tile(*(printed_tile(text, extents) or parse_mapping(text, extents).tiles)))
         return _terms(problems, chips, lambda d, layer, machine: _given(tiles[d], layer, machine))
 
 

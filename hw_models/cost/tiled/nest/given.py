@@ -25,12 +25,12 @@ from hw_models.cost.tiled.nest.chosen import Chosen
 from hw_models.cost.tiled.nest.count import STATIONARY, Mappings, count
 from hw_models.cost.tiled.nest.machine import machine
 from hw_models.cost.tiled.nest.price import demands, price
-from hw_models.cost.tiled.organisation import TiledTerms
+from hw_models.cost.tiled.organisation import BESIDE, TiledTerms
 from hw_models.cost.tiled.problem import LOOPS
 from hw_models.errors import InputError, UnknownNameError, did_you_mean, nearest, sentence
 
 if TYPE_CHECKING:
-    from hw_models.cost.arrays import IntArray
+    from hw_models.cost.arrays import FloatArray, IntArray
     from hw_models.cost.tiled.nest.machine import Build
     from hw_models.cost.tiled.nest.spatial import Layout
     from hw_models.cost.tiled.organisation import Parameter
@@ -68,13 +68,17 @@ def given_terms(
     mappings: Sequence[Any],
     layouts: Callable[[Build], Sequence[Layout]],
     parameters: Mapping[str, Parameter],
+    beside: FloatArray | None = None,
 ) -> TiledTerms:
     """Terms of one given mapping for each problem; what does not fit has a code, demand and bound.
+
+    `beside` (D, C, 4): bytes that move beside each contraction, in the order of `BESIDE`; None: none.
 
     Raises:
         InputError: a mapping that cannot be read or does not fit its problem.
     """
     shape = (len(problems), len(chips))
+    moved = np.zeros((*shape, len(BESIDE))) if beside is None else beside
     seconds, actions = np.full((*shape, len(RESOURCES)), np.inf), np.full((*shape, len(ACTIONS)), np.nan)
     code = np.full(shape, Feasibility.OK, np.int8)
     demand, bound, told = np.full(shape, np.nan), np.full(shape, np.nan), np.full(shape, None, object)
@@ -95,7 +99,7 @@ def given_terms(
                 bound[row, column] = built.buffers[worst].capacity
                 demand[row, column] = bound[row, column] + over[worst]
                 continue
-            priced = price(counts, built, laid[at], *rate)
+            priced = price(counts, built, laid[at], *rate, moved[row, column].tolist())
             seconds[row, column], actions[row, column] = priced.seconds[0], priced.actions[0]
             tiles = [*one.inner[0], *one.outer[0], one.order_local[0], one.order_dram[0], at]
             told[row, column] = Chosen.of(np.array(tiles), laid)

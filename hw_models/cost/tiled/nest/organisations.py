@@ -100,6 +100,18 @@ class Nest:
 
         return given_terms(problems, chips, mappings, self.layouts, self.parameters)
 
+    def terms_given_beside(
+        self, problems: Problems, chips: Sequence[Accelerator], mappings: Sequence[Any], beside: FloatArray
+    ) -> TiledTerms:
+        """The same with the bytes that move beside each contraction, as `terms_beside` counts them.
+
+        Raises:
+            InputError: a mapping that cannot be read or does not fit its problem.
+        """
+        from hw_models.cost.tiled.nest.given import given_terms
+
+        return given_terms(problems, chips, mappings, self.layouts, self.parameters, beside)
+
     def _solved(
         self, problems: Problems, chips: Sequence[Accelerator], beside: FloatArray | None
     ) -> TiledTerms:

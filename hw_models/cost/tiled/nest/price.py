@@ -12,6 +12,8 @@ from hw_models.cost.tiled.nest.count import COUNTS
 from hw_models.cost.tiled.nest.machine import OPERANDS, Energies
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hw_models.cost.arrays import FloatArray
     from hw_models.cost.tiled.nest.machine import Machine, Port
     from hw_models.cost.tiled.nest.spatial import Layout
@@ -54,8 +56,15 @@ def demands(counts: FloatArray, machine: Machine) -> FloatArray:
     return held
 
 
-def price(counts: FloatArray, machine: Machine, layout: Layout, mac_rate: float, mac_energy: float) -> Priced:
-    """Seconds and actions of counts (P, `COUNTS`) on one chip.
+def price(
+    counts: FloatArray,
+    machine: Machine,
+    layout: Layout,
+    mac_rate: float,
+    mac_energy: float,
+    beside: Sequence[float] = (0.0, 0.0, 0.0, 0.0),
+) -> Priced:
+    """Seconds and actions of counts (P, `COUNTS`) on one chip, and of the bytes beside them (`BESIDE`).
 
     Two boundaries, each a pipeline of moving and working: where tiles are double buffered its makespan is
     max(all moves + work of one tile, all work + moves of one tile), else their sum. Source: two-stage flow
@@ -66,9 +75,9 @@ def price(counts: FloatArray, machine: Machine, layout: Layout, mac_rate: float,
     cycle = float(build.rows * build.cols * build.count) / mac_rate
     mac = c["mac_cycles"] * cycle
     local, local_known = _level(machine, machine.local, _local_traffic(c, machine), build.local)
-    sram, sram_known = _level(machine, machine.sram, _sram_traffic(c), (True, True, True))
-    dram_read = c["dram_weight"] + c["dram_input"] + c["dram_sum"]
-    dram = port_seconds(machine.dram, dram_read, c["dram_output"])
+    both = (c["drain"] * 0.0 + beside[2], c["drain"] * 0.0 + beside[3])
+    sram, sram_known = _level(machine, machine.sram, _sram_traffic(c), (True, True, True), both)
+    dram = port_seconds(machine.dram, *_dram_traffic(c, beside))
     first = port_seconds(machine.dram, c["first_weight"] + c["first_input"], c["last_output"])
     work = np.maximum(mac, local)
     if not any(build.local):
@@ -95,7 +104,7 @@ def price(counts: FloatArray, machine: Machine, layout: Layout, mac_rate: float,
         seconds[:, RESOURCES.index("sram")] = sram
     if local_known:
         seconds[:, RESOURCES.index("local")] = local
-    actions = _actions(c, machine)
+    actions = _actions(c, machine, beside)
     energy = _energy(c, machine, mac_energy)
     return Priced(np.where(excess > 0, np.inf, latency), energy, seconds, actions, excess)
 
@@ -126,6 +135,12 @@ def _sram_traffic(c: dict[str, FloatArray]) -> Traffic:
     )
 
 
+def _dram_traffic(c: dict[str, FloatArray], beside: Sequence[float]) -> tuple[FloatArray, FloatArray]:
+    """Bytes read and written outside; what is spared can be no more than there is."""
+    read = c["dram_weight"] + c["dram_input"] + c["dram_sum"]
+    return np.maximum(read + beside[0], 0.0), np.maximum(c["dram_output"] + beside[1], 0.0)
+
+
 def _first_local(c: dict[str, FloatArray]) -> Traffic:
     nothing = 0.0 * c["drain"]
     return (
@@ -136,12 +151,20 @@ def _first_local(c: dict[str, FloatArray]) -> Traffic:
 
 
 def _level(
-    machine: Machine, place: tuple[int, ...], traffic: Traffic, there: tuple[bool, ...]
+    machine: Machine,
+    place: tuple[int, ...],
+    traffic: Traffic,
+    there: tuple[bool, ...],
+    beside: tuple[FloatArray, FloatArray] | None = None,
 ) -> tuple[FloatArray, bool]:
-    """Seconds of the busiest memory of a level, and whether any of its bandwidths is known."""
+    """Seconds of the busiest memory of a level, and whether any of its bandwidths is known.
+
+    What moves `beside` goes through the memory of the inputs.
+    """
     slowest, known = 0.0 * traffic[0][0], False
     for buffer in sorted({p for p, t in zip(place, there, strict=True) if t}):
         served = [t for t, p in zip(traffic, place, strict=True) if p == buffer]
+        served += [beside] if beside is not None and buffer == place[1] else []
         read, write = (np.sum([t[side] for t in served], axis=0) for side in (0, 1))
         port = machine.buffers[buffer].port
         known = known or port.known
@@ -149,16 +172,17 @@ def _level(
     return slowest, known
 
 
-def _actions(c: dict[str, FloatArray], machine: Machine) -> FloatArray:
+def _actions(c: dict[str, FloatArray], machine: Machine, beside: Sequence[float]) -> FloatArray:
     """(P, A) bytes by level; MACs are the caller's, the interconnect is not modelled."""
     actions = np.full((len(c["drain"]), len(ACTIONS)), np.nan)
     sram, local = _sram_traffic(c), _local_traffic(c, machine)
+    dram_read, dram_write = _dram_traffic(c, beside)
     sums = {
         "vector_op": 0.0 * c["drain"],
-        "dram_read": c["dram_weight"] + c["dram_input"] + c["dram_sum"],
-        "dram_write": c["dram_output"],
-        "sram_read": sram[0][0] + sram[1][0] + sram[2][0],
-        "sram_write": sram[0][1] + sram[1][1] + sram[2][1],
+        "dram_read": dram_read,
+        "dram_write": dram_write,
+        "sram_read": beside[2] + sram[0][0] + sram[1][0] + sram[2][0],
+        "sram_write": beside[3] + sram[0][1] + sram[1][1] + sram[2][1],
         "local_read": local[0][0] + local[1][0] + local[2][0],
         "local_write": local[0][1] + local[1][1] + local[2][1],
     }

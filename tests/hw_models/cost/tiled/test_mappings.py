@@ -15,6 +15,7 @@ from hw_models.cost.tiled.mappings import GivenMappings
 from hw_models.cost.tiled.registry import taking_mappings
 from hw_models.errors import FileError, InputError, UnknownNameError
 from hw_models.lowering import lower
+from hw_models.spec.load import load_chip
 from hw_models.workload.op import OpKind
 
 
@@ -131,3 +132,29 @@ def test_who_takes_mappings_is_said(net, npu, file):
         estimate(network, npu(), precision="int8", mapping=file("mappings: {conv: slow 2}"))
     assert "paper_given" in taking_mappings()
     assert "paper" not in taking_mappings()
+
+
+@pytest.mark.parametrize(
+    "kind", ["weight_stationary", "output_stationary", "input_stationary", "vector", "gemmini_16x16"]
+)
+def test_a_mapping_that_was_found_costs_the_same_when_a_file_gives_it(net, npu, file, kind):
+    """To the bit, also where bytes move beside it: fused operators, the scores of an attention."""
+    chip = load_chip(kind) if kind == "gemmini_16x16" else npu(kind, sram=4096)
+    network = net().conv(20, 12, 14).rows(OpKind.SOFTMAX, 20, 196).attention(3, 33, 16).finish()
+    found = estimate(network, chip, precision="int8", model="tiled")
+    lines = ["mappings:"]
+    for name, mapping in zip(found.to_frame()["name"], found.to_frame()["mapping"], strict=True):
+        if mapping:
+            lines += [f"  {name}:", *(f'    - "{part}"' for part in str(mapping).split("; then "))]
+    given = estimate(network, chip, precision="int8", model="tiled", mapping=file("\n".join(lines)))
+    assert given.latency.value == found.latency.value
+    assert given.energy.value == found.energy.value
+    assert given.to_frame()["mapping"].tolist() == found.to_frame()["mapping"].tolist()
+
+
+def test_a_printed_tile_larger_than_its_layer_is_refused(net, file):
+    path = file('mappings:\n  gemm: "tile 1x9x16 (rows x columns x filters), 8 channels, 1x1 taps"\n')
+    with pytest.raises(
+        FileError, match=r"mappings\.yaml:2: .*9 columns; expected 1 to 4, those of the problem"
+    ):
+        estimate(net().gemm(4, 16, 8).finish(), "gemmini_16x16", model="tiled", mapping=path)
