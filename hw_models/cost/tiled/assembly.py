@@ -12,12 +12,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from hw_models.cost.arrays import ACTIONS, OVERLAPPING, RESOURCES, Feasibility, Fidelity, FloatArray, Terms
-from hw_models.cost.chips import runs_itself
+from hw_models.cost.chips import STORAGE_ONLY, runs_itself
 from hw_models.cost.roofline import DRAM, EXPOSED, ISSUE, MAC, SRAM, VECTOR
 from hw_models.cost.tiled.organisation import (
     BESIDE,
@@ -29,7 +30,7 @@ from hw_models.cost.tiled.organisation import (
 from hw_models.cost.tiled.registry import taking_mappings
 from hw_models.cost.tiled.streaming import port_seconds
 from hw_models.errors import InputError
-from hw_models.workload.op import OpKind
+from hw_models.workload.op import BITS, OpKind, Precision
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from hw_models.cost.tiled.kernels import Contractions
     from hw_models.cost.tiled.organisation import Organisation
     from hw_models.cost.tiled.streaming import Streams
+    from hw_models.spec.accelerator import Accelerator
 
 MACS: Final = ACTIONS.index("mac")
 OUTER, INNER = ([ACTIONS.index(a) for a in pair] for pair in (BESIDE[:2], BESIDE[2:]))
@@ -60,6 +62,15 @@ class Place:
     work: Contractions
     chips: Chips
     own: FloatArray
+
+    @cached_property
+    def accelerators(self) -> tuple[Accelerator, ...]:
+        """The chips without the rates of formats that are as wide as one the kernels use, but are not it.
+
+        A contraction knows the bits of its operands alone: without this FP32 would be mapped at TF32's rate.
+        """
+        used = [Precision(p) for p in np.unique(self.kernels.math[self.work.problems.kernel]).tolist()]
+        return tuple(_at_formats(chip, used) for chip in self.chips.costed)
 
     @cached_property
     def once(self) -> FloatArray:
@@ -98,6 +109,23 @@ class Place:
         return np.concatenate([self.once - work.once[:, None, :], inner], axis=-1)
 
 
+def _at_formats(chip: Accelerator, used: Sequence[Precision]) -> Accelerator:
+    """The chip whose main engine has, of formats of one width, no rate but at those used."""
+    engine, kept = chip.main_engine, set[Precision]()
+    for p in used:
+        stand_ins = (q for q in STORAGE_ONLY.get(p, ()) if q.label in engine.peak)
+        kept |= {p, *islice(stand_ins, 1)}
+    widths = {BITS[p] for p in kept if p.label in engine.peak}
+    other = {p.label for p in Precision if BITS[p] in widths and p not in kept}
+    if other.isdisjoint(engine.peak) and other.isdisjoint(engine.macs):
+        return chip
+    rates = {
+        name: {p: rate for p, rate in getattr(engine, name).items() if p not in other}
+        for name in ("peak", "macs")
+    }
+    return chip.model_copy(update={"engines": (engine.model_copy(update=rates), *chip.engines[1:])})
+
+
 def contracted(organisation: Organisation, here: Place) -> TiledTerms:
     """Terms of the contractions (D, C) with what moves beside them, and no faster than the stated rates."""
     problems, counted = here.work.problems, _found_or_given(organisation, here)
@@ -118,7 +146,7 @@ def contracted(organisation: Organisation, here: Place) -> TiledTerms:
 
 def _found_or_given(organisation: Organisation, here: Place) -> TiledTerms:
     """Terms of the mappings that a file gives, and of those that the organisation finds for the others."""
-    work, accelerators = here.work, here.chips.costed
+    work, accelerators = here.work, here.accelerators
     told = np.array([m is not None for m in work.given], np.bool_)
     parts = []
     if (searched := np.flatnonzero(~told)).size:
@@ -147,7 +175,7 @@ def _found_or_given(organisation: Organisation, here: Place) -> TiledTerms:
 
 def _given(organisation: TakesMappings, here: Place, d: IntArray, mapping: Any) -> TiledTerms:
     """Terms of one contraction with the mapping that a file gives it."""
-    problems, chips, beside = here.work.problems.take(d), here.chips.costed, here.beside[d]
+    problems, chips, beside = here.work.problems.take(d), here.accelerators, here.beside[d]
     if isinstance(organisation, WeighsBesideGiven):
         return organisation.terms_given_beside(problems, chips, [mapping], beside)
     return with_beside(organisation.terms_given(problems, chips, [mapping]), beside, here.chips)

@@ -198,6 +198,19 @@ def test_sums_narrower_than_outputs_leave_the_search_exact(net, npu, kind):
     assert slow == latency(kernels, wide)[0, 0]
 
 
+@pytest.mark.parametrize("kind", [*SYSTOLIC, "dot_product", "vector"])
+@pytest.mark.parametrize("precision", ["fp16", "w4a16"])
+def test_a_format_of_the_same_width_changes_nothing(net, npu, kind, precision):
+    """An array four times as fast at BF16 runs FP16 as one that has no BF16."""
+    plain = npu(kind)
+    peak = plain.main_engine.peak
+    both = {**peak, "bf16": peak["fp16"].times(4.0)}
+    more = plain.model_copy(update={"engines": (plain.main_engine.model_copy(update={"peak": both}),)})
+    kernels = lowered(build(net, [("conv", 24, 20, 16, 3, 1), ("attention", 2, 20, 8)]), precision=precision)
+    one, other = latency(kernels, plain, more)[0]
+    assert one == other
+
+
 HOSTILE = {
     "bandwidth of a byte a second": {"bandwidth": 1.0},
     "an array of one": {"rows": 1, "cols": 1},
