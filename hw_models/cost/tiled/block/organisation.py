@@ -63,6 +63,10 @@ class Block:
         engine, gaps = chip.main_engine, []
         if engine.clock is None:
             gaps.append(f"engines.{engine.name}.clock")
+        given = engine.dataflow.parameters if engine.dataflow else {}
+        unit = [name for name in ("unit_y", "unit_x", "unit_k") if name not in given]
+        if unit:
+            return (*gaps, *(f"engines.{engine.name}.dataflow.parameters.{name}" for name in unit))
         room = BlockMachine.of(chip).room
         if room[0] <= 0 and room[3] <= 0:
             gaps.append(f"engines.{engine.name}.dataflow.parameters.banks, or accumulators and inputs")

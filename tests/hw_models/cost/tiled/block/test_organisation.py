@@ -244,3 +244,13 @@ def test_the_arena_by_hand() -> None:
         1008 + 100 + 400, 608 + 800 + 80, 608 + 80
     )
     assert arena_bytes(live, weights, cycles_of, np.zeros(3, np.bool_), 1.0) == 1008
+
+
+def test_a_unit_that_the_file_leaves_out_is_named() -> None:
+    chip = load_chip("ethos_u55_128_high_end")
+    flow = chip.main_engine.dataflow
+    assert flow is not None
+    left = {name: x for name, x in flow.parameters.items() if name != "unit_k"}
+    engine = chip.main_engine.model_copy(update={"dataflow": flow.model_copy(update={"parameters": left})})
+    without = chip.model_copy(update={"engines": (engine, *chip.engines[1:])})
+    assert Block().missing(without) == ("engines.npu.dataflow.parameters.unit_k",)
