@@ -69,7 +69,8 @@ class RowMachine:
     Attributes:
         array: PEs and memories; clock: Hz; port: words a cycle, see `PARAMETERS`.
         link: byte/s of inputs and outputs; mapping_zeros: what the choice of mappings counts on.
-        scratchpad: bytes of a PE's smallest scratchpad.
+        scratchpad: bytes of a PE's smallest scratchpad; peak: op/s of the fastest format, which may lie below
+            what the array would reach at its clock.
     """
 
     array: RowArray
@@ -78,6 +79,7 @@ class RowMachine:
     link: float
     mapping_zeros: float
     scratchpad: float
+    peak: float
 
     @classmethod
     def of(cls, chip: Accelerator) -> RowMachine:
@@ -110,6 +112,7 @@ class RowMachine:
             given["link_bandwidth"],
             given["mapping_zeros"],
             scratchpad=min(of_pe),
+            peak=max((figure.value for figure in engine.peak.values()), default=np.inf),
         )
 
 
@@ -261,7 +264,7 @@ def _time(seconds: FloatArray, actions: FloatArray, cost: RowCost, machine: RowM
     """(R,) seconds of one layer in place: never less than its passes and waits take together."""
     counted = dict(zip(ACTIONS, actions.tolist(), strict=True))
     word, dram_bytes = machine.array.word, counted["dram_read"] + counted["dram_write"]
-    mac = counted["mac"] / cost.mapping.active / machine.clock
+    mac = max(counted["mac"] / cost.mapping.active / machine.clock, 2.0 * counted["mac"] / machine.peak)
     # inputs are written as they arrive, while the array waits
     port_words = (counted["sram_read"] + counted["sram_write"]) / word - cost.moved.inputs
     port = port_words / 2 / machine.port / machine.clock

@@ -167,3 +167,19 @@ def test_scratchpads_of_less_than_a_word_cannot_run() -> None:
     )
     assert terms.feasibility[0, 0] == Feasibility.CAPACITY
     assert (terms.demand[0, 0], terms.bound[0, 0]) == (32.0, 24.0)
+
+
+@pytest.mark.parametrize("peak", [0.25, 0.5, 1.0])
+def test_more_bandwidth_is_never_slower_where_the_peak_lies_below_the_array(peak: float) -> None:
+    from hw_models.cost.estimate import estimate
+    from hw_models.spec.load import load_chip
+    from search_spaces.vision.timm_models import timm_workload
+
+    chip = load_chip("eyeriss_v1").scaled(peak=peak)
+    network = timm_workload("resnet18", 64)
+    seconds = [
+        estimate(network, chip.scaled(dram_bandwidth=x), precision="int16", model="tiled").latency.value
+        for x in (0.5, 1.0, 1.5, 4.0)
+    ]
+    assert all(s is not None for s in seconds)
+    assert seconds == sorted(seconds, reverse=True)  # type: ignore[type-var]
