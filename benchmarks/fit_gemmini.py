@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 from scipy.stats import kendalltau
 
-from hw_models.cost.tiled.decoupled.calibration import gemmini_calibration
+from hw_models.cost.tiled.calibration import gemmini_calibration
 from hw_models.cost.tiled.decoupled.layer_cycles import Machine
 from hw_models.cost.tiled.decoupled.machine import DecoupledMachine
 from hw_models.spec.load import load_chip

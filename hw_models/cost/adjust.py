@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -13,6 +12,7 @@ from hw_models.cost.arrays import FloatArray, KernelClass, Kernels
 from hw_models.cost.chips import ENGINE_KINDS, Chips
 from hw_models.cost.roofline import DRAM, GPU, ISSUE, MAC, VECTOR
 from hw_models.errors import InputError
+from hw_models.shipped import shipped_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -128,10 +128,7 @@ class ClassPriors:
 @cache
 def class_priors() -> ClassPriors:
     """The class constants that ship (`class_priors.yaml`)."""
-    from ruamel.yaml import YAML
-
-    text = (files("hw_models.cost") / "class_priors.yaml").read_text("utf-8")
-    return ClassPriors.of(YAML(typ="safe", pure=True).load(text))
+    return ClassPriors.of(shipped_yaml("hw_models.cost", "class_priors.yaml"))
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+
+from hw_models.shipped import shipped_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,10 +24,7 @@ PJ: Final = 1e-12
 @cache
 def energy_priors() -> Mapping[str, Any]:
     """The priors that ship (`energy_priors.yaml`), each with its source."""
-    from ruamel.yaml import YAML
-
-    text = (files("hw_models.cost") / "energy_priors.yaml").read_text("utf-8")
-    priors: Mapping[str, Any] = YAML(typ="safe", pure=True).load(text)
+    priors: Mapping[str, Any] = shipped_yaml("hw_models.cost", "energy_priors.yaml")
     return priors
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from typing_extensions import override
 
+from hw_models.shipped import shipped_yaml
 from hw_models.units import show
 
 if TYPE_CHECKING:
@@ -26,10 +26,7 @@ NODES_NM: Final = (3.0, 65.0)
 @cache
 def silicon_priors() -> Mapping[str, Any]:
     """The priors that ship (`area_priors.yaml`), each with its source."""
-    from ruamel.yaml import YAML
-
-    text = (files("hw_models.spec") / "area_priors.yaml").read_text("utf-8")
-    priors: Mapping[str, Any] = YAML(typ="safe", pure=True).load(text)
+    priors: Mapping[str, Any] = shipped_yaml("hw_models.spec", "area_priors.yaml")
     return priors
 
 

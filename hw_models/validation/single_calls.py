@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
@@ -18,6 +17,7 @@ from hw_models.cost.adjust import power_capped_clock
 from hw_models.cost.arrays import Fidelity, FloatArray, KernelClass, Kernels, Terms
 from hw_models.cost.combine import busy_seconds
 from hw_models.cost.roofline import DRAM, GPU, ISSUE, MAC, SRAM, Roofline
+from hw_models.shipped import shipped_yaml
 from hw_models.workload.op import OpKind, Precision
 
 if TYPE_CHECKING:
@@ -114,10 +114,7 @@ class CallConstants:
 @cache
 def call_constants() -> CallConstants:
     """The constants that ship (`single_calls.yaml`)."""
-    from ruamel.yaml import YAML
-
-    text = (files("hw_models.validation") / "single_calls.yaml").read_text("utf-8")
-    data: dict[str, Any] = YAML(typ="safe", pure=True).load(text)
+    data: dict[str, Any] = shipped_yaml("hw_models.validation", "single_calls.yaml")
     return CallConstants(**data)
 
 

@@ -22,6 +22,7 @@ from search_spaces.space import SearchSpace, check
 
 if TYPE_CHECKING:
     from hw_models.spec.silicon import Implied, Part
+    from search_spaces.knobs import Choice
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,14 @@ class ChipFamily(SearchSpace):
             InputError: a knob that is not set, or set to a value outside its domain.
         """
         return _built(self, self.canonical(candidate))
+
+
+def shrunk(here: Candidate, knob: str, sizes: Choice) -> Candidate:
+    """With `knob`, KiB of the memory of one core, the largest whose sum over `cores` `sram_kib` can hold."""
+    room = int(here["sram_kib"]) // int(here["cores"])
+    if int(here[knob]) <= room:
+        return here
+    return here.replace(**{knob: max(int(size) for size in sizes if int(size) <= room)})
 
 
 @lru_cache(maxsize=16_384)

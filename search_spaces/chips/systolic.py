@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from typing_extensions import override
 
-from search_spaces.chips.family import ChipFamily
+from search_spaces.chips.family import ChipFamily, shrunk
 from search_spaces.chips.parts import (
     CLOCK_KNOB,
     DATAFLOW_KNOB,
@@ -60,10 +60,7 @@ class Systolic(ChipFamily):
 
     @override
     def fitted(self, here: Candidate) -> Candidate:
-        room = int(here["sram_kib"]) // int(here["cores"])
-        if int(here["accumulator_kib"]) <= room:
-            return here
-        return here.replace(accumulator_kib=max(int(k) for k in SUMS_KIB if int(k) <= room))
+        return shrunk(here, "accumulator_kib", SUMS_KIB)
 
     @override
     def titled(self, here: Candidate) -> str:

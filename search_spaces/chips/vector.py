@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from typing_extensions import override
 
-from search_spaces.chips.family import ChipFamily
+from search_spaces.chips.family import ChipFamily, shrunk
 from search_spaces.chips.parts import (
     CLOCK_KNOB,
     DRAM_KNOB,
@@ -56,10 +56,7 @@ class Vector(ChipFamily):
 
     @override
     def fitted(self, here: Candidate) -> Candidate:
-        room = int(here["sram_kib"]) // int(here["cores"])
-        if int(here["l1_kib"]) <= room:
-            return here
-        return here.replace(l1_kib=max(int(k) for k in L1_KIB if int(k) <= room))
+        return shrunk(here, "l1_kib", L1_KIB)
 
     @override
     def titled(self, here: Candidate) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hw_models.cost.adjust import ClassConstants, ClassPriors, class_priors
+from hw_models.shipped import shipped_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,7 +69,4 @@ def _bare(constants: ClassConstants, interval: Interval) -> ClassConstants:
 @cache
 def tiled_priors() -> TiledPriors:
     """The intervals that ship (`tiled_priors.yaml`)."""
-    from ruamel.yaml import YAML
-
-    text = (files("hw_models.cost") / "tiled_priors.yaml").read_text("utf-8")
-    return TiledPriors.of(YAML(typ="safe", pure=True).load(text), class_priors())
+    return TiledPriors.of(shipped_yaml("hw_models.cost", "tiled_priors.yaml"), class_priors())

@@ -16,16 +16,16 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from hw_models.cost.tiled.decoupled.calibration import Calibration
+from hw_models.cost.tiled.calibration import Calibration
 from hw_models.cost.tiled.row_mapping import GLOBAL_BUFFER_ENERGY, HOP_ENERGY, RowLayer
 from hw_models.cost.tiled.row_stationary import SPAD_READS, SPAD_WRITES, RowCost, RowMachine, row_cost
 from hw_models.errors import FileError
 from hw_models.measured.tables import dataset_name
+from hw_models.shipped import shipped_yaml
 from hw_models.spec.load import load_chip
 from hw_models.validation.truth.base import Points, TruthSet, point_frame
 from hw_models.validation.truth.figures import read_figures
@@ -99,10 +99,7 @@ class Run:
 @cache
 def eyeriss_calibration() -> Calibration:
     """The calibration that ships (`eyeriss_calibration.yaml`)."""
-    from ruamel.yaml import YAML
-
-    text = (files("hw_models.cost.tiled") / "eyeriss_calibration.yaml").read_text("utf-8")
-    return Calibration.of(YAML(typ="safe", pure=True).load(text))
+    return Calibration.of(shipped_yaml("hw_models.cost.tiled", "eyeriss_calibration.yaml"))
 
 
 def figures_of(run: Run, machine: RowMachine, scalars: Mapping[str, float]) -> dict[str, float] | None:

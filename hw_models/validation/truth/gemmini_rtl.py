@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from hw_models.cost.tiled.decoupled.calibration import gemmini_calibration
+from hw_models.cost.tiled.calibration import gemmini_calibration
 from hw_models.cost.tiled.decoupled.layer_cycles import Layer, Machine, Tile
 from hw_models.cost.tiled.decoupled.machine import DecoupledMachine
 from hw_models.cost.tiled.decoupled.mapping import TILE_ORDER, parse_mapping

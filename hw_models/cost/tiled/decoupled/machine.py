@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from hw_models.cost.tiled.decoupled.calibration import gemmini_calibration
+from hw_models.cost.tiled.calibration import gemmini_calibration
 from hw_models.cost.tiled.decoupled.layer_cycles import Layer, Machine
 from hw_models.cost.tiled.decoupled.tiler import Room
 from hw_models.cost.tiled.organisation import Parameter

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from scipy.stats import kendalltau
 
-from hw_models.cost.tiled.decoupled.calibration import gemmini_calibration
+from hw_models.cost.tiled.calibration import gemmini_calibration
 from hw_models.errors import FileError
 from hw_models.validation.truth.gemmini_rtl import ANALYTICAL, GIVEN, OWN, SETS, SHIPPED, predict
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from hw_models.cost.arrays import ACTIONS, RESOURCES, Feasibility
 from hw_models.cost.estimate import estimate
+from hw_models.cost.tiled.calibration import Calibration, gemmini_calibration
 from hw_models.cost.tiled.decoupled import DecoupledSystolic
-from hw_models.cost.tiled.decoupled.calibration import Calibration, gemmini_calibration
 from hw_models.cost.tiled.decoupled.machine import PARAMETERS, DecoupledMachine
 from hw_models.cost.tiled.organisation import TakesMappings
 from hw_models.cost.tiled.problem import Problems

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import Any, Final
+
+from hw_models.shipped import shipped_yaml
 
 SCHEMA_VERSION: Final = 1
 
@@ -75,7 +76,4 @@ class Calibration:
 @cache
 def gemmini_calibration() -> Calibration:
     """The calibration that ships (`gemmini_calibration.yaml`)."""
-    from ruamel.yaml import YAML
-
-    text = (files("hw_models.cost.tiled") / "gemmini_calibration.yaml").read_text("utf-8")
-    return Calibration.of(YAML(typ="safe", pure=True).load(text))
+    return Calibration.of(shipped_yaml("hw_models.cost.tiled", "gemmini_calibration.yaml"))
