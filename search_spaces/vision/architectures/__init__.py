@@ -1,0 +1,1 @@
+"""Architectures of papers, written compactly: built without weights, to be traced and costed."""
