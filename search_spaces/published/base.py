@@ -36,8 +36,6 @@ _OWN_IMPORT: Final = re.compile(
     r"^\s*(?:from|import) (search_spaces[\w.]*)(?: import \(?([\w, ]+))?", re.MULTILINE
 )
 
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Ids:
