@@ -221,6 +221,7 @@ class Detail:
         shares: (U, R) of the kernel's time.
         constants: class constants in force; None for a bound.
         counts, energies: of the whole network.
+        start_s: s that an inference takes once, beside its kernels.
     """
 
     workload: Workload
@@ -233,6 +234,7 @@ class Detail:
     constants: ClassConstants | None
     counts: Counts
     energies: Energies
+    start_s: float = 0.0
 
     @property
     def seconds(self) -> FloatArray:

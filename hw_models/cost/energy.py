@@ -205,7 +205,7 @@ def power(joules: GridQuantity, seconds: GridQuantity, chips: Chips) -> tuple[Gr
 
 
 def fidelity_codes(
-    value: FloatArray, prior: NDArray[np.bool_], fidelity: Fidelity = Fidelity.ROOFLINE
+    value: FloatArray, prior: NDArray[np.bool_], fidelity: Fidelity | NDArray[np.int8] = Fidelity.ROOFLINE
 ) -> NDArray[np.int8]:
     """Codes of numbers that have that fidelity where nothing is a prior, and unknown where there is none."""
     codes = np.where(prior, Fidelity.PRIOR, fidelity)

@@ -10,7 +10,6 @@ import numpy as np
 from hw_models.cost.arrays import CostGrid, Feasibility, Fidelity, GridQuantity, Kernels, Terms
 from hw_models.cost.base import COST_UNITS, Cost, Detail, Estimate, show
 from hw_models.cost.chips import Chips, default_lowering, default_precision, fallbacks
-from hw_models.cost.combine import shares
 from hw_models.cost.energy import Counts, Energies
 from hw_models.cost.grid import Evaluated, Prepared, evaluate
 from hw_models.cost.models import CostModel, cost_model
@@ -300,10 +299,11 @@ def _cost(
         chips=prepared.chips,
         model=model,
         terms=terms,
-        shares=shares(terms.seconds[:, :1], model.overlap)[:, 0],
+        shares=prepared.shares(terms.seconds[:, :1])[:, 0],
         constants=model.priors.for_chips(chips, grid.lowering[0])[0] if model.priors else None,
         counts=Counts.of(kernels, terms.actions[:, :1]),
         energies=Energies.of(chips),
+        start_s=0.0 if prepared.start is None else float(prepared.start[0]),
     )
     code = Feasibility(int(grid.feasibility[0, 0]))
     estimates = {name: Estimate.at(grid.quantities[name], 0, 0, unit) for name, unit in COST_UNITS.items()}

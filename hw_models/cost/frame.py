@@ -12,6 +12,7 @@ from typing_extensions import override
 from hw_models.cost.arrays import GRID_UNITS, RESOURCES, Feasibility, FloatArray, IntArray, KernelClass, Terms
 from hw_models.cost.base import Cost, show
 from hw_models.cost.grid import DRAM_BYTES
+from hw_models.cost.roofline import ISSUE
 from hw_models.workload.op import Precision
 
 if TYPE_CHECKING:
@@ -76,8 +77,12 @@ def _found(terms: Terms, row: IntArray) -> dict[str, object]:
 
 
 def resource_seconds(cost: Cost) -> FloatArray:
-    """(R,) seconds of the whole network that each resource answers for; they sum to the latency."""
+    """(R,) seconds of the whole network that each resource answers for; they sum to the latency.
+
+    What an inference takes once, beside its kernels, counts as fixed cost.
+    """
     seconds: FloatArray = (cost.detail.kernels.counts @ cost.detail.shares)[0]
+    seconds[ISSUE] += cost.detail.start_s
     return seconds
 
 

@@ -19,7 +19,8 @@ from hw_models.cost.arrays import (
     Kernels,
     Terms,
 )
-from hw_models.cost.combine import kernel_seconds
+from hw_models.cost.calibrated import Lawful
+from hw_models.cost.combine import kernel_seconds, shares
 from hw_models.cost.energy import Counts, Energies, energy, fidelity_codes, formats_of, power
 from hw_models.cost.roofline import FLASH, HOST
 
@@ -47,7 +48,7 @@ class Prepared:
 
     model: CostModel
     chips: Chips
-    adjustment: Adjustment | None
+    adjustment: Adjustment | Lawful | None
 
     @classmethod
     def of(cls, chips: Chips, model: CostModel, lowering: str) -> Prepared:
@@ -59,6 +60,8 @@ class Prepared:
             np.array([getattr(c, f) for c in constants]) for f in ("vector_per_mac", "sram_capacity")
         )
         filled = chips.with_priors(per_mac, sram)
+        if model.laws is not None:
+            return cls(model, filled, Lawful.prepare(filled, lowering, model.laws))
         return cls(model, filled, Adjustment.of(filled, constants))
 
     def terms(self, kernels: Kernels) -> Terms:
@@ -67,6 +70,23 @@ class Prepared:
         if self.adjustment is None:
             return terms
         return replace(terms, seconds=self.adjustment.apply(terms.seconds, kernels))
+
+    def kernel_seconds(self, terms: Terms) -> FloatArray:
+        """(U, C) time of each kernel."""
+        if isinstance(self.adjustment, Lawful):
+            return self.adjustment.kernel_seconds(terms.seconds)
+        return kernel_seconds(terms.seconds, self.model.overlap)
+
+    def shares(self, seconds: FloatArray) -> FloatArray:
+        """(U, C, R) seconds of a kernel that each resource answers for."""
+        if isinstance(self.adjustment, Lawful):
+            return self.adjustment.shares(seconds)
+        return shares(seconds, self.model.overlap)
+
+    @property
+    def start(self) -> FloatArray | None:
+        """(C,) s that an inference takes once, beside its kernels; None: the model knows none."""
+        return self.adjustment.start if isinstance(self.adjustment, Lawful) else None
 
 
 def chunks(kernels: Kernels, n_chips: int) -> Iterator[tuple[slice, Kernels]]:
@@ -118,7 +138,7 @@ def latency_and_counts(kernels: Kernels, prepared: Prepared, n_counted: int) -> 
     for part, rows in chunks(kernels, len(prepared.chips)):
         terms, pieces = prepared.terms(rows), pieces + 1
         runs = counts[:, part]
-        seconds += runs @ kernel_seconds(terms.seconds, prepared.model.overlap)
+        seconds += runs @ prepared.kernel_seconds(terms)
         counted += Counts.of(rows, terms.actions[:, :n_counted], runs=runs, formats=formats)
         if terms.stands_in is not None:
             stands_in |= (runs @ terms.stands_in.astype(np.float64)) > 0
@@ -126,6 +146,8 @@ def latency_and_counts(kernels: Kernels, prepared: Prepared, n_counted: int) -> 
             if code != Feasibility.OK:
                 hit = (runs @ (terms.feasibility == code).astype(np.float64)) > 0
                 worst = np.where(hit, np.maximum(worst, code), worst).astype(np.int8)
+    if prepared.start is not None:
+        seconds += prepared.start
     return Totals(seconds, counted, worst, stands_in, terms if pieces == 1 else None)
 
 
@@ -191,6 +213,9 @@ def _latency(kernels: Kernels, chips: Chips, model: CostModel) -> tuple[GridQuan
     if prepared.adjustment is None:
         low, high = value * np.exp(down), np.full_like(value, np.nan)
         return GridQuantity(value, low, high, fidelity_codes(value, up < 0, model.fidelity)), total
+    prior = _stands_in(kernels, prepared.chips, n) | total.stands_in[:, :n]
+    if isinstance(prepared.adjustment, Lawful):
+        return _lawful(prepared.adjustment, value, (down, up), prior), total
     adjustment, first = prepared.adjustment, slice(0, n)
     started = np.diff(kernels.network_ptr)[:, None]
     issue, least, most = (started * seconds[first] for seconds in adjustment.issue)
@@ -198,8 +223,25 @@ def _latency(kernels: Kernels, chips: Chips, model: CostModel) -> tuple[GridQuan
         later, sooner = np.log1p((most - issue) / value), np.log1p((least - issue) / value)
     low = value * np.exp(-_together(down, np.log(adjustment.low[first]), np.nan_to_num(sooner)))
     high = value * np.exp(_together(up, np.log(adjustment.high[first]), np.nan_to_num(later)))
-    prior = _stands_in(kernels, prepared.chips, n) | total.stands_in[:, :n]
     return GridQuantity(value, low, high, fidelity_codes(value, prior, model.fidelity)), total
+
+
+def _lawful(
+    lawful: Lawful, value: FloatArray, ends: tuple[FloatArray, FloatArray], prior: NDArray[np.bool_]
+) -> GridQuantity:
+    """Latency by the law of each chip's class, with the law's interval and the chips' own ranges.
+
+    Args:
+        lawful: chips, those to be costed first.
+        value: (W, n) s.
+        ends: (W, n) logarithms of the time at either end of the chips' ranges over the value.
+        prior: (W, n) whether a class figure stands in.
+    """
+    down, up = ends
+    least, most = np.log(lawful.interval()[:, : value.shape[1]])
+    low, high = value * np.exp(-_together(down, least)), value * np.exp(_together(up, most))
+    codes = fidelity_codes(value, prior, lawful.fidelity[: value.shape[1]])
+    return GridQuantity(value, low, high, codes)
 
 
 def _stands_in(kernels: Kernels, chips: Chips, n: int) -> NDArray[np.bool_]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from hw_models.cost.adjust import ClassPriors, class_priors
 from hw_models.cost.arrays import Fidelity
+from hw_models.cost.calibrated import PLAIN, Laws
 from hw_models.cost.roofline import Roofline
 from hw_models.errors import NotCostableError, UnknownNameError
 
@@ -31,6 +32,7 @@ class CostModel:
         overlap: p of the p-norm over a kernel's resources.
         fidelity: of its numbers where no class figure stands in.
         falls_back: whether it costs what the main engine cannot run on the fallback that it names.
+        laws: what laws and calibrations of chips it goes by; None: by none.
     """
 
     name: str
@@ -39,6 +41,7 @@ class CostModel:
     overlap: float
     fidelity: Fidelity = Fidelity.ROOFLINE
     falls_back: bool = False
+    laws: Laws | None = None
 
     def check(self, chip: Accelerator) -> None:
         """Refuse a chip whose file lacks what the terms need.
@@ -74,8 +77,9 @@ TILED: Final[Mapping[str, Aim]] = {
 }
 """Tiled models and what each chooses mappings by. More of anything is never slower for the first alone."""
 
-MODELS: Final = ("roofline", "roofline_bound", *TILED)
-"""`roofline`: roofline terms, class constants, interval. `roofline_bound`: the bare roofline. `tiled`: a
+MODELS: Final = ("roofline", "roofline_bound", "calibrated", *TILED)
+"""`roofline`: roofline terms, class constants, interval. `roofline_bound`: the bare roofline. `calibrated`:
+roofline terms, the law of the chip's class, and what the chip's calibration file says. `tiled`: a
 mapping for every contraction, every level of memory bounded; mappings of least latency, whatever they move.
 `tiled_thrifty`: of least energy among those at most 1 % slower."""
 
@@ -91,6 +95,8 @@ def cost_model(name: str | CostModel) -> CostModel:
     if name == "roofline":
         priors = class_priors()
         return CostModel(name, Roofline(), priors, priors.overlap)
+    if name == "calibrated":
+        return calibrated_model()
     if name == "roofline_bound":
         return CostModel(name, Roofline(tight=True), None, float("inf"))
     if name in TILED:
@@ -107,3 +113,9 @@ def cost_model(name: str | CostModel) -> CostModel:
         return CostModel(name, plugin("codesign.cost_models", name), None, float("inf"))
     known = (*MODELS, *others)
     raise UnknownNameError("cost model", name, known, f"known: {', '.join(known)}")
+
+
+def calibrated_model(laws: Laws = PLAIN) -> CostModel:
+    """Model `calibrated` that goes by these laws and calibrations."""
+    priors = class_priors()
+    return CostModel("calibrated", Roofline(), priors, priors.overlap, laws=laws)

@@ -1,7 +1,7 @@
 """Laws by kind of engine and runtime: the finest that there is, else the class constants as a law.
 
-A law is a module of this package with `KIND`, the kind of its engines; `RUNTIMES`, first words of the runtimes
-that it is of, empty where it is of the class as a whole; and `law(lowering, crossfit)`.
+A law is a module of this package with `KIND`, the kind of its engines; `RUNTIMES`, first words of the
+runtimes that it is of, empty where it is of the class as a whole; and `law(lowering, crossfit)`.
 """
 
 from __future__ import annotations
