@@ -1,10 +1,11 @@
-"""What runs a network: three recipes from a workload to its kernels."""
+"""What runs a network: four recipes from a workload to its kernels."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from hw_models.lowering.folded import folded
 from hw_models.lowering.fusion import fuse, merge_into_producers, separate
 from hw_models.lowering.inlining import Part, as_inductor, for_least_traffic, inlined_nodes, plain_nodes
 from hw_models.lowering.network import LoweredNetwork, MemoryRules, lowered_network
@@ -52,8 +53,13 @@ def compiled(workload: Workload, mixed: bool) -> LoweredNetwork:
     return lowered_network(workload, plan, nodes, fuse(plan, nodes), rules)
 
 
-RECIPES: Final[dict[str, Recipe]] = {"ideal": ideal, "eager": eager, "compiled": compiled}
+RECIPES: Final[dict[str, Recipe]] = {
+    "ideal": ideal,
+    "eager": eager,
+    "compiled": compiled,
+    "folded": folded,
+}
 """Every choice of lowering by name."""
 
-ONE_TYPE: Final = frozenset({"ideal"})
+ONE_TYPE: Final = frozenset({"ideal", "folded"})
 """Recipes that never mix precisions."""
