@@ -1,4 +1,4 @@
-"""`cd.validate`: predicted against measured, with networks found by their timm names."""
+"""`cd.validate`: predicted against measured, with networks rebuilt by their published names."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hw_models.validation import Validation
-    from hw_models.workload.graph import Workload
 
 
 def validate(data: str | Path | None = None, **options: Any) -> Validation:
@@ -18,12 +17,6 @@ def validate(data: str | Path | None = None, **options: Any) -> Validation:
         **options: as `hw_models.validation.validate` takes them.
     """
     from hw_models import validation
+    from search_spaces.published.catalogue import published_network
 
-    return validation.validate(data, resolver=timm_network, **options)
-
-
-def timm_network(model: str, img_size: int | None, reparameterize: bool) -> Workload:
-    """A network by its timm name, the resolver that `hw_models.validation` is handed."""
-    from search_spaces.vision.timm_models import timm_workload
-
-    return timm_workload(model, img_size, reparameterize=reparameterize)
+    return validation.validate(data, resolver=published_network, **options)

@@ -1,7 +1,6 @@
 """Measurements joined with what was run: each row with its network as a workload and its device as a chip.
 
-The same join serves the check of a model (`validate`) and the fit of its constants
-(`benchmarks/fit_class_constants.py`).
+The same join serves the check of a model (`validate`) and the fit of its constants.
 """
 
 from __future__ import annotations
@@ -12,9 +11,13 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from hw_models.cost.chips import Chips, default_lowering
 from hw_models.errors import CodesignError
 from hw_models.measured.loaders import DATASETS
+from hw_models.measured.schema import STEP
 from hw_models.validation.networks import Networks, Resolver
+from hw_models.workload.named import NamedNetwork
+from hw_models.workload.op import Precision
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +32,14 @@ PROGRESS_EVERY: Final = 20
 """Networks between two signs of life."""
 
 NAME: Final = ["dataset", "device", "mode"]
-RUN: Final = ["network", "img_size", "params", "runtime_version"]
+RAN: Final = [*NAME, "precision", "runtime", "runtime_version", "compiled", "layout", "scenario", "threads"]
+"""What the rows of a group have in common."""
+
+RUN: Final = ["dataset", "network", "component", "img_size", "input_shape", "params", "macs", "_release"]
+"""What tells one network from another."""
+
+TORCH: Final = "torch"
+
 Name = tuple[str, str, str]
 """Data set, device and mode."""
 
@@ -39,12 +49,14 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """The rows of one data set, device and mode that a model can be asked about.
+    """Rows of one data set, device and mode that ran in the same way.
 
     Attributes:
         rows: their records.
         workloads: (N,) the network of each row, traced at batch 1.
         precision, lowering, layout: how they ran.
+        runtime, runtime_version: what executed them; None: not stated.
+        scenario: one of `hw_models.measured.schema.SCENARIOS`.
     """
 
     dataset: str
@@ -56,6 +68,9 @@ class Group:
     precision: str
     lowering: str
     layout: str | None
+    runtime: str | None = None
+    runtime_version: str | None = None
+    scenario: str = STEP
 
     @property
     def name(self) -> Name:
@@ -70,8 +85,9 @@ class Group:
     @property
     def step_s(self) -> np.ndarray:
         """(N,) measured seconds of one step, from the quantity that the file states."""
-        value: np.ndarray = self.rows["batch"].to_numpy() / self.rows["throughput_per_s"].to_numpy()
-        return value
+        column = DATASETS[self.dataset].value
+        stated: np.ndarray = self.rows[column].to_numpy(np.float64)
+        return self.rows["batch"].to_numpy() / stated if column == "throughput_per_s" else stated
 
     def kernels(self) -> Kernels:
         """What ran, one network a row, at each row's batch."""
@@ -84,10 +100,16 @@ class Group:
 
 @dataclass(frozen=True, eq=False)
 class Joined:
-    """Groups to predict, and what could not be joined: `dataset, device, mode, reason, n`."""
+    """Groups to predict, and what could not be joined: `dataset, device, mode, reason, n`.
+
+    Attributes:
+        not_built: the records whose network cannot be had as it was run, with the `reason`.
+    """
 
     groups: tuple[Group, ...]
     skipped: pd.DataFrame
+    not_built: pd.DataFrame
+    chips: dict[tuple[str, str], Accelerator]
 
 
 def join(
@@ -110,14 +132,17 @@ def join(
     frame = records.frame
     reasons = _not_comparable(frame)
     chips = chips_of(frame, devices, reasons)
+    _elsewhere(frame, chips, reasons)
     if max_rows is not None:
         thin(frame, reasons, max_rows)
+    before = reasons.notna()
     networks = _resolve(frame, Networks(resolver), reasons, progress)
-    groups = [
-        _group(frame.loc[index], name, chips[name[:2]], networks)
-        for name, index in _by_mode(frame[reasons.isna()])
-    ]
-    return Joined(tuple(groups), count_reasons(_not_joined(frame, reasons), refused(records.set_aside)))
+    not_built = frame.assign(reason=reasons)[reasons.notna() & ~before]
+    ran = frame[reasons.isna()].groupby(RAN, sort=False, dropna=False).indices
+    asked = frame.index[reasons.isna()]
+    groups = [_group(frame.loc[asked[positions]], chips, networks) for positions in ran.values()]
+    skipped = count_reasons(_not_joined(frame, reasons), refused(records.set_aside))
+    return Joined(tuple(groups), skipped, not_built, chips)
 
 
 def group_names(frame: pd.DataFrame) -> list[Name]:
@@ -145,9 +170,18 @@ def _not_comparable(frame: pd.DataFrame) -> pd.Series:
     import pandas as pd
 
     reasons = pd.Series(None, index=frame.index, dtype="object")
-    reasons[frame["phase"] != "infer"] = "training is not modelled"
+    scenario = frame["scenario"].fillna(STEP)
+    stated = frame["dataset"].map({name: d.value for name, d in DATASETS.items()})
+    value = sum(frame[c].where(stated == c, 0.0) for c in stated.unique())
+    value = value.where((scenario == STEP) | (stated == "throughput_per_s"), frame["throughput_per_s"])
+    reasons[frame["batch"].isna()] = "the batch is not stated"
+    reasons[scenario.isin(["offline", "server"])] = "how queries were queued and batched is not stated"
+    reasons[frame["precision"].isna()] = "no precision is given"
+    reasons[value.isna()] = "no rate is given" if set(stated) == {"throughput_per_s"} else "no time is given"
+    reasons[frame["n_devices"] > 1] = "several devices worked together"
     reasons[frame["network"].isna()] = "no network is named"
-    reasons[frame["throughput_per_s"].isna()] = "no rate is given"
+    reasons[frame["phase"].isin(["prefill", "decode"])] = "tokens of a language model are not modelled"
+    reasons[frame["phase"] == "train"] = "training is not modelled"
     return reasons
 
 
@@ -167,10 +201,26 @@ def chips_of(
         if not chip.costable:
             reasons[rows.index] = f"not costable: {'; '.join(chip.why_not_costable())}"
         for precision, some in rows.groupby("precision"):
-            if chip.costable and precision not in chip.precisions:
+            if chip.costable and not _has_peak(chip, str(precision)):
                 reasons[some.index] = f"no {precision} peak of {chip.title} is known"
         chips[dataset, device] = chip
     return chips
+
+
+def _has_peak(chip: Accelerator, precision: str) -> bool:
+    """Whether products run at that precision, weight-only schemes included."""
+    codes = {p.label: p for p in Precision}
+    return precision in codes and bool(np.isfinite(Chips.of([chip]).mac_peak[0, codes[precision]]))
+
+
+def _elsewhere(frame: pd.DataFrame, chips: dict[tuple[str, str], Accelerator], reasons: pd.Series) -> None:
+    """Rows that ran on another kind of engine than the one that the device's figures describe."""
+    for (dataset, device, engine), rows in frame[reasons.isna()].groupby(
+        ["dataset", "device", "engine"], sort=False
+    ):
+        kind = chips[str(dataset), str(device)].main_engine.kind
+        if engine != kind:
+            reasons[rows.index] = f"ran on the {engine}; of this device the figures of its {kind} are known"
 
 
 def thin(frame: pd.DataFrame, reasons: pd.Series, max_rows: int) -> None:
@@ -185,14 +235,19 @@ def _resolve(
 ) -> dict[int, Workload]:
     """Row -> workload; rows whose network cannot be had as it was run get the reason."""
     found: dict[int, Workload] = {}
-    asked = frame[reasons.isna()]
+    asked = frame[reasons.isna()].copy()
+    # one release of PyTorch merges branches and another does not; elsewhere the release changes no network
+    asked["_release"] = asked["runtime_version"].where(asked["runtime"] == TORCH).fillna("")
+    parts = asked.groupby(["dataset", "network"])["component"].transform("nunique")
+    # parameters of a network that was measured in parts are those of no part
+    asked.loc[parts > 1, ["params", "macs"]] = np.nan
     runs = list(asked.groupby(RUN, sort=False, dropna=False).indices.values())
     for done, positions in enumerate(runs):
         row = asked.iloc[positions[0]]
         if progress and done % PROGRESS_EVERY == 0:
             progress(done, len(runs), f"networks: {row['network']}")
-        size = int(row["img_size"]) if row["img_size"] > 0 else None  # NaN where the file gives none
-        workload = networks.as_run(row["network"], size, row["params"], str(row["runtime_version"]))
+        release = str(row["_release"]) if row["runtime"] == TORCH else None
+        workload = networks.as_run(named(row), release)
         if isinstance(workload, str):
             reasons[asked.index[positions]] = workload
         else:
@@ -202,19 +257,49 @@ def _resolve(
     return found
 
 
-def _group(rows: pd.DataFrame, name: Name, chip: Accelerator, networks: dict[int, Workload]) -> Group:
+def named(row: pd.Series) -> NamedNetwork:
+    """The network of a record, as whoever builds it is asked for it."""
+
+    def text(column: str) -> str:
+        return row[column] if isinstance(row[column], str) else ""
+
+    def number(column: str) -> float | None:
+        return float(row[column]) if row[column] > 0 else None
+
+    return NamedNetwork(
+        dataset=str(row["dataset"]),
+        name=str(row["network"]),
+        component=text("component"),
+        img_size=int(row["img_size"]) if row["img_size"] > 0 else None,
+        input_shape=text("input_shape"),
+        params=number("params"),
+        macs=number("macs"),
+    )
+
+
+def _group(
+    rows: pd.DataFrame, chips: dict[tuple[str, str], Accelerator], networks: dict[int, Workload]
+) -> Group:
     first = rows.iloc[0]
-    layout = first["layout"]
+    chip = chips[first["dataset"], first["device"]]
+
+    def text(column: str) -> str | None:
+        return first[column] if isinstance(first[column], str) else None
+
+    stated = {1.0: "compiled", 0.0: "eager"}
     return Group(
-        dataset=name[0],
-        device=name[1],
-        mode=name[2],
+        dataset=first["dataset"],
+        device=first["device"],
+        mode=str(first["mode"]),
         chip=chip,
         rows=rows,
         workloads=tuple(networks[i] for i in rows.index),
         precision=str(first["precision"]),
-        lowering="compiled" if first["compiled"] == 1 else "eager",
-        layout=layout if isinstance(layout, str) else None,
+        lowering=stated.get(first["compiled"]) or default_lowering(chip),
+        layout=text("layout"),
+        runtime=text("runtime"),
+        runtime_version=text("runtime_version"),
+        scenario=text("scenario") or STEP,
     )
 
 

@@ -5,7 +5,7 @@ Errors are fractions of the measured value.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,18 +64,31 @@ def kendall_tau(predicted: FloatArray, measured: FloatArray) -> float | None:
 
 
 def mape_interval(
-    predicted: FloatArray, measured: FloatArray, *, seed: int = 0
+    predicted: FloatArray, measured: FloatArray, *, groups: NDArray[Any] | None = None, seed: int = 0
 ) -> tuple[float, float] | None:
-    """Bootstrap interval of `mape` over rows at `LEVEL`; None for fewer than two rows.
+    """Bootstrap interval of `mape` at `LEVEL`; None for fewer than two rows, or groups.
 
-    Source: percentile bootstrap, Efron and Tibshirani, An Introduction to the Bootstrap (1993), section 13.3.
+    Args:
+        predicted: (N,) in the unit of `measured`.
+        measured: (N,).
+        groups: (N,) rows that are drawn together, as they err alike; None: each alone.
+        seed: of the draws.
+
+    Source: percentile bootstrap, Efron and Tibshirani, An Introduction to the Bootstrap (1993), section 13.3;
+        of clusters: Davison and Hinkley, Bootstrap Methods (1997), section 3.8.
     """
-    n = len(measured)
+    errors = np.abs(relative_errors(predicted, measured))
+    if groups is None:
+        sums, sizes = errors, np.ones(len(errors))
+    else:
+        _, member = np.unique(groups, return_inverse=True)
+        sums, sizes = np.bincount(member, errors), np.bincount(member).astype(np.float64)
+    n = len(sums)
     if n < 2:
         return None
-    errors = np.abs(relative_errors(predicted, measured))
     picks = np.random.default_rng(seed).integers(0, n, size=(RESAMPLES, n))
-    low, high = np.quantile(errors[picks].mean(axis=1), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    means = sums[picks].sum(axis=1) / sizes[picks].sum(axis=1)
+    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 
 

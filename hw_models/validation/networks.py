@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final, Protocol
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Final
 
 import numpy as np
 
 from hw_models.errors import CodesignError
-
-if TYPE_CHECKING:
-    from hw_models.workload.graph import Workload
+from hw_models.workload.graph import Workload
+from hw_models.workload.named import NamedNetwork
 
 SAME_PARAMS: Final = 0.02
 """Largest relative difference of parameter counts at which two networks of one name are the same."""
 
+SAME_MACS: Final = 0.05
+"""The same for multiply-accumulates: sources differ in whether they count what is no contraction."""
+
 SAME_FORM: Final = 0.002
 """The same for two forms of one network."""
+
+PRINTED: Final = 0.5e4
+"""Parameters that are lost where a source prints millions with two decimals."""
 
 REPARAMETERIZED_SINCE: Final = (2, 9)
 """From this PyTorch release on, re-parameterised networks were benchmarked; only where to look first."""
 
-
-class Resolver(Protocol):
-    """Finds a network by its name in the registry that the measurements name it from."""
-
-    def __call__(self, model: str, img_size: int | None, reparameterize: bool) -> Workload:
-        """The network as a workload at batch 1; `reparameterize`: with training-time branches merged."""
+Resolver = Callable[[NamedNetwork], Workload]
+"""Builds a network as its table names it, at batch 1."""
 
 
 class Networks:
@@ -34,22 +36,21 @@ class Networks:
 
     def __init__(self, resolver: Resolver) -> None:
         self._resolver = resolver
-        self._shelf: dict[tuple[str, int | None, bool], Workload | str] = {}
+        self._shelf: dict[NamedNetwork, Workload | str] = {}
 
-    def as_run(self, name: str, img_size: int | None, params: float, version: str) -> Workload | str:
+    def as_run(self, network: NamedNetwork, release: str | None = None) -> Workload | str:
         """The form of a network that a row measured, or the reason why there is none.
 
         A network with branches for training alone was run with or without them; its parameters tell which.
 
         Args:
-            name: in the registry.
-            img_size: pixels; None: the network's own.
-            params: as the row states them; NaN: not stated, then the release alone decides.
-            version: release of the runtime.
+            network: as the row names it; `params` and `macs` are held against the network that is built.
+            release: of PyTorch, where that ran it; None: the builder knows in which form its source runs it.
         """
         best: Workload | None = None
         reasons: list[str] = []
-        for form in self._forms(name, img_size, version):
+        params = network.params or np.nan
+        for form in self._forms(network, release):
             if isinstance(form, str):
                 reasons.append(form)
                 continue
@@ -59,42 +60,59 @@ class Networks:
                 break
         if best is None:
             return reasons[0]
-        if _difference(best, params) > SAME_PARAMS:
-            has, stated = f"{best.params / 1e6:.2f} M parameters here", f"{params / 1e6:.2f} M in the file"
-            return f"another network than was measured: '{name}' has {has}, {stated}"
-        return best
+        return _another(network, best, check_macs=release is None) or best
 
-    def _forms(self, name: str, img_size: int | None, version: str) -> Iterator[Workload | str]:
-        """Both forms, the likelier one first."""
-        likely = _release(version) >= REPARAMETERIZED_SINCE
+    def _forms(self, network: NamedNetwork, release: str | None) -> Iterator[Workload | str]:
+        """What may have run, the likelier form first."""
+        # what was stated is held against the answer, and two statements of one network are one network
+        asked = replace(network, params=None, macs=None) if release is not None else network
+        if release is None:
+            yield self._answer(asked, None)
+            return
+        likely = _release(release) >= REPARAMETERIZED_SINCE
         for reparameterize in (likely, not likely):
-            key = (name, img_size, reparameterize)
-            if key not in self._shelf:
-                self._shelf[key] = self._known(self._ask(*key), (name, img_size, not reparameterize))
-            yield self._shelf[key]
+            form = replace(asked, reparameterize=reparameterize)
+            yield self._answer(form, replace(asked, reparameterize=not reparameterize))
 
-    def _known(self, form: Workload | str, other: tuple[str, int | None, bool]) -> Workload | str:
-        """The other form's object where both are one network, so that it is lowered once."""
-        twin = self._shelf.get(other)
-        if isinstance(twin, str) or isinstance(form, str) or twin is None:
-            return form
-        return twin if _same(form, twin) else form
+    def _answer(self, network: NamedNetwork, other: NamedNetwork | None) -> Workload | str:
+        """The kept answer; the other form's object where both are one network, so that it is lowered once."""
+        if network not in self._shelf:
+            form = self._ask(network)
+            twin = self._shelf.get(other) if other is not None else None
+            if isinstance(form, Workload) and isinstance(twin, Workload) and _same(form, twin):
+                form = twin
+            self._shelf[network] = form
+        return self._shelf[network]
 
-    def _ask(self, name: str, img_size: int | None, reparameterize: bool) -> Workload | str:
+    def _ask(self, network: NamedNetwork) -> Workload | str:
         """What the resolver answers, or its refusal as a reason."""
         try:
-            return self._resolver(name, img_size, reparameterize)
+            return self._resolver(network)
         except Exception as error:
             said = (str(error).splitlines() or ["no reason given"])[0]
             kind = "" if isinstance(error, CodesignError) else f"{type(error).__name__}: "
             return f"the network cannot be had: {kind}{said}"
 
 
+def _another(network: NamedNetwork, built: Workload, *, check_macs: bool) -> str | None:
+    """Why the network that was built is not the one that was measured; None where it may be.
+
+    MACs of tables of PyTorch are not held against it: some releases leave attention out.
+    """
+    params, macs = network.params or np.nan, network.macs or np.nan
+    another = f"another network than was measured: '{network.name}' has"
+    if _difference(built, params) > SAME_PARAMS:
+        return f"{another} {built.params / 1e6:.2f} M parameters here, {params / 1e6:.2f} M in the file"
+    if check_macs and abs(built.macs / macs - 1) > SAME_MACS:
+        return f"{another} {built.macs / 1e9:.3f} G MACs here, {macs / 1e9:.3f} G in the file"
+    return None
+
+
 def _difference(workload: Workload, params: float) -> float:
     """Relative difference of parameter counts beyond two printed decimals of a million; 0 if not stated."""
     if not params > 0:
         return 0.0
-    return max(0.0, abs(workload.params - params) - 0.5e4) / params
+    return max(0.0, abs(workload.params - params) - PRINTED) / params
 
 
 def _same(one: Workload, other: Workload) -> bool:

@@ -1,20 +1,38 @@
-"""What the model says about a group of measured rows, in the quantity that was measured."""
+"""What the model says about a group of measured rows, in the quantities that were measured.
+
+Rows that ship may have been fitted on, so that they are predicted again by constants that never saw their
+fold of families ("family_out"), and by constants that never saw their device ("device_out").
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from hw_models.cost.adjust import class_priors
-from hw_models.cost.arrays import CostGrid, Feasibility, Fidelity, FloatArray, GridQuantity
-from hw_models.cost.estimate import estimate_many
+from hw_models.cost.arrays import Feasibility, FloatArray
+from hw_models.cost.chips import Chips
+from hw_models.cost.grid import evaluate
+from hw_models.cost.laws.catalogue import family_fold
+from hw_models.measured.loaders import DATASETS
 from hw_models.validation.join import NAME, Group
+from hw_models.validation.measures import Measure, measures
+from hw_models.validation.models import (
+    DEVICE_OUT,
+    FAMILY_OUT,
+    FITTED,
+    HELD_OUT,
+    Assembly,
+    assembly,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
+
+    from hw_models.cost.grid import Evaluated
 
 CHUNK: Final = 256
 """Networks predicted at once; bounds the memory that the arrays of one call take."""
@@ -25,7 +43,9 @@ class Prediction:
     """What the model says about one group.
 
     Attributes:
-        points: records with `measured, predicted, low, high` in inputs per second, and `fidelity`.
+        points: records with `quantity, split`, and in the unit of the file `measured, predicted, low, high`;
+            the `fidelity` of each and what it was `fitted_on`; the counts `macs, activations, params` of the
+            network, traced where the file has none.
         not_predicted: `dataset, device, mode, reason` of the rows that it could say nothing about.
     """
 
@@ -33,45 +53,94 @@ class Prediction:
     points: pd.DataFrame
     not_predicted: pd.DataFrame
 
-    @property
-    def fidelity(self) -> str:
-        """Name of the lowest fidelity among the predictions."""
-        return Fidelity(int(self.points["fidelity"].min())).label
 
-    @property
-    def fitted_on(self) -> str:
-        """What the class constants behind the predictions were fitted on."""
-        kind = self.group.chip.main_engine.kind
-        return class_priors().constants(kind, self.group.lowering).source
+def predict(group: Group, seen: NDArray[np.bool_]) -> Prediction:
+    """Cost every row of a group at its own batch.
+
+    Args:
+        group: rows that ran in the same way.
+        seen: (N,) True where the row ships, so that constants may be fitted on it.
+    """
+    import pandas as pd
+
+    told = measures(DATASETS[group.dataset], group.rows)
+    points, untold = [], []
+    for part, splits in _parts(group, seen):
+        kernels, chips = part.kernels(), Chips.of([part.chip])
+        for split in splits:
+            model = assembly(part, split)
+            if model is None:  # nothing there was fitted on these rows
+                continue
+            found = evaluate(kernels, chips, model.model)
+            points += [_told(part, split, measure, model, found) for measure in told]
+            if split in (FITTED, HELD_OUT):
+                untold.append(_untold(part, found))
+    order = {index: position for position, index in enumerate(group.rows.index)}
+    whole = pd.concat(points)
+    return Prediction(group, whole.sort_index(key=lambda i: i.map(order), kind="stable"), pd.concat(untold))
 
 
-def predict(group: Group) -> Prediction:
-    """Cost every row of a group at its own batch."""
-    grids = [_grid(group, slice(start, start + CHUNK)) for start in range(0, len(group.rows), CHUNK)]
-    latency = [g.quantities["latency"] for g in grids]
-    feasibility = np.concatenate([g.feasibility[:, 0] for g in grids])
-    batch = group.rows["batch"].to_numpy(np.float64)
-    rows = group.rows.assign(
-        measured=group.rows["throughput_per_s"],
-        predicted=batch / _column(latency, "value"),
-        low=batch / _column(latency, "high"),
-        high=batch / _column(latency, "low"),
-        fidelity=np.concatenate([q.fidelity[:, 0] for q in latency]),
-        reason=[f"not predicted: {Feasibility(int(f)).name.lower()}" for f in feasibility],
+def _parts(group: Group, seen: NDArray[np.bool_]) -> Iterator[tuple[Group, tuple[str, ...]]]:
+    """Pieces of a group whose rows are predicted by the same constants, with the splits they count in."""
+    folds = np.array([family_fold(str(f)) for f in group.rows["family"].fillna("")])
+    for shipped in (True, False):
+        splits = (FITTED, FAMILY_OUT, DEVICE_OUT) if shipped else (HELD_OUT,)
+        for fold in np.unique(folds):
+            positions = np.flatnonzero((seen == shipped) & ((folds == fold) | (not shipped)))
+            for start in range(0, len(positions), CHUNK):
+                yield _part(group, positions[start : start + CHUNK]), splits
+            if not shipped:
+                break
+
+
+def _part(group: Group, positions: NDArray[np.intp]) -> Group:
+    workloads = tuple(group.workloads[i] for i in positions)
+    return replace(group, rows=group.rows.iloc[positions], workloads=workloads)
+
+
+def _told(part: Group, split: str, measure: Measure, model: Assembly, found: Evaluated) -> pd.DataFrame:
+    """The rows of a part that state a measure and whose cost is known."""
+    import pandas as pd
+
+    cost = found.quantities["energy" if measure.what == "energy" else "latency"]
+    value, low, high = (a[:, 0] for a in (cost.value, cost.low, cost.high))
+    if measure.what == "rate":
+        batch = part.rows["batch"].to_numpy(np.float64)
+        value, low, high = batch / value, batch / high, batch / low
+    counted = {c: part.rows[c].fillna(pd.Series(v, part.rows.index)) for c, v in counts(part).items()}
+    rows = part.rows.assign(
+        **counted,
+        quantity=measure.quantity,
+        split=split,
+        measured=part.rows[measure.column] * measure.scale,
+        predicted=value * measure.scale,
+        low=low * measure.scale,
+        high=high * measure.scale,
+        fidelity=cost.fidelity[:, 0],
+        fitted_on=model.fitted_on,
     )
-    told = np.isfinite(rows["predicted"]) & (feasibility == Feasibility.OK)
-    return Prediction(group, rows[told].drop(columns="reason"), rows[~told][[*NAME, "reason"]])
+    can = np.isfinite(rows["predicted"]) & rows["measured"].notna()
+    told: pd.DataFrame = rows[can & (found.feasibility[:, 0] == Feasibility.OK)]
+    return told
 
 
-def _grid(group: Group, part: slice) -> CostGrid:
-    return estimate_many(
-        group.workloads[part],
-        [group.chip],
-        precision=group.precision,
-        batch=group.batch[part].tolist(),
-        lowering=group.lowering,
-    )
+def _untold(part: Group, found: Evaluated) -> pd.DataFrame:
+    """The rows of a part whose latency is not known, with the reason."""
+    codes, known = found.feasibility[:, 0], np.isfinite(found.quantities["latency"].value[:, 0])
+    reasons = [f"not predicted: {Feasibility(int(f)).name.lower()}" for f in codes]
+    left: pd.DataFrame = part.rows.assign(reason=reasons)[(codes != Feasibility.OK) | ~known]
+    return left[[*NAME, "reason"]]
 
 
-def _column(quantities: Sequence[GridQuantity], name: str) -> FloatArray:
-    return np.concatenate([getattr(q, name)[:, 0] for q in quantities])
+def counts(part: Group) -> dict[str, FloatArray]:
+    """(N,) `macs`, `activations` and `params` of the networks as they were traced, per input.
+
+    Activations are the output elements of convolutions and matrix products.
+    """
+    macs = [float(w.macs) for w in part.workloads]
+    params = [float(w.params) for w in part.workloads]
+    written = []
+    for w in part.workloads:
+        makes = np.repeat(w.op_macs > 0, np.diff(w.out_ptr))
+        written.append(float(w.tensor_elements[w.out_tensor[makes]].sum()))
+    return {"macs": np.array(macs), "activations": np.array(written), "params": np.array(params)}

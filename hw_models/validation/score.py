@@ -13,6 +13,7 @@ from hw_models.validation.naive import best_naive
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
 
     from hw_models.cost.arrays import FloatArray
 
@@ -26,12 +27,16 @@ class Score:
     Attributes:
         truth: "silicon", "closed_form" or "model".
         quantity: what was measured, as the file calls it; fidelity: the lowest among the predictions.
-        fitted_on: what the constants behind the predictions were fitted on; split: whether these rows are
-            among those that ship and so may have been fitted on: "fitted", "held_out" or "mixed".
+        fitted_on: what the constants behind the predictions were fitted on.
+        split: what these constants have seen of the rows. "held_out": rows that do not ship. Rows that ship
+            count up to three times: as "fitted" by the constants in force; as "family_out" by constants that
+            never saw their fold of families, and as "device_out" by such as never saw their device, where any
+            were fitted on them. "mixed": operators of which some ship.
         n: rows compared; n_skipped: rows that were not (`Validation.skipped` says why).
-        mape: mean absolute error without any free scale; ci_low, ci_high: its bootstrap range.
+        mape: mean absolute error without any free scale.
         mape_scaled: after one scale, see `metrics.one_scale`.
         bias: mean signed error.
+        ci_low, ci_high: of `mape` when whole families are drawn, so that near-twins stay together.
         coverage_90: share of measurements in their 90 % interval; width_90: its median half-width over value.
         naive_mape_scaled, naive_kendall_tau: of the best naive predictor of each, on the same rows.
         reason: why there is nothing to compare, where the whole set is out of reach.
@@ -67,17 +72,20 @@ class Score:
         return figures if self.reason else {k: v for k, v in figures.items() if k != "reason"}
 
 
-def errors_of(points: pd.DataFrame, naive: Mapping[str, FloatArray]) -> dict[str, Any]:
+def errors_of(
+    points: pd.DataFrame, naive: Mapping[str, FloatArray], groups: NDArray[Any] | None = None
+) -> dict[str, Any]:
     """The figures of `Score` that compare numbers.
 
     Args:
         points: `measured, predicted, low, high` of every row.
         naive: (N,) predictions of each naive predictor for the same rows.
+        groups: (N,) the family of each; None: every row stands alone.
     """
     measured, predicted, low, high = (
         points[c].to_numpy(np.float64) for c in ("measured", "predicted", "low", "high")
     )
-    interval = metrics.mape_interval(predicted, measured)
+    interval = metrics.mape_interval(predicted, measured, groups=groups)
     naive_error, naive_tau = best_naive(naive, measured)
     return {
         "mape": metrics.mape(predicted, measured),

@@ -8,22 +8,17 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 from typing_extensions import override
 
+from hw_models.cost.arrays import Fidelity
 from hw_models.errors import UnknownNameError
 from hw_models.measured.loaders import DATASETS, load
 from hw_models.measured.tables import find_tables
-from hw_models.validation.join import (
-    NAME,
-    Group,
-    Name,
-    Progress,
-    count_reasons,
-    group_names,
-    join,
-    refused,
-)
-from hw_models.validation.naive import naive_throughput, published_counts
+from hw_models.validation.join import NAME, Group, Progress, count_reasons, group_names, join, refused
+from hw_models.validation.measures import measures
+from hw_models.validation.models import DEVICE_OUT, FAMILY_OUT, FITTED, HELD_OUT
+from hw_models.validation.naive import PREDICTORS, naive_throughput, published_counts
 from hw_models.validation.operators import judge_operators
 from hw_models.validation.predict import Prediction, predict
 from hw_models.validation.score import Score, errors_of
@@ -31,6 +26,7 @@ from hw_models.validation.truth.catalogue import judge_files, judge_shipped, tru
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
 
     from hw_models.measured.devices import DeviceTable
     from hw_models.measured.published.base import Dataset
@@ -38,8 +34,10 @@ if TYPE_CHECKING:
     from hw_models.validation.networks import Resolver
 
 
-MEASUREMENT: Final = ["device", "mode", "network", "img_size", "batch"]
+MEASUREMENT: Final = ["device", "mode", "network", "component", "img_size", "batch"]
 """What tells one measurement from another."""
+
+SPLITS: Final = (FITTED, FAMILY_OUT, DEVICE_OUT, HELD_OUT)
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,16 +116,16 @@ def validate(
             skipped.append(_left(records, DATASETS[name], measured.devices))
             continue
         if DATASETS[name].operators:
-            alone = judge_operators(records, measured.devices, _shipped(name), max_rows=max_rows)
+            alone = judge_operators(records, measured.devices, _shipped(name) or records, max_rows=max_rows)
             scores += alone.scores
             points.append(alone.points)
             skipped.append(alone.skipped)
             continue
         joined = join(records, measured.devices, resolver, max_rows=max_rows, progress=progress)
-        predicted = _predict_all(joined.groups, progress)
-        left = count_reasons(joined.skipped, *(p.not_predicted for p in predicted.values()))
+        predicted = _predict_all(joined.groups, _shipped(name), progress)
+        left = count_reasons(joined.skipped, *(p.not_predicted for p in predicted))
         scores += _scores(records, predicted, left)
-        points += [p.points for p in predicted.values()]
+        points += [p.points for p in predicted]
         skipped.append(left)
     if data is None and devices is None:
         scores += [_absent(d) for d in DATASETS.values() if d.why_not_shipped and _asked(d, of_tables)]
@@ -174,47 +172,84 @@ def _only(records: Mapping[str, Records], devices: Sequence[str] | None) -> dict
     return {name: r for name, r in some.items() if len(r)}
 
 
-def _predict_all(groups: Sequence[Group], progress: Progress | None) -> dict[Name, Prediction]:
-    """What the model says about each group, by data set, device and mode."""
-    predicted: dict[Name, Prediction] = {}
+def _predict_all(
+    groups: Sequence[Group], shipped: Records | None, progress: Progress | None
+) -> list[Prediction]:
+    """What the model says about each group."""
+    predicted: list[Prediction] = []
     done, total = 0, sum(len(g.rows) for g in groups)
     for group in groups:
         if progress:
             progress(done, total, f"rows: {group.device} {group.mode}")
-        predicted[group.name] = predict(group)
+        predicted.append(predict(group, _ships(group.rows, shipped)))
         done += len(group.rows)
     if progress and total:
         progress(total, total, "rows")
     return predicted
 
 
-def _scores(records: Records, predicted: Mapping[Name, Prediction], skipped: pd.DataFrame) -> Iterator[Score]:
-    """One score for every data set, device and mode that has a row, compared or not."""
-    counts = published_counts(records.frame)
-    left = skipped.groupby(["dataset", "device", "mode"], sort=False)["n"].sum()
+def _scores(records: Records, predicted: Sequence[Prediction], skipped: pd.DataFrame) -> Iterator[Score]:
+    """One score for every data set, device, mode, quantity and split that has a row, compared or not."""
+    import pandas as pd
+
+    published = published_counts(records.frame)
+    parts = [_with_naive(p, published) for p in predicted if len(p.points)]
+    points = pd.concat(parts) if parts else None
+    by_name = dict(list(points.groupby(NAME, sort=False))) if points is not None else {}
+    left = skipped.groupby(NAME, sort=False)["n"].sum()
     for name in dict.fromkeys([*group_names(records.frame), *left.index]):
         dataset = DATASETS[name[0]]
-        score = Score(
-            dataset=dataset.name,
-            truth=dataset.truth,
-            device=name[1],
-            mode=name[2],
-            quantity=dataset.quantity,
-            n_skipped=int(left.get(name, 0)),
-        )
-        prediction = predicted.get(name)
-        if prediction is not None and len(prediction.points):
-            rows = counts.loc[prediction.points.index]
-            naive = naive_throughput(rows, prediction.group.chip, prediction.group.precision)
-            score = replace(
-                score,
-                n=len(prediction.points),
-                fidelity=prediction.fidelity,
-                fitted_on=prediction.fitted_on,
-                split=_split(prediction.points, _shipped(dataset.name).frame),
-                **errors_of(prediction.points, naive),
-            )
-        yield score
+        blank = replace(_blank(dataset), device=name[1], mode=name[2], n_skipped=int(left.get(name, 0)))
+        if name not in by_name:
+            yield blank
+            continue
+        of_name = by_name[name]
+        for quantity in of_name["quantity"].unique():
+            of_quantity = of_name[of_name["quantity"] == quantity]
+            for split in (s for s in SPLITS if (of_quantity["split"] == s).any()):
+                yield _score(replace(blank, quantity=quantity), of_quantity[of_quantity["split"] == split])
+
+
+def _score(blank: Score, points: pd.DataFrame) -> Score:
+    """The figures of the rows of one data set, device, mode, quantity and split."""
+    naive = {name: points[name].to_numpy(np.float64) for name in PREDICTORS}
+    return replace(
+        blank,
+        n=len(points),
+        fidelity=Fidelity(int(points["fidelity"].min())).label,
+        fitted_on=points["fitted_on"].iloc[0],
+        split=points["split"].iloc[0],
+        **errors_of(points, naive, points["family"].fillna("").to_numpy(str)),
+    )
+
+
+def _with_naive(prediction: Prediction, published: pd.DataFrame) -> pd.DataFrame:
+    """The points with what the naive predictors say of each; published counts before traced ones."""
+    points, group = prediction.points, prediction.group
+    counted = {c: published[c].reindex(points.index).fillna(points[c]) for c in ("macs", "activations")}
+    rates = naive_throughput(points.assign(**counted), group.chip, group.precision)
+    scale = {m.quantity: m for m in measures(DATASETS[group.dataset], group.rows)}
+    units = points["quantity"].map({q: m.scale for q, m in scale.items()}).to_numpy(np.float64)
+    batch = points["batch"].to_numpy(np.float64)
+    what = points["quantity"].map({q: m.what for q, m in scale.items()}).to_numpy(str)
+    told = {
+        name: np.where(what == "rate", rate, np.where(what == "time", units * batch / rate, np.nan))
+        for name, rate in rates.items()
+    }
+    return points.assign(**told)
+
+
+def _ships(rows: pd.DataFrame, shipped: Records | None) -> NDArray[np.bool_]:
+    """(N,) whether the same measurement ships, so that constants may have been fitted on it."""
+    import pandas as pd
+
+    if shipped is None:
+        return np.zeros(len(rows), np.bool_)
+    known = pd.util.hash_pandas_object(shipped.frame[MEASUREMENT], index=False)
+    seen: NDArray[np.bool_] = (
+        pd.util.hash_pandas_object(rows[MEASUREMENT], index=False).isin(known).to_numpy()
+    )
+    return seen
 
 
 def _blank(dataset: Dataset) -> Score:
@@ -249,14 +284,8 @@ def _left(records: Records, dataset: Dataset, devices: DeviceTable) -> pd.DataFr
 
 
 @cache
-def _shipped(dataset: str) -> Records:
-    """The rows of a set that ship: what constants may have been fitted on."""
+def _shipped(dataset: str) -> Records | None:
+    """The rows of a set that ship: what constants may have been fitted on; None: none do."""
+    if DATASETS[dataset].why_not_shipped:
+        return None
     return load(datasets=[dataset]).records[dataset]
-
-
-def _split(points: pd.DataFrame, shipped: pd.DataFrame) -> str:
-    """Whether the rows ship, so that constants may be fitted on them: "fitted", "held_out" or "mixed"."""
-    import pandas as pd
-
-    seen = pd.MultiIndex.from_frame(points[MEASUREMENT]).isin(pd.MultiIndex.from_frame(shipped[MEASUREMENT]))
-    return "fitted" if seen.all() else "mixed" if seen.any() else "held_out"

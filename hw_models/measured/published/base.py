@@ -26,6 +26,7 @@ class Dataset:
             index; a row that holds several measurements comes back as several.
         quantity: what was measured, as the file calls it.
         value: the column of the records that holds it.
+        energy: the energy of a step as the file calls it, with its unit; "" where it has none.
         source: repository, commit and path.
         licence: under which the source publishes it.
         device_column: the column whose names `device_names.csv` explains.
@@ -46,6 +47,7 @@ class Dataset:
     source: str
     licence: str
     device_column: str = "device"
+    energy: str = ""
     measures: tuple[str, ...] = ()
     wrong_rows: Mapping[str, Callable[[pd.DataFrame], dict[int, str]]] = field(default_factory=dict)
     operators: str = ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from hw_models.measured.published.base import MILLI, NO_BUILDER, Dataset, each, family_of, side_of
+from hw_models.measured.published.base import MILLI, Dataset, each, family_of, side_of
 from hw_models.measured.schema import STEP, Column
 
 if TYPE_CHECKING:
@@ -77,6 +77,5 @@ SETS: Final = (
         source="D-Robotics/rdk_model_zoo @ be4f89bd, samples/vision",
         licence="Apache-2.0",
         measures=tuple(c.name for c in COLUMNS if "thread" in c.name),
-        not_costed=NO_BUILDER,
     ),
 )

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from hw_models.measured.published.base import NO_BUILDER, Dataset, each, family_of, side_of
+from hw_models.measured.published.base import Dataset, each, family_of, side_of
 from hw_models.measured.schema import Column
 
 if TYPE_CHECKING:
@@ -95,6 +95,5 @@ SETS: Final = (
         licence="MIT",
         measures=tuple(BATCHES),
         wrong_rows={"input_hwc": shifted},
-        not_costed=NO_BUILDER,
     ),
 )

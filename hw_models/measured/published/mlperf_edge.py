@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from hw_models.measured.published.base import MILLI, NO_BUILDER, Dataset, each, family_of, joined
+from hw_models.measured.published.base import MILLI, Dataset, each, family_of, joined
 from hw_models.measured.schema import STEP, Column
 
 if TYPE_CHECKING:
@@ -167,11 +167,11 @@ SETS: Final = (
         to_records=grid_records,
         quantity="latency_mean_ms",
         value="mean_s",
+        energy="energy_mj",
         source=f"mlcommons/inference_results, {COMMITS}; open division, Krai and cTuning",
         licence="Apache-2.0",
         device_column="board",
         wrong_rows={"scenario": of_no_scenario},
-        not_costed=NO_BUILDER,
     ),
     Dataset(
         name="mlperf_edge_closed",
@@ -179,10 +179,10 @@ SETS: Final = (
         to_records=closed_records,
         quantity="latency_mean_ms",
         value="mean_s",
+        energy="energy_mj",
         source=f"mlcommons/inference_results, {COMMITS}, v4.1 @ 198fc467; every other edge submission",
         licence="Apache-2.0",
         device_column="accelerator",
         wrong_rows={"scenario": of_no_scenario},
-        not_costed=NO_BUILDER,
     ),
 )

@@ -132,10 +132,10 @@ SETS: Final = (
         to_records=tiny_records,
         quantity="throughput_ips_median",
         value="throughput_per_s",
+        energy="energy_uj_per_inf_median",
         source="mlcommons/tiny_results v1.0 @ c7761cf8, v1.1 @ c32ef94d, v1.2 @ cadb3623, v1.3 @ cd605ea0",
         licence="Apache-2.0",
         device_column="system",
-        not_costed=NO_BUILDER,
     ),
     Dataset(
         name="mlperf_mobile",
@@ -147,7 +147,6 @@ SETS: Final = (
         licence="Apache-2.0",
         device_column="system",
         wrong_rows={"scenario": of_no_scenario},
-        not_costed=NO_BUILDER,
     ),
     Dataset(
         name="mlperf_automotive",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from hw_models.measured.published.base import MILLI, NO_BUILDER, Dataset, each, family_of
+from hw_models.measured.published.base import MILLI, Dataset, each, family_of
 from hw_models.measured.schema import STEP, Column
 
 if TYPE_CHECKING:
@@ -78,6 +78,5 @@ SETS: Final = (
         source="PaddlePaddle/PaddleClas @ d178931f, docs/zh_CN/models/ImageNet1k/model_list.md",
         licence="Apache-2.0",
         measures=tuple(RUNS),
-        not_costed=NO_BUILDER,
     ),
 )

@@ -181,7 +181,6 @@ SETS: Final = (
         value="mean_s",
         source=f"{REPOSITORY}/perf.yaml",
         licence=LICENCE,
-        not_costed=NO_BUILDER,
     ),
     Dataset(
         name="qualcomm_aihub_llm",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from hw_models.measured.published.base import NO_BUILDER, Dataset, each, family_of
+from hw_models.measured.published.base import Dataset, each, family_of
 from hw_models.measured.schema import STEP, Column
 
 if TYPE_CHECKING:
@@ -65,6 +65,5 @@ SETS: Final = (
         value="throughput_per_s",
         source="airockchip/rknn_model_zoo @ bad6c733, README.md",
         licence="Apache-2.0",
-        not_costed=NO_BUILDER,
     ),
 )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from hw_models.measured.published.base import MILLI, NO_BUILDER, Dataset, each, family_of, joined
+from hw_models.measured.published.base import MILLI, Dataset, each, family_of, joined
 from hw_models.measured.schema import STEP, Column
 
 if TYPE_CHECKING:
@@ -62,7 +62,6 @@ SETS: Final = (
         value="mean_s",
         source="TexasInstruments/edgeai-tidl-tools @ 95ba2c7e, test_data/refs-am*/ on 4 branches",
         licence="TI text file licence",
-        not_costed=NO_BUILDER,
         why_not_shipped="TI's text file licence does not let it",
     ),
 )

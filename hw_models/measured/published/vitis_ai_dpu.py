@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from hw_models.measured.published.base import NO_BUILDER, Dataset, each, family_of, joined
+from hw_models.measured.published.base import Dataset, each, family_of, joined
 from hw_models.measured.schema import STEP, Column
 
 if TYPE_CHECKING:
@@ -92,6 +92,5 @@ SETS: Final = (
         licence="Apache-2.0",
         device_column="board",
         measures=("fps_single_thread", "fps_multi_thread"),
-        not_costed=NO_BUILDER,
     ),
 )

@@ -1,0 +1,47 @@
+"""Which model predicts a group of rows, by what its constants may have seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from hw_models.cost.calibrated import Laws
+from hw_models.cost.laws.catalogue import law, without_device, without_family
+from hw_models.cost.models import calibrated_model
+
+if TYPE_CHECKING:
+    from hw_models.cost.models import CostModel
+    from hw_models.validation.join import Group
+
+FITTED: Final = "fitted"
+HELD_OUT: Final = "held_out"
+FAMILY_OUT: Final = "family_out"
+DEVICE_OUT: Final = "device_out"
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """A cost model, and what its constants were fitted on."""
+
+    model: CostModel
+    fitted_on: str
+
+
+def assembly(group: Group, split: str) -> Assembly | None:
+    """The model of a group whose rows are of one fold of families; None: it never saw what is to be left out.
+
+    Args:
+        group: rows that ran in the same way, of one fold of families.
+        split: one of the four above.
+    """
+    kind = group.chip.main_engine.kind
+    whole = law(kind, group.lowering, group.runtime)
+    crossfit = {
+        FAMILY_OUT: without_family(str(group.rows["family"].fillna("").iloc[0])),
+        DEVICE_OUT: without_device(group.chip.name),
+    }.get(split)
+    if crossfit is not None and law(kind, group.lowering, group.runtime, crossfit) is whole:
+        return None
+    runtime = " ".join(part for part in (group.runtime, group.runtime_version) if part) or None
+    model = calibrated_model(Laws(runtime=runtime, crossfit=crossfit))
+    return Assembly(model, getattr(whole, "source", ""))
