@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 
 from hw_models.errors import NotCostableError
-from hw_models.spec.quantities import Sourced, Spec
+from hw_models.spec.quantities import CLASS_FIGURE, Sourced, Spec
 from hw_models.workload.op import OpKind, Precision
 
 if TYPE_CHECKING:
@@ -153,6 +153,11 @@ class Chips:
         )
 
     @cached_property
+    def rate_is_prior(self) -> NDArray[np.bool_]:
+        """(C,) a class figure stands in for a peak or for the bandwidth of the outer memory."""
+        return np.array([_class_rates(c) for c in self.accelerators], np.bool_)
+
+    @cached_property
     def ends(self) -> tuple[Chips, Chips]:
         """The same chips at the low and at the high end of every range that their sources leave."""
         return Chips.of(self.accelerators, edge="low"), Chips.of(self.accelerators, edge="high")
@@ -234,6 +239,11 @@ def vector_peak(engine: Engine) -> Mapping[str, Sourced]:
     if not engine.vector_peak and engine.kind in {"gpu", "cpu"} and "fp32" in engine.peak:
         return {"fp32": engine.peak["fp32"]}
     return engine.vector_peak
+
+
+def _class_rates(chip: Accelerator) -> bool:
+    figures = [*chip.main_engine.peak.values(), *([chip.dram.bandwidth] if chip.dram else [])]
+    return any(f is not None and f.source == CLASS_FIGURE for f in figures)
 
 
 def last_on_chip(accelerator: Accelerator) -> Memory | None:

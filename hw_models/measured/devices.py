@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from hw_models.errors import FileError, Finding, InputError, UnknownNameError
+from hw_models.measured import stand_ins
 from hw_models.measured.schema import Column
 from hw_models.measured.tables import dataset_name, find_tables, read_table, typed
 from hw_models.spec.accelerator import Accelerator, DeviceClass, EngineKind
+from hw_models.spec.quantities import CLASS_FIGURE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +36,9 @@ DEVICE_COLUMNS: Final = (
     Column("fp16_tflops", "number", "Dense FP16 peak with FP32 accumulate.", positive=True),
     Column("int8_tops", "number", "Dense INT8 peak.", positive=True),
     Column("memory", "text", "Size and technology of the external memory."),
-    Column("mem_bw_gb_s", "number", "Peak bandwidth of the external memory.", positive=True),
+    Column(
+        "mem_bw_gb_s", "number", "Peak bandwidth of the external memory, or of the host link.", positive=True
+    ),
     Column("external_dram", "text", "yes or no."),
     Column("l2_or_sram_mb", "number", "Last shared on-chip memory.", positive=True),
     Column("units", "number", "SMs, CUs or cores.", positive=True),
@@ -123,10 +127,14 @@ class DeviceTable:
         return {}
 
     def over(self, other: DeviceTable) -> DeviceTable:
-        """This table, with `other` behind it for what it does not name."""
-        return DeviceTable(
-            {**other.figures, **self.figures}, {**other.names, **self.names}, (*self.files, *other.files)
-        )
+        """This table, with `other` behind it for what it does not name.
+
+        Where both describe a device of one vendor, the other's figures fill the cells that are empty here.
+        """
+        figures = {**other.figures, **self.figures}
+        for key in other.figures.keys() & self.figures.keys():
+            figures[key] = _completed(self.figures[key], other.figures[key])
+        return DeviceTable(figures, {**other.names, **self.names}, (*self.files, *other.files))
 
 
 @cache
@@ -190,6 +198,21 @@ def _figures(paths: Sequence[Path]) -> dict[str, dict[str, Any]]:
     return rows
 
 
+def _completed(row: Mapping[str, Any], behind: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A row with its empty cells filled from another of the same device; the note says which."""
+    if row["vendor"] != behind["vendor"]:
+        return row
+    figures = [c.name for c in DEVICE_COLUMNS if c.numeric or c.name == "memory"]
+    filled = [name for name in figures if row[name] is None and behind[name] is not None]
+    if not filled:
+        return row
+    grade = behind["confidence"] or "not stated"
+    said = f"{', '.join(filled)} as shipped with the package, confidence {grade}"
+    said += f": {behind['note']}" if behind["note"] else ""
+    notes = [row["note"], said] if row["note"] else [said]
+    return {**row, **{name: behind[name] for name in filled}, "note": "; ".join(notes)}
+
+
 def _names(paths: Sequence[Path]) -> dict[tuple[str, str, str], str]:
     names: dict[tuple[str, str, str], str] = {}
     findings = []
@@ -219,6 +242,9 @@ def _none_if_nan(value: Any) -> Any:
 def accelerator_from_row(row: Mapping[str, Any]) -> Accelerator:
     """A chip from the public figures of one row of devices.csv; an empty cell is unknown.
 
+    Without a peak or a bandwidth nothing could be costed: there figures of the class stand in, under a source
+    of their own and with the range of the class (`hw_models.measured.stand_ins`).
+
     A GPU's FP16 peak is that of its matrix units, its FP32 peak that of its vector units, which run FP32 MACs
     too (TF32 is off in every set that is read) unless the note tells a peak of matrix units for them.
 
@@ -238,20 +264,43 @@ def accelerator_from_row(row: Mapping[str, Any]) -> Accelerator:
             f"device key '{cells['key']}' has no letter or digit; expected a name such as 'rtx3090'"
         )
     missing = [c.name for c in DEVICE_COLUMNS if c.numeric and cells.get(c.name) is None]
+    left_out = [f"not given in devices.csv: {', '.join(missing)}"] if missing else []
+    sources = {SOURCE: _source(cells)}
+    engine, memory = _engine(cells, engine_kind), _memories(cells)
+    if used := _stand_in(cells, kind, engine, memory[-1]):
+        sources[CLASS_FIGURE] = stand_ins.SOURCE
+        left_out.append(stand_ins.named(used))
     return Accelerator.model_validate(
         {
             "name": name,
             "title": cells["device"],
             "vendor": cells["vendor"],
             "device_class": device_class,
-            "sources": {SOURCE: _source(cells)},
-            "engines": [_engine(cells, engine_kind)],
-            "memory": _memories(cells),
+            "sources": sources,
+            "engines": [engine],
+            "memory": memory,
             "tdp": _figure(cells.get("tdp_w")),
             "process_nm": _figure(cells.get("process_nm")),
-            "left_out": [f"not given in devices.csv: {', '.join(missing)}"] if missing else [],
+            "left_out": left_out,
         }
     )
+
+
+def _stand_in(
+    cells: Mapping[str, Any], kind: str, engine: dict[str, Any], outer: dict[str, Any]
+) -> list[stand_ins.StandIn]:
+    """Put class figures where an engine has no peak and the outer memory no bandwidth; gives those used."""
+    used = []
+    if not engine["peak"]:
+        precision, peak = stand_ins.peak(kind, cells.get("units"), _scaled(cells.get("clock_mhz"), 1e6))
+        engine["peak"][precision] = peak.figure()
+        used.append(peak)
+    if outer["bandwidth"] is None:
+        told = str(cells.get("memory") or "")
+        bandwidth = stand_ins.host_link(told) if outer["kind"] == "host" else stand_ins.bandwidth(kind, told)
+        outer["bandwidth"] = bandwidth.figure()
+        used.append(bandwidth)
+    return used
 
 
 def _source(cells: Mapping[str, Any]) -> str:
@@ -262,7 +311,12 @@ def _source(cells: Mapping[str, Any]) -> str:
 
 def _figure(value: float | str | None, scale: float = 1.0) -> dict[str, Any] | None:
     """The cell in SI with its source, or None where it is empty."""
-    return None if value is None else {"value": float(value) * scale, "source": SOURCE}
+    scaled = _scaled(value, scale)
+    return None if scaled is None else {"value": scaled, "source": SOURCE}
+
+
+def _scaled(value: float | str | None, scale: float) -> float | None:
+    return None if value is None else float(value) * scale
 
 
 def _engine(cells: Mapping[str, Any], kind: EngineKind) -> dict[str, Any]:
@@ -283,13 +337,14 @@ def _engine(cells: Mapping[str, Any], kind: EngineKind) -> dict[str, Any]:
 
 
 def _memories(cells: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """On-chip level, then what lies outside: DRAM, or a host's memory behind a link of unknown speed."""
-    levels = []
+    """On-chip level, then what lies outside: DRAM, or a host's memory behind a link."""
+    levels: list[dict[str, Any]] = []
     if on_chip := _figure(cells.get("l2_or_sram_mb"), MEGABYTE):
         kind = "sram" if "npu" in str(cells["kind"]) else "cache"
         levels.append({"name": kind, "kind": kind, "capacity": on_chip})
     has_dram = str(cells.get("external_dram") or "yes").lower() != "no"
-    levels.append(_dram(cells) if has_dram else {"name": "host", "kind": "host"})
+    link = {"name": "host", "kind": "host", "bandwidth": _figure(cells.get("mem_bw_gb_s"), 1e9)}
+    levels.append(_dram(cells) if has_dram else link)
     return levels
 
 

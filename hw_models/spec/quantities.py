@@ -27,6 +27,9 @@ BORDER: Final = {"border": True}
 QUANTITY_PATTERN: Final = r"^\s*\+?([0-9][0-9_]*\.?[0-9_]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*[A-Za-zµ].*$"
 """What an editor accepts as text with a unit; the loader knows the units themselves."""
 
+CLASS_FIGURE: Final = "class_figure"
+"""Key of a source whose figures are those of a chip's class and stand in for unknown ones of its own."""
+
 Magnitude = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
