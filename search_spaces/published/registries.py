@@ -2,8 +2,8 @@
 
 Tables write the same name in many ways: "ResNet-50", "pt_resnet50_imagenet", "efficientvit_b2_cls", "regnet".
 A name is looked up with framework, data set and precision taken off and everything but letters and digits
-left out; one that is the beginning of several names ("regnet", "levit") means the one whose parameters, or else
-MACs, agree with what the table states.
+left out; one that is the beginning of several names ("regnet", "levit") means the one whose parameters or
+MACs agree with what the table states.
 
 Sources: torchvision, https://github.com/pytorch/vision (BSD-3-Clause); timm,
 https://github.com/huggingface/pytorch-image-models (Apache-2.0).
