@@ -15,8 +15,7 @@ import torch
 from torch import nn
 from typing_extensions import override
 
-from search_spaces.vision.architectures.features import Features
-from search_spaces.vision.architectures.layers import ConvBnAct
+from search_spaces.vision.architectures.layers import ConvBnAct, Features
 from search_spaces.vision.architectures.mobilenets import TF_CLASSES, Classifier
 
 if TYPE_CHECKING:
