@@ -51,8 +51,12 @@ PART: Final = re.compile(r"\b(train|test)\b")
 
 
 def gemm_records(raw: pd.DataFrame) -> pd.DataFrame:
-    """Products of (m x k) by (k x n), `b` of them."""
-    shape = dims(batch=raw["b"], m=raw["m"], k=raw["n"], c=raw["k"])
+    """Products of (m x n) by (n x k), `b` of them: dimensions as torch.bmm names them, the sum runs over `n`.
+
+    The file does not say so, its times do: one tile of 64 x 128 explains the bmm of the P100 to 4 % when read
+    this way, and to 13 % with the sum over `k`; the tiles that the kernels are named after agree.
+    """
+    shape = dims(batch=raw["b"], m=raw["m"], k=raw["k"], c=raw["n"])
     return _records(raw).assign(operator="gemm", shape=shape)
 
 

@@ -98,9 +98,9 @@ def test_a_layer_of_llama_2_70b_on_eight_gpus_by_hand() -> None:
 
 
 def test_neusight_products_by_hand(measured: Measured) -> None:
-    """Attention scores of BERT, 128 tokens of 64: the file has m=128 n=128 k=64 for 384 of them."""
+    """Attention of BERT, 128 tokens of 64: scores first, (128 x 64) by (64 x 128), in the file m=128 n=64 k=128."""
     frame = measured.records["neusight_gemm"].frame
-    assert frame["shape"].iloc[:2].tolist() == ["batch=384 m=128 k=64 c=128", "batch=384 m=128 k=128 c=64"]
+    assert frame["shape"].iloc[:2].tolist() == ["batch=384 m=128 k=128 c=64", "batch=384 m=128 k=64 c=128"]
 
 
 @pytest.mark.parametrize("name", ["neusight_gemm", "vidur_llm_ops", "llmcompass_ops", "deepbench_gemm"])
