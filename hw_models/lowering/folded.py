@@ -39,10 +39,23 @@ CONVOLUTIONS: Final = frozenset(
 
 def folded(workload: Workload, mixed: bool) -> LoweredNetwork:
     """One kernel per operator but for what the kernels of a library take along; one data type throughout."""
-    plan = schedule(workload, Expansion(mixed, math_attention=False))
+    plan = schedule(workload, Expansion(mixed, math_attention=False, dense=True))
+    _fold_constants(plan)
     nodes = plain_nodes(plan)
     rules = MemoryRules(fold_norms=True, reuse_memory=True)
     return lowered_network(workload, plan, nodes, _merged(plan, nodes), rules)
+
+
+def _fold_constants(plan: Schedule) -> None:
+    """What is computed from parameters alone is a parameter of the graph that runs."""
+    depends = plan.depends
+    plan.steps = [step for step in plan.steps if any(depends[v] for v, _ in step.writes)]
+    plan.writers = {}
+    for i, step in enumerate(plan.steps):
+        step.weights += [read for read in step.reads if not depends[read[0]]]
+        step.reads = [read for read in step.reads if depends[read[0]]]
+        for v, _ in step.writes:
+            plan.writers.setdefault(v, []).append(i)
 
 
 def _merged(plan: Schedule, nodes: list[Node]) -> Groups:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
@@ -69,6 +70,11 @@ _POINTWISE_CAT: Final = 8
 Source: PyTorch 2.9, torch/_inductor/lowering.py, `cat`, MAX_COMPLEX_POINTWISE_CAT.
 """
 
+_MOVED: Final = frozenset(
+    ["permute", "transpose", "movedim", "split", "split_with_sizes", "chunk", "unbind", "slice"]
+)
+"""Views that a runtime without strides makes by copying."""
+
 _PLAIN_RANK: Final = 4
 """Attention of tensors of more dimensions falls to the math path of torch, which materialises its matrix."""
 
@@ -85,6 +91,7 @@ class Expansion:
         math_attention: attention of more than four dimensions materialises its matrix.
         pointwise_norm: batch norm with running statistics is pointwise, else a kernel of its own class.
         split_norm: norms are two nodes, the sums and the pointwise work that uses them.
+        dense: every tensor lies dense in its own order: permuted and cut views are copied, copies are not.
     """
 
     mixed: bool
@@ -94,6 +101,7 @@ class Expansion:
     math_attention: bool = True
     pointwise_norm: bool = True
     split_norm: bool = False
+    dense: bool = False
 
 
 def schedule(workload: Workload, expansion: Expansion) -> Schedule:
@@ -138,7 +146,7 @@ class _Reader:
         for o, alive in enumerate(live):
             if not alive:
                 continue
-            if kind[o] == _VIEW and self.ins[o]:
+            if self._is_free(o):
                 if len(self.ins[o]) > 1 and attrs[o].get("fn") == "join_writes":
                     self._join_writes(o)
                     continue
@@ -152,6 +160,34 @@ class _Reader:
         self.s.dead_ops = len(live) - sum(live)
         self.s.outputs = list(dict.fromkeys(v for t in self.w.outputs for v, _, _ in self._sources([t])))
         return self.s
+
+    def _is_free(self, o: int) -> bool:
+        """Whether the outputs of an operator lie where its first input does."""
+        kind, fn = self.kind[o], self.w.op_attrs[o].get("fn", "")
+        if not self.ins[o]:
+            return False
+        if not self.x.dense or kind != _VIEW:
+            is_copy = self.x.dense and kind == _LAYOUT and fn == "copy"
+            return kind == _VIEW or (is_copy and not set(self.outs[o]) & set(self.w.outputs))
+        shape = self.w.shape(self.ins[o][0])
+        return fn not in _MOVED or sum(n > 1 for n in shape) < 2 or self._is_operand(o)
+
+    def _is_operand(self, o: int) -> bool:
+        """Whether only matrix products read it, which take either order of their operands."""
+        outs = set(self.outs[o])
+        read_by = self._readers_of_views
+        return self.w.op_attrs[o].get("fn") == "transpose" and all(
+            kinds and kinds <= {OpKind.GEMM} for kinds in (read_by.get(t, set()) for t in outs)
+        )
+
+    @cached_property
+    def _readers_of_views(self) -> dict[int, set[int]]:
+        """Kinds of the operators that read each tensor."""
+        readers: dict[int, set[int]] = {}
+        for kind, ins in zip(self.kind, self.ins, strict=True):
+            for t in ins:
+                readers.setdefault(t, set()).add(kind)
+        return readers
 
     def _live(self) -> list[bool]:
         """Which operators contribute to an output."""
