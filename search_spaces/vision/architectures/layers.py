@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from torch import nn
@@ -77,3 +78,31 @@ class ConvBnAct(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.act(self.norm(self.conv(x)))
         return y
+
+
+class Features(nn.Module):
+    """Stages run one after the other; the maps after the stages that are asked for, finest first.
+
+    Attributes:
+        channels: of every stage's result.
+    """
+
+    def __init__(self, stages: Iterable[nn.Module], channels: Iterable[int], taps: Iterable[int]) -> None:
+        super().__init__()
+        self.stages = nn.ModuleList(stages)
+        self.channels = tuple(channels)
+        self.taps = tuple(sorted(t % len(self.stages) for t in taps))
+
+    @property
+    def tapped(self) -> tuple[int, ...]:
+        """Channels of the maps that are returned."""
+        return tuple(self.channels[t] for t in self.taps)
+
+    @override
+    def forward(self, x: Tensor) -> list[Tensor]:
+        maps = []
+        for at, stage in enumerate(self.stages):
+            x = stage(x)
+            if at in self.taps:
+                maps.append(x)
+        return maps

@@ -8,12 +8,13 @@ research/slim/nets/mobilenet (Apache-2.0).
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from torch import nn
 from typing_extensions import override
 
-from search_spaces.vision.architectures.layers import ConvBnAct, divisible
+from search_spaces.vision.architectures.layers import ConvBnAct, Features, divisible
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -59,7 +60,7 @@ class SqueezeExcite(nn.Module):
 
 
 class InvertedResidual(nn.Module):
-    """Expansion, depthwise convolution, excitation if asked for, linear projection; a residual where it fits."""
+    """Expansion, depthwise convolution, maybe excitation, linear projection; a residual where it fits."""
 
     def __init__(self, c_in: int, hidden: int, c_out: int, block: Block) -> None:
         super().__init__()
@@ -67,8 +68,8 @@ class InvertedResidual(nn.Module):
         layers: list[nn.Module] = []
         if hidden != c_in or block.hidden:
             layers.append(ConvBnAct(c_in, hidden, 1, activation=act))
-        how = {"stride": block.stride, "groups": hidden, "dilation": block.dilation}
-        layers.append(ConvBnAct(hidden, hidden, block.kernel, activation=act, **how))
+        depthwise = partial(ConvBnAct, groups=hidden, dilation=block.dilation, activation=act)
+        layers.append(depthwise(hidden, hidden, block.kernel, stride=block.stride))
         if block.excite:
             layers.append(SqueezeExcite(hidden, divisible(hidden / 4)))
         layers.append(ConvBnAct(hidden, c_out, 1, activation=None))
@@ -79,34 +80,6 @@ class InvertedResidual(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.layers(x)
         return x + y if self.adds else y
-
-
-class Features(nn.Module):
-    """Stages run one after the other; the maps after the stages that are asked for, finest first.
-
-    Attributes:
-        channels: of every stage's result.
-    """
-
-    def __init__(self, stages: Iterable[nn.Module], channels: Iterable[int], taps: Iterable[int]) -> None:
-        super().__init__()
-        self.stages = nn.ModuleList(stages)
-        self.channels = tuple(channels)
-        self.taps = tuple(sorted(t % len(self.stages) for t in taps))
-
-    @property
-    def tapped(self) -> tuple[int, ...]:
-        """Channels of the maps that are returned."""
-        return tuple(self.channels[t] for t in self.taps)
-
-    @override
-    def forward(self, x: Tensor) -> list[Tensor]:
-        maps = []
-        for at, stage in enumerate(self.stages):
-            x = stage(x)
-            if at in self.taps:
-                maps.append(x)
-        return maps
 
 
 class Classifier(nn.Module):
