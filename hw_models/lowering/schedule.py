@@ -141,7 +141,7 @@ class _Reader:
 
     def run(self) -> Schedule:
         """All steps, in execution order."""
-        kind, attrs, base = self.kind, self.w.op_attrs, self.base
+        attrs, base = self.w.op_attrs, self.base
         live = self._live()
         for o, alive in enumerate(live):
             if not alive:
