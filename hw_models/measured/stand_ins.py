@@ -107,12 +107,24 @@ WIDER: Final[Mapping[tuple[str, str], Range]] = {
     ("gpu", "fp16"): (1.0, 1.0, 8.0),
     ("gpu", "int8"): (2.0, 1.0, 4.0),
     ("cpu", "fp16"): (1.0, 1.0, 2.0),
-    ("cpu", "int8"): (1.0, 1.0, 4.0),
+    ("cpu", "int8"): (2.0, 1.0, 4.0),
 }
 """Peak at a format over the peak that is told, by kind of engine, where it was seen to run the format.
 
 Source: RK3588 data sheet (1024 int8, 512 int16 or fp16 MACs a core and cycle); multipliers twice as wide.
+A 128-bit FMLA does 4 products, SMULL 8 (Arm Architecture Reference Manual); VPMADDUBSW with its sums is alike.
 """
+DOT_PRODUCT: Final = re.compile(
+    r"VNNI|Cascade Lake|Ice Lake|Sapphire Rapids|Zen ?[45]\b|Neoverse|Apple M\d|Cortex-X\d|"
+    r"(?:Cortex-)?\bA(?:55|65|75|76|77|78|5[12]0|7[12]\d)\b|Kryo [3-9]\d\d",
+    re.IGNORECASE,
+)
+"""CPU cores whose instructions sum products of 8 bits, by the names that descriptions use.
+
+Source: Arm Technical Reference Manuals (FEAT_DotProd); Intel and AMD instruction set manuals (AVX-VNNI).
+"""
+DOT_PRODUCT_WIDER: Final[Range] = (4.0, 2.0, 8.0)
+"""Their int8 peak over FP32: SDOT does 16 products, VPDPBUSD 64 in 512 bits; more with matrix instructions."""
 TOLD: Final[Mapping[str, str]] = {"npu": "int8", "gpu": "fp32", "cpu": "fp32"}
 """Format of the peak that `WIDER` starts from."""
 
@@ -225,6 +237,8 @@ def running(chip: Accelerator, precision: str) -> Accelerator:
     """
     engine = chip.main_engine
     known, wider = engine.peak.get(TOLD.get(engine.kind, "")), WIDER.get((engine.kind, precision))
+    if (engine.kind, precision) == ("cpu", "int8") and DOT_PRODUCT.search(chip.title or ""):
+        wider = DOT_PRODUCT_WIDER
     if precision in engine.peak or known is None or wider is None:
         return chip
     why = (
