@@ -112,7 +112,7 @@ WIDER: Final[Mapping[tuple[str, str], Range]] = {
 """Peak at a format over the peak that is told, by kind of engine, where it was seen to run the format.
 
 Source: RK3588 data sheet (1024 int8, 512 int16 or fp16 MACs a core and cycle); multipliers twice as wide.
-A 128-bit FMLA does 4 products, SMULL 8 (Arm Architecture Reference Manual); VPMADDUBSW with its sums is alike.
+A 128-bit FMLA does 4 products, SMULL 8 (Arm Architecture Reference Manual); VPMADDUBSW is alike.
 """
 DOT_PRODUCT: Final = re.compile(
     r"VNNI|Cascade Lake|Ice Lake|Sapphire Rapids|Zen ?[45]\b|Neoverse|Apple M\d|Cortex-X\d|"
@@ -124,7 +124,7 @@ DOT_PRODUCT: Final = re.compile(
 Source: Arm Technical Reference Manuals (FEAT_DotProd); Intel and AMD instruction set manuals (AVX-VNNI).
 """
 DOT_PRODUCT_WIDER: Final[Range] = (4.0, 2.0, 8.0)
-"""Their int8 peak over FP32: SDOT does 16 products, VPDPBUSD 64 in 512 bits; more with matrix instructions."""
+"""Their int8 peak over FP32: SDOT does 16 products, matrix instructions more."""
 TOLD: Final[Mapping[str, str]] = {"npu": "int8", "gpu": "fp32", "cpu": "fp32"}
 """Format of the peak that `WIDER` starts from."""
 
