@@ -19,7 +19,7 @@ from hw_models.cost.laws.figures import ClassFigures, class_figures
 from hw_models.cost.roofline import DRAM, EXPOSED, ISSUE, MAC, SRAM, VECTOR
 from hw_models.errors import InputError
 from hw_models.shipped import shipped_yaml
-from hw_models.workload.op import Precision
+from hw_models.workload.op import OpKind, Precision
 
 if TYPE_CHECKING:
     from hw_models.cost.chips import Chips
@@ -50,12 +50,14 @@ class NpuConstants:
         overlap: p of the p-norm over a kernel's resources.
         block: channels that the matrix unit takes at once; fewer cost as many.
         compute: share of the MAC peak by format and group ("conv", "gemm", "depthwise").
+        taps: exponent of a depthwise window over 3 x 3 in its time per tap; at most 0.
         weights: byte/s of DRAM that a stream of weights reaches, of the class's typical chip.
         prefetch: byte of weights of which half arrive while other layers run.
-        scratchpad: byte/s of activations; move: byte/s of re-ordering them.
+        scratchpad: byte/s of activations; move: byte/s of moving them elsewhere, alone:
+            byte/s of pointwise work that nothing takes along; both by format.
         vector: op/s by format of the network, "special" for what its integers cannot do.
         issue: s of a kernel; start: s of an inference; entry: s of a kernel that reads the input,
-            by format; all over the pace.
+            by format; step: s of one step of a recurrence; all over the pace.
         pace: exponents of the 8-bit peak and of the DRAM bandwidth, each over the class's; stream: the same
             for weights.
         low, high: the 90 % interval of latency, as factors of the value.
@@ -64,14 +66,17 @@ class NpuConstants:
     overlap: float
     block: float
     compute: Mapping[str, Mapping[str, float]]
+    taps: float
     weights: float
     prefetch: float
     scratchpad: float
     vector: Mapping[str, float]
-    move: float
+    move: Mapping[str, float]
+    alone: Mapping[str, float]
     issue: float
     start: float
     entry: Mapping[str, float]
+    step: float
     pace: Mapping[str, float]
     stream: Mapping[str, float]
     low: float
@@ -103,13 +108,13 @@ class NpuLaw:
         weights = kernels.weight_bytes[:, None] / (c.weights * self.stream(chips))
         hidden = 1.0 / (1.0 + kernels.weight_bytes / c.prefetch)[:, None]
         out = seconds.copy()
-        out[..., MAC] *= (padding(kernels, c.block) / mac_efficiency(kernels, c.compute))[:, None]
+        out[..., MAC] *= (padding(kernels, c.block) / mac_efficiency(kernels, c.compute, c.taps))[:, None]
         out[..., VECTOR] = np.where(
             np.isinf(seconds[..., VECTOR]), np.inf, vector_seconds(kernels, c.vector)[:, None] / pace
         )
         out[..., DRAM] = weights * hidden
         out[..., SRAM] = scratchpad_seconds(kernels, c)[:, None] / pace
-        out[..., EXPOSED] = weights * (1.0 - hidden) + entry_seconds(kernels, c.entry)[:, None] / pace
+        out[..., EXPOSED] = weights * (1.0 - hidden) + once_seconds(kernels, c)[:, None] / pace
         out[..., ISSUE] = c.issue / pace
         return out
 
@@ -155,12 +160,17 @@ def _whole(channels: Any, block: float) -> FloatArray:
     return padded
 
 
-def mac_efficiency(kernels: Kernels, compute: Mapping[str, Mapping[str, float]]) -> FloatArray:
+def mac_efficiency(
+    kernels: Kernels, compute: Mapping[str, Mapping[str, float]], taps: float
+) -> FloatArray:
     """(U,) share of the MAC peak that a kernel's class reaches in its format."""
     share = np.ones(kernels.n_distinct)
     for group, classes in GROUPS.items():
         of = np.isin(kernels.cls, classes)
         share[of] = by_format(kernels, {name: row[group] for name, row in compute.items()})[of]
+    depthwise = kernels.cls == KernelClass.DEPTHWISE
+    window = kernels.dims[depthwise, 6] * kernels.dims[depthwise, 7]
+    share[depthwise] *= (np.maximum(window, 9) / 9.0) ** -taps
     return share
 
 
@@ -171,10 +181,11 @@ def vector_seconds(kernels: Kernels, rate: Mapping[str, float]) -> FloatArray:
     return kernels.vector_ops / np.where(special, rate["special"], by_format(kernels, rate))
 
 
-def entry_seconds(kernels: Kernels, entry: Mapping[str, float]) -> FloatArray:
-    """(U,) s of taking in what comes from outside, at pace 1."""
+def once_seconds(kernels: Kernels, constants: NpuConstants) -> FloatArray:
+    """(U,) s of taking in the network's input and of the steps of a recurrence, at pace 1."""
     enters = np.isnan(kernels.reuse_bytes) & np.isin(kernels.cls, CONVOLUTIONS)
-    return np.where(enters, by_format(kernels, entry), 0.0)
+    steps = np.where(kernels.kind == OpKind.SCAN, kernels.dims[:, 0], 0.0) * constants.step
+    return np.where(enters, by_format(kernels, constants.entry), 0.0) + steps
 
 
 def by_format(kernels: Kernels, figures: Mapping[str, float]) -> FloatArray:
@@ -190,7 +201,11 @@ def by_format(kernels: Kernels, figures: Mapping[str, float]) -> FloatArray:
 def scratchpad_seconds(kernels: Kernels, constants: NpuConstants) -> FloatArray:
     """(U,) s of activations through the scratchpad at pace 1; what only moves data re-orders it."""
     moved = kernels.read_bytes + kernels.write_bytes
-    return moved / np.where(np.isin(kernels.cls, MOVES), constants.move, constants.scratchpad)
+    rate = np.full(kernels.n_distinct, constants.scratchpad)
+    for classes, rates in ((MOVES, constants.move), ((KernelClass.ELEMENTWISE,), constants.alone)):
+        of = np.isin(kernels.cls, classes)
+        rate[of] = by_format(kernels, rates)[of]
+    return moved / rate
 
 
 @cache
