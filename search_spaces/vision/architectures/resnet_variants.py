@@ -1,7 +1,7 @@
 """ResNet and ResNeXt of any depth, cardinality and stem, with or without squeeze-and-excitation.
 
-Source: He et al., CVPR 2016; Xie et al., ResNeXt, CVPR 2017; He et al., Bag of Tricks, CVPR 2019 (the stems "C"
-and the shortcuts "D", which PaddleClas calls vc and vd); built of timm's blocks (Apache-2.0).
+Source: He et al., CVPR 2016; Xie et al., ResNeXt, CVPR 2017; He et al., Bag of Tricks, CVPR 2019 (stem
+"C" and shortcut "D", which PaddleClas calls vc and vd); built of timm's blocks (Apache-2.0).
 """
 
 from __future__ import annotations

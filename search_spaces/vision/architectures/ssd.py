@@ -87,7 +87,8 @@ class Expansion(nn.Module):
         super().__init__()
         features = mobilenet_v2_features(width)
         self.before = nn.Sequential(*features.stages[:14])
-        self.expand, *rest = features.stages[14].layers  # type: ignore[union-attr, misc]
+        block = features.stages[14]
+        self.expand, *rest = block.get_submodule("layers").children()
         self.inside = nn.Sequential(*rest)
         self.after = nn.Sequential(*features.stages[15:])
         self.channels = (features.channels[13] * 6, features.channels[-1])
@@ -239,8 +240,9 @@ def ssd_fpn(backbone: str = "resnet50", *, lite: bool = False, classes: int = CO
     width = 128 if lite else 256
     if backbone.startswith("resnet"):
         return retinanet(backbone, classes, 6)
-    taps = {"mobilenet_v1": (5, 11, 13), "mobilenet_v2": (6, 13, 18)}[backbone]
-    make = {"mobilenet_v1": mobilenet_v1_features, "mobilenet_v2": mobilenet_v2_features}[backbone]
-    features = make(taps=taps)
+    if backbone == "mobilenet_v1":
+        features = mobilenet_v1_features(taps=(5, 11, 13))
+    else:
+        features = mobilenet_v2_features(taps=(6, 13, 18))
     head = RetinaHead(width, 6, classes, lite=lite, norm=True)
     return Retina(features, Pyramid(features.tapped, width, lite=lite), head)
