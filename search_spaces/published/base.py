@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from hw_models.workload.graph import Workload
 
 Shape = tuple[int, ...]
-Option = str | int | float | bool | None | tuple[Any, ...]
+Option = str | int | float | bool | tuple[Any, ...] | None
 
 RELEASES: Final = ("timm", "torch", "torchvision")
 """Packages whose code decides what is traced."""

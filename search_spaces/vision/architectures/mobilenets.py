@@ -148,9 +148,9 @@ def mobilenet_v1_features(width: float = 1.0, taps: Iterable[int] = (-1,), *, ch
     return Features(stages, widths, taps)
 
 
-def mobilenet_v1(width: float = 1.0, classes: int = TF_CLASSES) -> Classifier:
+def mobilenet_v1(width: float = 1.0, classes: int = TF_CLASSES, *, channels: int = 3) -> Classifier:
     """MobileNet V1; 4.24 M parameters and 569 M MACs at width 1 and 224 pixels."""
-    return Classifier(mobilenet_v1_features(width), classes)
+    return Classifier(mobilenet_v1_features(width, channels=channels), classes)
 
 
 def mobilenet_v2_features(
