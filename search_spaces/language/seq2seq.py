@@ -51,11 +51,7 @@ class WhisperEncoder(nn.Module):
             )
         )
         self.norm = nn.LayerNorm(s.width)
-        self.crossed = nn.ModuleList(
-            CachedAttention(s.width, s.heads, key_bias=False) for _ in range(s.decoder)
-        )
-        for attention in self.crossed:
-            del attention.query, attention.out
+        self.crossed = nn.ModuleList(Kept(s.width, s.heads, key_bias=False) for _ in range(s.decoder))
 
     @override
     def forward(self, x: Tensor) -> list[Tensor]:
