@@ -229,9 +229,17 @@ def _in_width(table: tuple[tuple[int, int, int, int, int, str], ...], at: int) -
 
 
 def mobilenet_v3(
-    size: str, width: float = 1.0, classes: int = TF_CLASSES, *, minimalistic: bool = False
+    size: str, width: float = 1.0, classes: int = TF_CLASSES, *, minimalistic: bool = False, hidden: int = 0
 ) -> Classifier:
-    """MobileNet V3 "large" (5.5 M parameters, 217 M MACs at 224 pixels) or "small" (2.5 M, 57 M)."""
+    """MobileNet V3 "large" (5.5 M parameters, 217 M MACs at 224 pixels) or "small" (2.5 M, 57 M).
+
+    Args:
+        size: "large" or "small".
+        width: of every layer but the last one.
+        classes: of the data set.
+        minimalistic: 3x3 kernels and ReLU alone, no excitation.
+        hidden: of the layer before the classifier, at any width; 0: as published.
+    """
     features = mobilenet_v3_features(size, width, minimalistic=minimalistic)
-    hidden = {"large": 1280, "small": 1024}[size]
-    return Classifier(features, classes, divisible(hidden * max(1.0, width)))
+    published = divisible({"large": 1280, "small": 1024}[size] * max(1.0, width))
+    return Classifier(features, classes, hidden or published)

@@ -28,7 +28,7 @@ BASIC: Final = (18, 34)
 
 def resnet_variant(
     depth: int, *, cardinality: int = 1, width: int = 64, variant: str = "", excite: bool = False,
-    classes: int = 1000,
+    scales: int = 1, classes: int = 1000,
 ) -> nn.Module:  # fmt: skip
     """A residual network.
 
@@ -38,8 +38,10 @@ def resnet_variant(
         width: channels of a group in the first stage.
         variant: "" the original; "vc": three 3x3 convolutions as the stem; "vd": also pooled shortcuts.
         excite: whether each block has a squeeze-and-excitation.
+        scales: groups that a Res2Net's block convolves one after the other; 1: no Res2Net.
         classes: of the data set.
     """
+    from timm.models.res2net import Bottle2neck
     from timm.models.resnet import BasicBlock, Bottleneck, ResNet
 
     options: dict[str, Any] = {}
@@ -48,6 +50,8 @@ def resnet_variant(
     if excite:
         options |= {"block_args": {"attn_layer": "se"}}
     block: Any = BasicBlock if depth in BASIC else Bottleneck
+    if scales > 1:
+        block, options["block_args"] = Bottle2neck, {"scale": scales}
     options |= {"cardinality": cardinality, "base_width": width, "num_classes": classes}
     module: nn.Module = ResNet(block, LAYERS[depth], **options)
     return module

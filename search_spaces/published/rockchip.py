@@ -1,0 +1,48 @@
+"""Networks of `rockchip_fps`: the RKNN model zoo, each named by its example and its file.
+
+Source: airockchip/rknn_model_zoo, README.md, Apache-2.0.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from hw_models.errors import UnknownNameError
+from search_spaces.published import registries
+from search_spaces.published.base import pixels
+from search_spaces.published.deployed import deployed, renamed
+from search_spaces.published.families import Rule, built, ours
+from search_spaces.published.yolo_names import yolo_network
+
+if TYPE_CHECKING:
+    from hw_models.workload.graph import Workload
+    from hw_models.workload.named import NamedNetwork
+
+OWN: Final[tuple[Rule, ...]] = (
+    (r"mobilenetv(?P<version>[12])(-\d+)?", ours("mobilenets:mobilenet_v{version}", classes=1000)),
+    (r"resnet(?P<depth>\d+)-v2(-\d+)?", ours("slim_resnet:slim_resnet", version=2, classes=1000)),
+    (r"deeplab-v3-plus-mobilenet-v2", ours("deeplab:deeplab_mobilenet", output_stride=8)),
+    (r"RetinaFace_mobile\d*", ours("retinaface:retinaface", backbone="mobilenet")),
+    (r"RetinaFace_(?P<backbone>resnet\d+?)_\d+", ours("retinaface:retinaface")),
+)
+"""Architectures of ours by the zoo's names."""
+
+RENAMED: Final = ((r"clip_images", "vit_base_patch32_clip_224"),)
+"""Names that the registries write in another way."""
+
+
+def build(request: NamedNetwork) -> Workload:
+    """The network of that name, without the name of the example in front.
+
+    Raises:
+        UnknownNameError: one that cannot be rebuilt.
+        InputError: where it cannot take the size that is stated.
+    """
+    name = request.name.rpartition("/")[2]
+    size = pixels(request.input_shape, request.img_size)
+    found = built(request, OWN, name, size) or yolo_network(request, name)
+    found = found or deployed(request, renamed(name, RENAMED))
+    if found is None:
+        known = registries.known_names()
+        raise UnknownNameError("network of the RKNN zoo", name, known, "see docs/published_networks.md")
+    return found
