@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 DECORATION: Final = re.compile(r"(?i)_?ssld$|^fix_|\[\d+\]$|_wsl")
 """What says how the weights were trained."""
 
-SIDES: Final = (224, 256, 260, 299, 300, 320, 380, 384, 456, 528, 600)
+SIDES: Final = (224, 240, 256, 260, 299, 300, 320, 380, 384, 456, 528, 600)
 """Pixels that are tried in turn until the MACs agree."""
 
 RESNET: Final = "resnet_variants:resnet_variant"
@@ -83,7 +83,8 @@ def build(request: NamedNetwork) -> Workload:
         raise UnknownNameError("network of PaddleClas", name, known, "see docs/published_networks.md")
     if registries.misfit(native, request) <= 1:
         return native
-    return next((form for form in forms if registries.misfit(form, request) <= 1), native)
+    best = min(forms, key=lambda form: registries.misfit(form, request), default=native)
+    return best if registries.misfit(best, request) <= 1 else native
 
 
 def _forms(request: NamedNetwork, name: str) -> Iterator[Workload]:
