@@ -1,7 +1,8 @@
 """Laws by kind of engine and runtime: the finest that there is, else the class constants as a law.
 
 A law is a module of this package with `KIND`, the kind of its engines; `RUNTIMES`, first words of the
-runtimes that it is of, empty where it is of the class as a whole; and `law(lowering, crossfit)`.
+runtimes that it is of, empty where it is of the class as a whole; and `law(lowering, crossfit)`. One with
+`BY_RUNTIME` tells runtimes apart itself: `law(lowering, crossfit, runtime)`.
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ def law(kind: str, lowering: str, runtime: str | None = None, crossfit: str | No
     own = [m for m in of_kind if word and word in m.RUNTIMES]
     of_class = [m for m in of_kind if not m.RUNTIMES]
     for module in (*own, *of_class):
-        found: Law = module.law(lowering, crossfit)
+        told = (runtime,) if getattr(module, "BY_RUNTIME", False) else ()
+        found: Law = module.law(lowering, crossfit, *told)
         return found
     return ConstantsLaw.of(kind, lowering)
 
