@@ -6,6 +6,7 @@ Source: qualcomm/ai-hub-models, `qai_hub_models/models/*/info.yaml` (input size,
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from hw_models.errors import UnknownNameError
@@ -13,6 +14,7 @@ from search_spaces.language.sizes import AUDIO_TOKENS, MARIAN, WHISPER
 from search_spaces.language.sizes import Size as Depths
 from search_spaces.published import registries
 from search_spaces.published.base import Ids, Option, Shape, workload_of
+from search_spaces.published.preprocessing import as_compiled
 from search_spaces.published.rules import (
     Inputs,
     Network,
@@ -25,6 +27,7 @@ from search_spaces.published.rules import (
     stated_size,
     torchvision,
 )
+from search_spaces.published.yolo_names import yolo_network
 
 if TYPE_CHECKING:
     from hw_models.workload.graph import Workload
@@ -138,6 +141,14 @@ RULES: Final[tuple[Rule, ...]] = (
 """Names, or "name/component" in lower case where a part was measured alone; the first that fits."""
 
 
+DETECTORS: Final[Mapping[str, str]] = {
+    "fastsam_s": "yolov8s-seg",
+    "fastsam_x": "yolov8x-seg",
+    "yolov7": "yolov7-tiny",
+}
+"""Names of detectors as the grammar of YOLO names reads them, where theirs do not say."""
+
+
 def build(request: NamedNetwork) -> Workload:
     """The network of that name, or the part of it that the component names.
 
@@ -150,11 +161,14 @@ def build(request: NamedNetwork) -> Workload:
     if network is not None:
         size = stated_size(request, network)
         label = f"{name}@{size[0]}x{size[1]}" if network.inputs in {image, masked} else name
-        return workload_of(network.recipe(size), label)
+        return as_compiled(name, workload_of(network.recipe(size), label), classifier=False)
+    detector = yolo_network(request, DETECTORS.get(name, name))
+    if detector is not None:
+        return detector
     found = registries.registered(request)
     if found is None:
         names = [*registries.known_names(), *examples(RULES)]
         raise UnknownNameError(
             "network of Qualcomm AI Hub", request.name, names, "see docs/published_networks.md"
         )
-    return found
+    return as_compiled(name, found, classifier=True)

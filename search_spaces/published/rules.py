@@ -66,9 +66,12 @@ function, or fills a brace of its text."""
 
 
 def own(target: str, size: Size = IMAGENET, **options: Option) -> Network:
-    """An architecture of ours: "module:function" of `search_spaces.vision.architectures`, or in full."""
+    """An architecture of ours: "module:function" of `search_spaces.vision.architectures`, or in full.
+
+    An option whose name is taken here has an underscore behind it ("size_").
+    """
     full = target if target.startswith("search_spaces.") else HOME + target
-    return Network(full, options, size)
+    return Network(full, {name.rstrip("_"): value for name, value in options.items()}, size)
 
 
 def torchvision(name: str, size: Size = IMAGENET) -> Network:

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Final
 
 from hw_models.errors import UnknownNameError
 from search_spaces.published import registries
-from search_spaces.published.base import Option, Recipe, workload_of
+from search_spaces.published.base import Ids, Option, Recipe, Shape, workload_of
 from search_spaces.published.rules import (
     Network,
     Rule,
+    Size,
     examples,
     matching,
     own,
@@ -33,6 +34,15 @@ if TYPE_CHECKING:
     from hw_models.workload.named import NamedNetwork
 
 PRUNED: Final = "search_spaces.published.vitis_ai:pruned_module"
+
+BOXES: Final = ("offsets", "scores")
+"""Layers of a detector whose widths are those of its anchors and classes."""
+
+
+def scan(size: Size) -> tuple[Shape | Ids, ...]:
+    """A laser scan of five channels."""
+    return ((1, 5, *size),)
+
 
 RULES: Final[tuple[Rule, ...]] = (
     (
@@ -60,6 +70,27 @@ RULES: Final[tuple[Rule, ...]] = (
     (r"efficientnet[-_]edgetpu[-_](?P<size>[sml])", own("resnets:edgetpu_efficientnet")),
     (r"efficientnet[-_]b(?P<b>\d)", torchvision("efficientnet_b{b}")),
     (r"facerec-resnet20_mixed", own("resnets:SphereFace", (112, 96))),
+    (r"(tf_)?yolov3(_voc|_coco)?", own("yolo_darknet:yolov3", (416, 416))),
+    (r"yolov3_bdd", own("yolo_darknet:yolov3", (288, 512))),
+    (r"yolov4_(416|512)", own("yolo_darknet:yolov4", (416, 416))),
+    (r"ofa_yolo", own("yolo:yolov5", (640, 640), size_="m")),
+    (r"tsd_yolox", own("yolox:yolox", (640, 640), size_="m")),
+    (r"ssd_mobilenet_v1_coco", own("ssd:ssd_mobilenet", (300, 300))),
+    (r"ssd_mobilenet_v2_coco", own("ssd:ssd_mobilenet", (300, 300), version=2, kernel=3)),
+    (r"ssdlite_mobilenet_v2_coco", own("ssd:ssd_mobilenet", (300, 300), version=2, lite=True)),
+    (r"ssd_inception_v2_coco", own("slim_inception:ssd_inception_v2", (300, 300))),
+    (r"ssd_resnet_50_fpn_coco", own("ssd:ssd_fpn", (640, 640))),
+    (r"mlperf_ssd_resnet34", own("ssd:ssd_resnet34", (1200, 1200))),
+    (r"refinedet_voc", own("refinedet:RefineDet", (320, 320)).but(keep=BOXES)),
+    (
+        r"refinedet-medical_edd",
+        own("refinedet:RefineDet", (320, 320), classes=6).but(keep=BOXES, thinned=True),
+    ),
+    (r"mobilenet_v2_cityscapes", own("deeplab:deeplab_mobilenet", (1024, 2048), classes=19, output_stride=8)),
+    (r"enet_cityscapes", own("road_scenes:enet", (512, 1024))),
+    (r"semantic_seg_citys", own("road_scenes:erfnet", (512, 1024))),
+    (r"ultrafast", own("road_scenes:Lanes", (288, 800)).but(sized="size")),
+    (r"salsanext_v2", own("salsanext:SalsaNext", (64, 2048)).but(inputs=scan, thinned=True, keep=("last",))),
 )
 """Names without what is added for the framework and the pruning; the first that fits."""
 
@@ -100,8 +131,14 @@ def _built(request: NamedNetwork, network: Network) -> Workload:
         ("options", recipe.options),
         ("keep", network.keep),
     )
-    options = (*inner, ("macs", request.macs), ("shape", (1, 3, *size)))
+    options = (*inner, ("macs", request.macs), ("shape", _shape(recipe)))
     return workload_of(Recipe(PRUNED, recipe.inputs, options), f"{request.name} (pruned to MACs)")
+
+
+def _shape(recipe: Recipe) -> Shape:
+    """Of the one input that a network which is pruned has."""
+    (given,) = recipe.inputs
+    return given.shape if isinstance(given, Ids) else given
 
 
 def pruned_module(

@@ -17,6 +17,7 @@ from typing_extensions import override
 
 from search_spaces.vision.architectures.layers import ConvBnAct, Features
 from search_spaces.vision.architectures.mobilenets import TF_CLASSES, Classifier
+from search_spaces.vision.architectures.ssd import Predictor, Ssd
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -76,6 +77,22 @@ def inception_v2_features(taps: Iterable[int] = (-1,)) -> Features:
         stages.append(block)
         channels.append(block.out)
     return Features(stages, channels, taps)
+
+
+def ssd_inception_v2(classes: int = 91) -> Ssd:
+    """SSD on Inception v2 with 3x3 predictors; 4.8 G MACs at 300 pixels.
+
+    Source: tensorflow/models, research/object_detection, ssd_inception_v2_coco.config (Apache-2.0).
+    """
+    backbone = inception_v2_features((5, 10))
+    channels = list(backbone.tapped)
+    extras = []
+    for inside, out in ((256, 512), (128, 256), (128, 256), (64, 128)):
+        extras.append(nn.Sequential(ConvBnAct(channels[-1], inside, 1), ConvBnAct(inside, out, 3, stride=2)))
+        channels.append(out)
+    anchors = (3, *[6] * (len(channels) - 1))
+    predictors = [Predictor(c, n, classes, 3) for c, n in zip(channels, anchors, strict=True)]
+    return Ssd(backbone, extras, predictors)
 
 
 def inception_v2(classes: int = TF_CLASSES) -> Classifier:

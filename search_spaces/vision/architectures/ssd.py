@@ -99,8 +99,15 @@ class Expansion(nn.Module):
         return [fine, self.after(self.inside(fine))]
 
 
-def ssd_mobilenet(version: int = 1, *, lite: bool = False, classes: int = COCO) -> nn.Module:
-    """SSD on MobileNet V1 (6.8 M parameters, 1.2 G MACs at 300 pixels) or V2 (with `lite`: 4.5 M, 0.8 G)."""
+def ssd_mobilenet(version: int = 1, *, lite: bool = False, classes: int = COCO, kernel: int = 1) -> nn.Module:
+    """SSD on MobileNet V1 (6.8 M parameters, 1.2 G MACs at 300 pixels) or V2 (with `lite`: 4.5 M, 0.8 G).
+
+    Args:
+        version: of the MobileNet.
+        lite: whether the layers on top are separable.
+        classes: and one for the background.
+        kernel: of the predictors.
+    """
     if version == 1:
         features = mobilenet_v1_features(taps=(11, 13))
         backbone, channels = features, list(features.tapped)
@@ -114,7 +121,7 @@ def ssd_mobilenet(version: int = 1, *, lite: bool = False, classes: int = COCO) 
         extras.append(nn.Sequential(first, down(inside, out, stride=2)))
         channels.append(out)
     anchors = (3, *[6] * (len(channels) - 1))
-    predictors = [Predictor(c, n, classes, 1, lite=lite) for c, n in zip(channels, anchors, strict=True)]
+    predictors = [Predictor(c, n, classes, kernel, lite=lite) for c, n in zip(channels, anchors, strict=True)]
     return Ssd(backbone, extras, predictors)
 
 

@@ -19,6 +19,9 @@ NORMS: Final = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 STEPS: Final = 12
 """Halvings of the search for a width; it ends within 0.02 % of a width."""
 
+EVEN: Final = 4
+"""Widths are multiples of it, so that a map can be split in two or shuffled to twice the size."""
+
 ALMOST: Final = 0.002
 """Relative difference of MACs at which the search stops."""
 
@@ -82,7 +85,7 @@ def _adapting(module: nn.Module, width: float, keep: tuple[str, ...], counted: l
 
 
 def _fit(layer: nn.Module, given: Tensor, width: float) -> None:
-    """Make a layer for the channels that it is given; its own are scaled by the width, to even numbers."""
+    """Make a layer for the channels it is given; its own are scaled by the width, to multiples of `EVEN`."""
     if isinstance(layer, NORMS):
         _resize(layer, ("weight", "bias", "running_mean", "running_var"), (given.shape[1],))
         layer.num_features = given.shape[1]
@@ -106,7 +109,7 @@ def _fit(layer: nn.Module, given: Tensor, width: float) -> None:
 
 
 def _share(channels: int, width: float) -> int:
-    return channels if width == 1 else max(2, 2 * round(channels * width / 2))
+    return channels if width == 1 else max(EVEN, EVEN * round(channels * width / EVEN))
 
 
 def _resize(layer: nn.Module, names: tuple[str, ...], shape: tuple[int, ...]) -> None:
