@@ -9,23 +9,72 @@ Source: hailo-ai/hailo_model_zoo, `docs/public_models/` (MIT), and the projects 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from hw_models.errors import UnknownNameError
 from search_spaces.published import registries
-from search_spaces.published.base import Option, own, pixels
+from search_spaces.published.base import Shape, pixels
 from search_spaces.published.deployed import deployed, renamed
+from search_spaces.published.families import Rule, built, ours
 from search_spaces.published.yolo_names import yolo_network
 
 if TYPE_CHECKING:
     from hw_models.workload.graph import Workload
     from hw_models.workload.named import NamedNetwork
 
+TEXT: Final = "clip_towers:TextTower"
+
+
+def _words(width: int) -> Shape:
+    """Embeddings of a text of 77 tokens, which the host looks up."""
+    return (1, 77, width)
+
+
+OWN: Final[tuple[Rule, ...]] = (
+    (r"mobilenet_v(?P<version>[12])(?:_(?P<width>\d\.\d+))?", ours("mobilenets:mobilenet_v{version}")),
+    (r"resnet_v1_(?P<depth>50|101|152)", ours("slim_resnet:slim_resnet", version=1)),
+    (
+        r"resnext(?P<depth>\d+)_(?P<cardinality>\d+)x(?P<width>\d+)d",
+        ours("resnet_variants:resnet_variant"),
+    ),
+    (r"efficientnet_(?P<size>[sml])", ours("resnets:edgetpu_efficientnet")),
+    (r"squeezenet_v1\.1", ours("squeezenet:padded_squeezenet")),
+    (r"hardnet(?P<depth>\d+)", ours("hardnet:hardnet")),
+    (r"hardnet(?P<depth>\d+)ds", ours("hardnet:hardnet", separable=True)),
+    (r"person_attr_resnet_v1_(?P<depth>\d+)", ours("resnet_variants:resnet_variant", classes=35)),
+    (r"tddfa_mobilenet_v1", ours("mobilenets:mobilenet_v1", classes=62)),
+    (r"arcface_r(?P<depth>\d+)", ours("face_recognition:arcface_resnet", embedding=0)),
+    (r"arcface_mobilefacenet", ours("face_recognition:mobilefacenet")),
+    (r"retinaface_mobilenet_v1", ours("retinaface:retinaface", width=1.0)),
+    (r"retinaface_(?P<backbone>resnet\d+)", ours("retinaface:retinaface")),
+    (r"osnet_x(?P<width>\d_\d+)", ours("osnet:osnet")),
+    (r"repvgg_(?P<size>[ab]\d)_person_reid_(?P<classes>\d+)", ours("repvgg:repvgg")),
+    (r"dncnn\w*color\w*", ours("restoration:DnCnn", channels=3)),
+    (r"dncnn\w*", ours("restoration:DnCnn")),
+    (r"espcn_x(?P<scale>\d)", ours("restoration:espcn")),
+    (r"real_esrgan_x(?P<scale>\d)", ours("restoration:real_esrgan")),
+    (r"zero_dce", ours("restoration:ZeroDce")),
+    (r"ssd_mobilenet_v1", ours("ssd:ssd_mobilenet")),
+    (r"ssd_mobilenet_v2", ours("ssd:ssd_mobilenet", version=2, lite=True)),
+    (r"deeplab_v3_mobilenet_v2", ours("deeplab:deeplab_mobilenet", output_stride=8)),
+    (r"deeplab_v3_mobilenet_v2_wo_dilation", ours("deeplab:deeplab_mobilenet", output_stride=32)),
+    (r"stdc(?P<variant>\d)", ours("stdc:Stdc")),
+    (r"fcn8_resnet_v1_(?P<depth>\d+)", ours("stdc:Fcn8")),
+    (r"segformer_b(?P<variant>\d)(?:_bn)?", ours("stdc:SegFormer")),
+    (r"vit_pose_small(?:_bn)?", ours("clip_towers:VitPose")),
+    (r"clip_(?:resnet_50|vit_b_\d+)_text_encoder", ours(TEXT, _words(512))),
+    (r"clip_(?:resnet_50x4)_text_encoder", ours(TEXT, _words(640), width=640, embedded=640)),
+    (r"tinyclip_vit_39m_16_text_19m_\w+_text_encoder", ours(TEXT, _words(512), layers=6)),
+    (r"tinyclip_vit_61m_32_text_29m_\w+_text_encoder", ours(TEXT, _words(512), layers=9)),
+    (r"tinyclip_vit_39m_16_\w+_image_encoder", ours("clip_towers:image_tower")),
+    (r"tinyclip_vit_61m_32_\w+_image_encoder", ours("clip_towers:image_tower", patch=32, width=640)),
+    (r"detr_resnet_v1_(?P<depth>50|101)", ours("detr:Detr", (1, 3, 800, 800), size=(800, 800))),
+)
+"""Architectures of ours by the zoo's names."""
+
 RENAMED: Final = (
     (r"resnet_v1_(\d+)", r"resnet\1"),
-    (r"efficientnet_([sml])", r"efficientnet_e\1"),
-    (r"squeezenet_v(\d)\.(\d)", r"squeezenet\1_\2"),
     (r"inception_v1", "googlenet"),
     (r"mobilenet_v3", "mobilenet_edgetpu_100"),
     (r"regnet([xy])_(\d)00mf", r"regnet\g<1>_00\2"),
@@ -34,38 +83,12 @@ RENAMED: Final = (
     (r"resmlp(\d+)(?:_relu)?", r"resmlp_\1_224"),
     (r"(swin_\w+)", r"\1_patch4_window7_224"),
     (r"(vit|deit)_(tiny|small|base)(?:_bn)?", r"\1_\2_patch16_224"),
+    (r"clip_resnet_(50(?:x\d+)?)_image_encoder", r"resnet\1_clip"),
+    (r"clip_vit_b_(\d+)_image_encoder", r"vit_base_patch\1_clip_224"),
 )
 """Names that the registries write in another way."""
 
-Built = tuple[str, dict[str, Option]]
-"""What makes a network, and its options."""
-
-
-def _groups(target: str, **options: Option) -> Callable[[re.Match[str]], Built]:
-    """A function of ours; named groups of the pattern are arguments too, numbers where they look so."""
-
-    def made(match: re.Match[str]) -> Built:
-        found = {k: _value(v) for k, v in match.groupdict().items() if v is not None}
-        return target, {**options, **found}
-
-    return made
-
-
-def _value(text: str) -> Option:
-    if text.isdigit():
-        return int(text)
-    return float(text) if re.fullmatch(r"\d+\.\d+", text) else text
-
-
-OWN: Final[tuple[tuple[str, Callable[[re.Match[str]], Built]], ...]] = (
-    (r"mobilenet_v1(?:_(?P<width>\d\.\d+))?", _groups("mobilenets:mobilenet_v1")),
-    (r"mobilenet_v2(?:_(?P<width>\d\.\d+))?", _groups("mobilenets:mobilenet_v2")),
-    (
-        r"resnext(?P<depth>\d+)_(?P<cardinality>\d+)x(?P<width>\d+)d",
-        _groups("resnet_variants:resnet_variant"),
-    ),
-)
-"""Architectures of ours by the zoo's names."""
+SHAPE: Final = re.compile(r"(\d+)x(\d+)x(\d+)")
 
 
 def build(request: NamedNetwork) -> Workload:
@@ -75,20 +98,16 @@ def build(request: NamedNetwork) -> Workload:
         UnknownNameError: one that cannot be rebuilt.
         InputError: where it cannot take the size that is stated.
     """
-    found = _own(request) or yolo_network(request) or deployed(request, renamed(request.name, RENAMED))
+    channels = 3
+    if match := SHAPE.fullmatch(request.input_shape):
+        channels = int(match[3])
+        request = replace(request, input_shape=f"{match[1]}x{match[2]}")
+    size = pixels(request.input_shape, request.img_size)
+    found = built(request, OWN, request.name, size, channels) or yolo_network(request)
+    found = found or deployed(request, renamed(request.name, RENAMED))
     if found is None:
-        known = registries.known_names()
+        names = [*registries.known_names(), *(pattern for pattern, _ in OWN)]
         raise UnknownNameError(
-            "network of the Hailo zoo", request.name, known, "see docs/published_networks.md"
+            "network of the Hailo zoo", request.name, names, "see docs/published_networks.md"
         )
     return found
-
-
-def _own(request: NamedNetwork) -> Workload | None:
-    for pattern, made in OWN:
-        if match := re.fullmatch(pattern, request.name):
-            target, options = made(match)
-            channels = 1 if request.input_shape.endswith("x1") else 3
-            size = pixels(request.input_shape, request.img_size) or (224, 224)
-            return own(target, (1, channels, *size), name=request.name, **options)
-    return None

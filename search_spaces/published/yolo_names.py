@@ -136,7 +136,10 @@ def _candidates(yolo: Yolo, *, open_size: bool) -> Iterator[tuple[str, Options]]
         yolo: what the name says.
         open_size: whether every size comes into question where the name tells none.
     """
-    target, sizes = MAKERS.get(_variant(yolo), ("", ""))
+    variant = _variant(yolo)
+    if variant.endswith(yolo.size or "-"):
+        yolo = replace(yolo, size="")
+    target, sizes = MAKERS.get(variant, ("", ""))
     if not target or (yolo.size and yolo.size not in sizes):
         return
     act: Options = {} if yolo.act is None else {"act": yolo.act}
