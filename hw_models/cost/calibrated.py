@@ -91,6 +91,10 @@ class Lawful:
             ends[:, columns] = one.interval(self.chips.take(columns))
         return ends
 
+    def parts(self) -> list[tuple[Law, NDArray[np.intp]]]:
+        """Each law with the columns of its chips."""
+        return _alike(self.of)
+
     def _combined(
         self,
         seconds: FloatArray,

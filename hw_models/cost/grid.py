@@ -245,11 +245,12 @@ def _lawful(
 
 
 def _stands_in(kernels: Kernels, chips: Chips, n: int) -> NDArray[np.bool_]:
-    """(W, n) whether the class's vector rate or on-chip capacity enters the latency on the first chips."""
+    """(W, n) whether a class figure of a rate or of on-chip capacity enters the latency on the first chips."""
     inside = (kernels.counts @ np.isfinite(kernels.reuse_bytes).astype(np.float64)) > 0
     uses_vector = (kernels.counts @ kernels.vector_ops) > 0
     prior: NDArray[np.bool_] = uses_vector[:, None] & chips.vector_is_prior[None, :n]
     prior |= inside[:, None] & chips.sram_is_prior[None, :n]
+    prior |= chips.rate_is_prior[None, :n]
     return prior
 
 

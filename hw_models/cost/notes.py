@@ -70,6 +70,7 @@ def warnings_of(
     stand_ins = {
         "rate of the vector unit": detail.chips.vector_is_prior,
         "on-chip capacity": detail.chips.sram_is_prior,
+        "peak or bandwidth": detail.chips.rate_is_prior,
     }
     unknown = [name for name, is_prior in stand_ins.items() if is_prior[0]]
     if detail.terms.stands_in is not None and detail.terms.stands_in[:, 0].any():

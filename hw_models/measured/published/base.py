@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from hw_models.measured.schema import Column
+    from hw_models.spec.accelerator import Accelerator
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,8 @@ class Dataset:
             index; a row that holds several measurements comes back as several.
         quantity: what was measured, as the file calls it.
         value: the column of the records that holds it.
+        configured: (device, row of the records) -> the device as that row ran on it; None: as it is
+            described.
         energy: the energy of a step as the file calls it, with its unit; "" where it has none.
         source: repository, commit and path.
         licence: under which the source publishes it.
@@ -48,6 +51,7 @@ class Dataset:
     licence: str
     device_column: str = "device"
     energy: str = ""
+    configured: Callable[[Accelerator, Mapping[str, Any]], Accelerator] | None = None
     measures: tuple[str, ...] = ()
     wrong_rows: Mapping[str, Callable[[pd.DataFrame], dict[int, str]]] = field(default_factory=dict)
     operators: str = ""

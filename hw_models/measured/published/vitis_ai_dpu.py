@@ -9,15 +9,20 @@ Source: Xilinx/Vitis-AI, `model_zoo/README.md` (branch 2.5) and the sheet of mas
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from hw_models.measured.dpu_config import dpu_of, with_dpu
 from hw_models.measured.published.base import Dataset, each, family_of, joined
 from hw_models.measured.schema import STEP, Column
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
+
+    from hw_models.spec.accelerator import Accelerator
 
 COLUMNS: Final = (
     Column("board", "text", "Board.", required=True),
@@ -50,7 +55,7 @@ def to_records(raw: pd.DataFrame) -> pd.DataFrame:
             "runtime": "vitis_ai",
             "phase": "infer",
             "precision": "int8",
-            "batch": 1.0,
+            "batch": each(raw["config"], _inputs).fillna(1.0),
             "network": raw["model"],
             "family": each(raw["model"], family_of),
             "img_size": each(raw["input_hw"], _side),
@@ -69,6 +74,19 @@ def to_records(raw: pd.DataFrame) -> pd.DataFrame:
     )
     stacked = pd.concat([one, several])
     return stacked[stacked["throughput_per_s"].notna()]
+
+
+def configured(board: Accelerator, row: Mapping[str, Any]) -> Accelerator:
+    """The board with the DPU of a record: the first words of its mode, at the clock that it states."""
+    clock = row.get("clock_hz")
+    known = isinstance(clock, float) and clock > 0
+    return with_dpu(board, str(row["mode"]).split("|", maxsplit=1)[0], clock if known else None)
+
+
+def _inputs(config: str) -> float:
+    """Inputs of one step: those that the cores take at once."""
+    dpu = dpu_of(config)
+    return float(dpu.inputs_of_a_step) if dpu else 1.0
 
 
 def _clock_mhz(config: str) -> float:
@@ -92,5 +110,6 @@ SETS: Final = (
         licence="Apache-2.0",
         device_column="board",
         measures=("fps_single_thread", "fps_multi_thread"),
+        configured=configured,
     ),
 )
