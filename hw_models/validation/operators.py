@@ -23,7 +23,7 @@ from hw_models.validation.join import NAME, Name, chips_of, count_reasons, group
 from hw_models.validation.naive import PREDICTORS_OF_KERNELS as NAIVE
 from hw_models.validation.naive import naive_seconds
 from hw_models.validation.score import Score, errors_of
-from hw_models.validation.single_calls import SingleCalls, call_constants
+from hw_models.validation.single_calls import SingleCalls, call_constants, call_interval
 from hw_models.validation.single_kernels import CLASSES, LOWERING, single_kernels
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ def predicted_seconds(group: OperatorGroup) -> tuple[FloatArray, FloatArray, Flo
     can = (terms.feasibility[:, 0] == Feasibility.OK) & np.isfinite(value)
     can &= fits(group.kernels, group.chips)[:, 0]
     value = np.where(can, value, np.nan)
-    low, high = constants.low[group.timed], constants.high[group.timed]
+    low, high = call_interval(terms.seconds[:, 0], constants, group.timed)
     return value, value * low, value * high, np.full(len(value), Fidelity.CALIBRATED, np.int64)
 
 

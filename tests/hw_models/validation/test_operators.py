@@ -20,7 +20,7 @@ from hw_models.measured.devices import accelerator_from_row
 from hw_models.measured.operators import operators
 from hw_models.validation import Validation, validate
 from hw_models.validation.naive import naive_seconds
-from hw_models.validation.single_calls import GROUPS, TIMED, SingleCalls, call_constants
+from hw_models.validation.single_calls import GROUPS, REGIMES, TIMED, SingleCalls, call_constants
 from hw_models.validation.single_kernels import single_kernels
 from hw_models.workload import vector_cost
 
@@ -126,7 +126,7 @@ def test_one_tile_more_than_multiprocessors_costs_a_whole_round() -> None:
 def test_a_long_sum_with_few_outputs_is_split_over_multiprocessors() -> None:
     found = kernels(gemm(128, 128, 65536))
     chips = Chips.of([chip()])
-    alone = 2 * 128 * 128 * 65536 / (16e12 / 64 * call_constants().compute["vector"])
+    alone = 2 * 128 * 128 * 65536 / (16e12 / 64 * call_constants().tile["vector"])
     assert SingleCalls("device").terms(found, chips).seconds[0, 0, MAC] < alone / 4
 
 
@@ -166,10 +166,14 @@ def test_unknown_multiprocessors_clock_and_node_leave_a_time() -> None:
 def test_constants_cover_every_group_and_are_shares() -> None:
     c = call_constants()
     for timed in TIMED:
-        assert set(c.start[timed]) == set(GROUPS)
-        assert c.low[timed] < 1 < c.high[timed]
-    assert set(c.bandwidth) == set(GROUPS)
-    assert all(0 < v <= 1 for v in (*c.bandwidth.values(), *c.compute.values(), c.winograd))
+        assert set(c.start[timed]) >= set(GROUPS)
+        assert set(c.start_overlap[timed]) == set(GROUPS)
+        for regime in REGIMES:
+            assert c.low[timed][regime] < 1 < c.high[timed][regime]
+    for shares in (c.bandwidth["hbm"], c.bandwidth["gddr"], c.convolution, c.scattered):
+        assert all(0 < v <= 1 for v in shares.values())
+    for unit, largest in (("vector", 128), ("matrix", 256)):
+        assert c.tile[unit] < 1 + c.tile_loss[unit] / largest, "no tile beats the peak"
 
 
 sizes = st.integers(1, 3000)
@@ -233,9 +237,9 @@ def test_other_engines_keep_the_constants_of_their_class(tmp_path: Path) -> None
 
 
 def test_a_set_of_which_nothing_can_be_costed_is_all_reasons(tmp_path: Path) -> None:
-    result = written(tmp_path, ["zeta9,bmm,dataset/train,1.0,some,8,64,64,64"], mem_bw_gb_s=None)
+    result = written(tmp_path, ["zeta9,bmm,dataset/train,1.0,some,8,64,64,64"], fp32_tflops=None)
     assert [(s.n, s.n_skipped) for s in result.scores] == [(0, 1)]
-    assert result.skipped["reason"].str.startswith("not costable").all()
+    assert (result.skipped["reason"] == "no fp32 peak of Zeta 9 is known").all()
 
 
 def test_shapes_alone_are_costed_once() -> None:
