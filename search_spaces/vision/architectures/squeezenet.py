@@ -5,9 +5,10 @@ Source: Iandola et al., SqueezeNet, arXiv 1602.07360; osmr/imgclsmob (MIT).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import nn
+if TYPE_CHECKING:
+    from torch import nn
 
 
 def padded_squeezenet(classes: int = 1000) -> nn.Module:
