@@ -221,7 +221,7 @@ class NomicEmbed(nn.Module):
     Source: Nussbaum et al., Nomic Embed, arXiv 2402.01613; nomic-ai/nomic-embed-text-v1.5, config.json.
     """
 
-    def __init__(self, layers: int = 12, width: int = 768, heads: int = 12, tokens: int = 128) -> None:
+    def __init__(self, layers: int = 12, width: int = 768, heads: int = 12, tokens: int = 2048) -> None:
         super().__init__()
         self.words, self.segments = nn.Embedding(30528, width), nn.Embedding(2, width)
         self.norm = nn.LayerNorm(width)
@@ -232,6 +232,6 @@ class NomicEmbed(nn.Module):
     def forward(self, ids: Tensor) -> Tensor:
         x = self.norm(self.words(ids) + self.segments(ids * 0))
         for layer in self.layers:
-            x = layer(x, self.turn)
+            x = layer(x, self.turn[:, : ids.shape[1]])
         y: Tensor = functional.normalize(x.mean(1), dim=1)
         return y

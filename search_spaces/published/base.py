@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import search_spaces
-from hw_models.errors import InputError
+from hw_models.errors import InputError, TraceError
 from hw_models.workload import cache as kept
 from hw_models.workload.op import TRACER_VERSION
 
@@ -147,7 +147,12 @@ def _traced(recipe: Recipe, name: str) -> Workload:
     except (AssertionError, RuntimeError, ValueError, TypeError) as error:
         msg = f"{name} cannot be built: {error}"
         raise InputError(msg) from error
-    return record(module, _inputs(recipe), name, known)
+    try:
+        return record(module, _inputs(recipe), name, known)
+    except TraceError as error:
+        shapes = ", ".join(str(i.shape if isinstance(i, Ids) else i) for i in recipe.inputs)
+        msg = f"{name} does not run on {shapes}: {error}"
+        raise InputError(msg) from error
 
 
 def module_of(recipe: Recipe) -> tuple[nn.Module, Sequence[tuple[Tensor, Tensor]]]:
