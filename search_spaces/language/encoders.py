@@ -226,6 +226,7 @@ class NomicEmbed(nn.Module):
         self.words, self.segments = nn.Embedding(30528, width), nn.Embedding(2, width)
         self.norm = nn.LayerNorm(width)
         self.layers = nn.ModuleList(NomicLayer(width, heads, 4 * width) for _ in range(layers))
+        self.turn: Tensor
         self.register_buffer("turn", torch.zeros(2, tokens, width // heads), persistent=False)
 
     @override
