@@ -1,26 +1,28 @@
-"""Public figures of NPUs that nobody states: the class's typical ones in their place, and said so."""
+"""Public figures of NPUs over those of the class's typical chip, and what stands where nobody states one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from hw_models.shipped import shipped_yaml
+from hw_models.spec.quantities import CLASS_FIGURE
 from hw_models.workload.op import Precision
 
 if TYPE_CHECKING:
     from hw_models.cost.arrays import FloatArray
     from hw_models.cost.chips import Chips
-    from hw_models.spec.accelerator import Accelerator
+    from hw_models.spec.accelerator import Memory
+    from hw_models.spec.quantities import Sourced
 
-CLASS: Final = "class_of_npus"
-"""Key of the class's figures among a chip's sources."""
-STANDS_FOR: Final[Mapping[str, str]] = {"w8a16": "int16", "w4a16": "int16"}
-"""Formats whose MACs run at the rate of another."""
+BUS_BITS: Final = 64.0
+"""Width of memory that an NPU of a phone can use; a wider bus serves the CPUs and the GPU beside it."""
+SPAN: Final = (0.1, 2.0)
+"""Range of a figure over the class's typical one in which the class says something; beyond, its end holds."""
 
 
 @dataclass(frozen=True)
@@ -28,13 +30,14 @@ class ClassFigures:
     """The class's typical chip.
 
     Attributes:
-        int8: op/s; bandwidth: byte/s.
+        int8: op/s; bandwidth: byte/s of 64 bits of its memory; technology: the same by kind of memory.
         ratio: peak by format over the 8-bit peak.
         source: where they are from.
     """
 
     int8: float
     bandwidth: float
+    technology: Mapping[str, float]
     ratio: Mapping[str, float]
     source: str
 
@@ -46,58 +49,36 @@ class ClassFigures:
             peak = np.where(np.isnan(peak), other, peak)
         return peak
 
-    def peak(self, accelerator: Accelerator, precision: str) -> float:
-        """op/s at a format, by the class's ratio from one that is stated; the typical peak where none is."""
-        stated = accelerator.main_engine.peak
-        for name in ("int8", *self.ratio):
-            if name in stated:
-                return stated[name].value / self.ratio.get(name, 1.0) * self.ratio.get(precision, 1.0)
-        return self.int8 * self.ratio.get(precision, 1.0)
+    def int8_told(self, chips: Chips) -> FloatArray:
+        """(C,) op/s at 8 bits; the typical peak where the chip tells none at any format."""
+        stands_in = np.array([_all_stand_in(c.main_engine.peak) for c in chips.accelerators], np.bool_)
+        peak = np.where(stands_in, self.int8, self.int8_peak(chips))
+        return np.where(np.isnan(peak), self.int8, peak)
+
+    def relative_peak(self, chips: Chips) -> FloatArray:
+        """(C,) 8-bit peak over the typical one."""
+        return np.clip(self.int8_told(chips) / self.int8, *SPAN)
+
+    def relative_bandwidth(self, chips: Chips) -> FloatArray:
+        """(C,) bandwidth of 64 bits of the outer memory over the typical one; if not told, by its kind."""
+        pairs = zip(chips.accelerators, chips.dram_bandwidth, strict=True)
+        told = np.array([self._bandwidth(chip.dram, float(b)) for chip, b in pairs])
+        return np.clip(told / self.bandwidth, *SPAN)
+
+    def _bandwidth(self, dram: Memory | None, bandwidth: float) -> float:
+        if dram is None or np.isnan(bandwidth) or dram.bandwidth is None:
+            return self.bandwidth
+        if dram.bandwidth.source == CLASS_FIGURE:
+            return self.technology.get(dram.technology or "", self.bandwidth)
+        bits = dram.bus_bits.value if dram.bus_bits else BUS_BITS
+        return bandwidth * min(1.0, BUS_BITS / bits)
+
+
+def _all_stand_in(peak: Mapping[str, Sourced]) -> bool:
+    return all(figure.source == CLASS_FIGURE for figure in peak.values())
 
 
 @cache
 def class_figures() -> ClassFigures:
     """The figures that ship (`npu.yaml`, `typical`)."""
     return ClassFigures(**shipped_yaml("hw_models.cost.laws", "npu.yaml")["typical"])
-
-
-def with_class_figures(accelerator: Accelerator, precisions: Iterable[str]) -> Accelerator:
-    """The chip with a peak for every format that is known to run on it, and with a bandwidth.
-
-    For a chip that was seen to run a format, or of which only the name is known: a figure that its file has
-    stays; one that it lacks is the class's, by the class's ratio of formats where another peak is stated.
-    Results rest on a prior then: their fidelity is at most that. A chip of another kind, or without external
-    memory, is returned as it is.
-    """
-    main, dram = accelerator.main_engine, accelerator.dram
-    if main.kind != "npu" or dram is None or dram.kind != "dram":
-        return accelerator
-    figures = class_figures()
-    wanted = {STANDS_FOR.get(p, p) for p in precisions if p not in main.peak}
-    missing = {p: figures.peak(accelerator, p) for p in sorted(wanted - set(main.peak))}
-    if not missing and dram.bandwidth is not None:
-        return accelerator
-    peak = {**_dump(main.peak), **{p: _figure(value) for p, value in missing.items()}}
-    data: dict[str, Any] = accelerator.model_dump()
-    data["sources"] = {**data["sources"], CLASS: f"typical of the class: {figures.source}"}
-    data["engines"] = [{**data["engines"][0], "peak": peak}, *data["engines"][1:]]
-    if dram.bandwidth is None:
-        at = next(i for i, level in enumerate(accelerator.memory) if level is dram)
-        data["memory"] = [
-            {**level, "bandwidth": _figure(figures.bandwidth)} if i == at else level
-            for i, level in enumerate(data["memory"])
-        ]
-    return type(accelerator).model_validate(data)
-
-
-def is_prior(accelerator: Accelerator) -> bool:
-    """Whether a figure of the class stands in for one of the chip's."""
-    return CLASS in accelerator.sources
-
-
-def _dump(peak: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: figure.model_dump() for name, figure in peak.items()}
-
-
-def _figure(value: float) -> dict[str, Any]:
-    return {"value": value, "source": CLASS, "note": "not stated; typical of the class"}

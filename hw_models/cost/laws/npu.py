@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from hw_models.cost.arrays import FloatArray, KernelClass, Kernels
+from hw_models.cost.chips import STORAGE_ONLY
 from hw_models.cost.laws.figures import ClassFigures, class_figures
 from hw_models.cost.roofline import DRAM, EXPOSED, ISSUE, MAC, SRAM, VECTOR
 from hw_models.errors import InputError
 from hw_models.shipped import shipped_yaml
-from hw_models.workload.op import OpKind, Precision
+from hw_models.spec.quantities import CLASS_FIGURE
+from hw_models.workload.op import BITS, OpKind, Precision
 
 if TYPE_CHECKING:
     from hw_models.cost.chips import Chips
@@ -30,12 +32,15 @@ RUNTIMES: Final[tuple[str, ...]] = ()
 
 CONVOLUTIONS: Final = (KernelClass.CONV, KernelClass.POINTWISE, KernelClass.GROUPED)
 PRODUCTS: Final = (KernelClass.GEMM, KernelClass.BATCHED_GEMM, KernelClass.ATTENTION)
+MATRICES: Final = (KernelClass.GEMM, KernelClass.BATCHED_GEMM)
 MOVES: Final = (KernelClass.COPY, KernelClass.GATHER)
 GROUPS: Final[Mapping[str, tuple[KernelClass, ...]]] = {
     "conv": CONVOLUTIONS,
     "gemm": PRODUCTS,
     "depthwise": (KernelClass.DEPTHWISE,),
 }
+PASSES: Final = 4.0
+"""Times that scores cross the scratchpad: the first product writes, the softmax both, the second reads."""
 WIDE: Final = (Precision.FP64, Precision.FP32, Precision.TF32, Precision.BF16, Precision.FP16)
 """Formats that run as FP16 does where the constants have none of their own."""
 INTEGERS: Final = (Precision.INT4, Precision.INT8, Precision.UINT8, Precision.INT16)
@@ -54,12 +59,16 @@ class NpuConstants:
         weights: byte/s of DRAM that a stream of weights reaches, of the class's typical chip.
         prefetch: byte of weights of which half arrive while other layers run.
         scratchpad: byte/s of activations; move: byte/s of moving them elsewhere, alone:
-            byte/s of pointwise work that nothing takes along; both by format.
+            byte/s of pointwise work that nothing takes along; both of floats,
+            and of integers at a byte an element.
         vector: op/s by format of the network, "special" for what its integers cannot do.
-        issue: s of a kernel; start: s of an inference; entry: s of a kernel that reads the input,
-            by format; step: s of one step of a recurrence; all over the pace.
-        pace: exponents of the 8-bit peak and of the DRAM bandwidth, each over the class's; stream: the same
-            for weights.
+        issue: s of a kernel; start: s of an inference; step: s of one step of a recurrence.
+        entry: byte/s of the network's input, which has few channels, through pointwise work on it, and
+            image: through a convolution; both likewise.
+        capacity: byte of scratchpad where the chip states none; spill: byte/s of activations to
+            DRAM and back.
+        macs, stream, pace: exponents of the 8-bit peak and of the bandwidth, each over the typical chip's, in
+            the rate of MACs (beside the peak itself), of weights and spilt activations, and of all else.
         low, high: the 90 % interval of latency, as factors of the value.
     """
 
@@ -75,10 +84,14 @@ class NpuConstants:
     alone: Mapping[str, float]
     issue: float
     start: float
-    entry: Mapping[str, float]
     step: float
-    pace: Mapping[str, float]
+    entry: Mapping[str, float]
+    image: Mapping[str, float]
+    capacity: float
+    spill: float
+    macs: Mapping[str, float]
     stream: Mapping[str, float]
+    pace: Mapping[str, float]
     low: float
     high: float
 
@@ -108,15 +121,44 @@ class NpuLaw:
         weights = kernels.weight_bytes[:, None] / (c.weights * self.stream(chips))
         hidden = 1.0 / (1.0 + kernels.weight_bytes / c.prefetch)[:, None]
         out = seconds.copy()
-        out[..., MAC] *= (padding(kernels, c.block) / mac_efficiency(kernels, c.compute, c.taps))[:, None]
+        share = mac_efficiency(kernels, c.compute, c.taps)[:, None] * self.matrix(chips)
+        out[..., MAC] *= self._firm(chips)[:, kernels.math].T * padding(kernels, c.block)[:, None]
+        out[..., MAC] /= np.minimum(share, 1.0)
         out[..., VECTOR] = np.where(
             np.isinf(seconds[..., VECTOR]), np.inf, vector_seconds(kernels, c.vector)[:, None] / pace
         )
-        out[..., DRAM] = weights * hidden
+        out[..., DRAM] = weights * hidden + self._spilt(kernels, chips)
         out[..., SRAM] = scratchpad_seconds(kernels, c)[:, None] / pace
         out[..., EXPOSED] = weights * (1.0 - hidden) + once_seconds(kernels, c)[:, None] / pace
         out[..., ISSUE] = c.issue / pace
         return out
+
+    def _firm(self, chips: Chips) -> FloatArray:
+        """(C, P) factor on the time of MACs where a class figure stands in for the peak of a format.
+
+        It takes the typical ratio to the 8-bit peak, and the typical peak where no format's is told, whatever
+        the stand-in's range, which the law's interval has in it.
+        """
+        factor = np.ones_like(chips.mac_peak)
+        whole, ratio = self.figures.int8_told(chips), {"int8": 1.0, **self.figures.ratio}
+        for c, chip in enumerate(chips.accelerators):
+            for name, figure in chip.main_engine.peak.items():
+                if figure.source == CLASS_FIGURE and name in ratio:
+                    code = Precision[name.upper()]
+                    factor[c, code] = chips.mac_peak[c, code] / (whole[c] * ratio[name])
+        for scheme, formats in STORAGE_ONLY.items():
+            factor[:, scheme] = factor[:, formats[0]]
+        return factor
+
+    def _spilt(self, kernels: Kernels, chips: Chips) -> FloatArray:
+        """(U, C) s of activations that find no room on the chip between two uses."""
+        stated = np.isfinite(chips.sram_capacity) & ~chips.sram_is_prior
+        room = np.where(stated, chips.sram_capacity, self.constants.capacity)
+        scores = score_bytes(kernels)
+        square = np.square((np.nan_to_num(kernels.reuse_bytes) + scores)[:, None] / room)
+        moved = (kernels.read_bytes + kernels.write_bytes + PASSES * scores)[:, None]
+        found: FloatArray = moved * square / (1.0 + square) / (self.constants.spill * self.stream(chips))
+        return found
 
     def start(self, chips: Chips) -> FloatArray:
         """(C,) s before the first and after the last kernel."""
@@ -125,6 +167,10 @@ class NpuLaw:
     def interval(self, chips: Chips) -> FloatArray:
         """(2, C) factors of latency."""
         return np.repeat([[self.constants.low], [self.constants.high]], len(chips), axis=1)
+
+    def matrix(self, chips: Chips) -> FloatArray:
+        """(C,) rate of MACs over that of the typical chip, beside what the peak says."""
+        return self._relative(chips, self.constants.macs)
 
     def pace(self, chips: Chips) -> FloatArray:
         """(C,) speed of all but MACs and weights over that of the class's typical chip."""
@@ -135,22 +181,23 @@ class NpuLaw:
         return self._relative(chips, self.constants.stream)
 
     def _relative(self, chips: Chips, exponents: Mapping[str, float]) -> FloatArray:
-        """(C,) product of powers of the public figures; one that is unknown is the class's."""
-        peak = self.figures.int8_peak(chips) / self.figures.int8
-        bandwidth = chips.dram_bandwidth / self.figures.bandwidth
-        known: FloatArray = np.where(np.isnan(bandwidth), 1.0, bandwidth) ** exponents["bandwidth"]
-        return known * np.where(np.isnan(peak), 1.0, peak) ** exponents["peak"]
+        """(C,) product of powers of the public figures; none is below 0, so none makes slower."""
+        peak, bandwidth = self.figures.relative_peak(chips), self.figures.relative_bandwidth(chips)
+        found: FloatArray = peak ** exponents["peak"] * bandwidth ** exponents["bandwidth"]
+        return found
 
 
 def padding(kernels: Kernels, block: float) -> FloatArray:
-    """(U,) MACs of the matrix unit over those needed: input and output channels in whole blocks; at least 1.
+    """(U,) MACs of the matrix unit over those needed: outputs and inputs in whole blocks; at least 1.
 
-    The first layer's few channels are laid out with a row of its window side by side.
+    The few channels of an image are laid out with a row of the window side by side.
     """
     outputs, inputs, row = kernels.dims[:, 2], kernels.dims[:, 3], kernels.dims[:, 7]
-    fits = np.isin(kernels.cls, CONVOLUTIONS)
-    whole = _whole(outputs, block) * np.minimum(_whole(inputs, block), _whole(inputs * row, block) * 1.0)
-    return np.where(fits, whole, 1.0)
+    in_conv, in_product = np.isin(kernels.cls, CONVOLUTIONS), np.isin(kernels.cls, MATRICES)
+    by_row = np.where(in_conv, _whole(inputs * row, block), np.inf)
+    whole = _whole(outputs, block) * np.minimum(_whole(inputs, block), by_row)
+    heads = np.where(kernels.cls == KernelClass.ATTENTION, _whole(kernels.dims[:, 4], block), 1.0)
+    return np.where(in_conv | in_product, whole, heads)
 
 
 def _whole(channels: Any, block: float) -> FloatArray:
@@ -160,9 +207,7 @@ def _whole(channels: Any, block: float) -> FloatArray:
     return padded
 
 
-def mac_efficiency(
-    kernels: Kernels, compute: Mapping[str, Mapping[str, float]], taps: float
-) -> FloatArray:
+def mac_efficiency(kernels: Kernels, compute: Mapping[str, Mapping[str, float]], taps: float) -> FloatArray:
     """(U,) share of the MAC peak that a kernel's class reaches in its format."""
     share = np.ones(kernels.n_distinct)
     for group, classes in GROUPS.items():
@@ -181,11 +226,21 @@ def vector_seconds(kernels: Kernels, rate: Mapping[str, float]) -> FloatArray:
     return kernels.vector_ops / np.where(special, rate["special"], by_format(kernels, rate))
 
 
+def score_bytes(kernels: Kernels) -> FloatArray:
+    """(U,) bytes of the matrix of scores of an attention, which compilers of NPUs materialise."""
+    of = kernels.cls == KernelClass.ATTENTION
+    width = by_format(kernels, {p.label: BITS[p] / 8.0 for p in (*WIDE, *INTEGERS, Precision.W8A16)})
+    return np.where(of, kernels.dims[:, :4].prod(axis=1) * width, 0.0)
+
+
 def once_seconds(kernels: Kernels, constants: NpuConstants) -> FloatArray:
     """(U,) s of taking in the network's input and of the steps of a recurrence, at pace 1."""
-    enters = np.isnan(kernels.reuse_bytes) & np.isin(kernels.cls, CONVOLUTIONS)
-    steps = np.where(kernels.kind == OpKind.SCAN, kernels.dims[:, 0], 0.0) * constants.step
-    return np.where(enters, by_format(kernels, constants.entry), 0.0) + steps
+    enters = np.isnan(kernels.reuse_bytes)
+    found = np.where(kernels.kind == OpKind.SCAN, kernels.dims[:, 0], 0.0) * constants.step
+    for classes, rate in ((CONVOLUTIONS, constants.image), ((KernelClass.ELEMENTWISE,), constants.entry)):
+        of = enters & np.isin(kernels.cls, classes)
+        found[of] += (kernels.read_bytes / by_format(kernels, rate))[of]
+    return found
 
 
 def by_format(kernels: Kernels, figures: Mapping[str, float]) -> FloatArray:
@@ -193,19 +248,26 @@ def by_format(kernels: Kernels, figures: Mapping[str, float]) -> FloatArray:
     out = np.empty(kernels.n_distinct)
     for code in np.unique(kernels.math):
         name = Precision(code).label
-        wide = "fp16" if code in WIDE else "int8"
+        wide = "fp16" if code in (*WIDE, Precision.W8A16) else "int8"
         out[kernels.math == code] = figures.get(name, figures[wide])
     return out
 
 
 def scratchpad_seconds(kernels: Kernels, constants: NpuConstants) -> FloatArray:
     """(U,) s of activations through the scratchpad at pace 1; what only moves data re-orders it."""
-    moved = kernels.read_bytes + kernels.write_bytes
+    moved = kernels.read_bytes + kernels.write_bytes + PASSES * score_bytes(kernels)
     rate = np.full(kernels.n_distinct, constants.scratchpad)
     for classes, rates in ((MOVES, constants.move), ((KernelClass.ELEMENTWISE,), constants.alone)):
         of = np.isin(kernels.cls, classes)
-        rate[of] = by_format(kernels, rates)[of]
-    return moved / rate
+        rate[of] = by_element(kernels, rates)[of]
+    seconds: FloatArray = moved / rate
+    return seconds
+
+
+def by_element(kernels: Kernels, rates: Mapping[str, float]) -> FloatArray:
+    """(U,) byte/s: of floats the rate, of integers the elements of the rate times their width."""
+    width = by_format(kernels, {p.label: BITS[p] / 8.0 for p in (*WIDE, *INTEGERS, Precision.W8A16)})
+    return np.where(np.isin(kernels.math, WIDE), rates["fp16"], rates["int8"] * width)
 
 
 @cache
