@@ -27,8 +27,22 @@ NORMALISES: Final = re.compile(r"midas|ffnet_\w+|deeplabv3_\w+|hrnet_face")
 Read off from qualcomm_aihub_latency where the code is not at hand: their latency differs between runtimes by
 about 0.9 ns for each value of the image, as that of the classifiers does, and that of the others does not.
 """
+SEGMENTS: Final = re.compile(r"(fcn|deeplabv3|lraspp)_")
 OTHERWISE: Final = frozenset({"googlenet", "inception_v3"})
 """Classifiers that scale the channels of the image themselves (torchvision's `transform_input`)."""
+
+
+CLASSIFIERS, SEGMENTERS = "224x224", "512x512"
+"""Sizes at which registry networks were compiled, whatever their page says of the size that they were trained at.
+
+Source: qualcomm/ai-hub-models, `ImagenetClassifier.get_input_spec` (one size for all); of segmentation read off:
+FCN-ResNet50 and EfficientNet-B4 take the time of 512x512 and 224x224, not of the pages' 224x224 and 380x380.
+"""
+
+
+def compiled_size(name: str) -> str:
+    """The input at which a network of torchvision or timm was compiled."""
+    return SEGMENTERS if SEGMENTS.match(name) else CLASSIFIERS
 
 
 def as_compiled(name: str, workload: Workload, *, classifier: bool) -> Workload:

@@ -7,6 +7,7 @@ Source: qualcomm/ai-hub-models, `qai_hub_models/models/*/info.yaml` (input size,
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from hw_models.errors import UnknownNameError
@@ -14,7 +15,7 @@ from search_spaces.language.sizes import AUDIO_TOKENS, MARIAN, WHISPER
 from search_spaces.language.sizes import Size as Depths
 from search_spaces.published import registries
 from search_spaces.published.base import Ids, Option, Shape, workload_of
-from search_spaces.published.preprocessing import as_compiled
+from search_spaces.published.preprocessing import as_compiled, compiled_size
 from search_spaces.published.rules import (
     Inputs,
     Network,
@@ -165,7 +166,7 @@ def build(request: NamedNetwork) -> Workload:
     detector = yolo_network(request, DETECTORS.get(name, name))
     if detector is not None:
         return detector
-    found = registries.registered(request)
+    found = registries.registered(replace(request, input_shape=compiled_size(name)))
     if found is None:
         names = [*registries.known_names(), *examples(RULES)]
         raise UnknownNameError(
