@@ -123,8 +123,11 @@ DOT_PRODUCT: Final = re.compile(
 
 Source: Arm Technical Reference Manuals (FEAT_DotProd); Intel and AMD instruction set manuals (AVX-VNNI).
 """
-DOT_PRODUCT_WIDER: Final[Range] = (4.0, 2.0, 8.0)
-"""Their int8 peak over FP32: SDOT does 16 products, matrix instructions more."""
+NARROW_LANES: Final[Mapping[bool, Range]] = {False: (16, 8, 64), True: (64, 32, 256)}
+"""int8 op per core and clock of a CPU without and with dot products; SMULL does 8 products, two SDOT 32.
+
+Source: Arm Cortex-A72 and Cortex-A76 Software Optimization Guides (128-bit forms a cycle); AVX2 does 32.
+"""
 TOLD: Final[Mapping[str, str]] = {"npu": "int8", "gpu": "fp32", "cpu": "fp32"}
 """Format of the peak that `WIDER` starts from."""
 
@@ -237,8 +240,8 @@ def running(chip: Accelerator, precision: str) -> Accelerator:
     """
     engine = chip.main_engine
     known, wider = engine.peak.get(TOLD.get(engine.kind, "")), WIDER.get((engine.kind, precision))
-    if (engine.kind, precision) == ("cpu", "int8") and DOT_PRODUCT.search(chip.title or ""):
-        wider = DOT_PRODUCT_WIDER
+    if (engine.kind, precision) == ("cpu", "int8") and engine.units and engine.clock:
+        return _with_peak(chip, precision, narrow_peak(chip, engine.units.value * engine.clock.value))
     if precision in engine.peak or known is None or wider is None:
         return chip
     why = (
@@ -246,6 +249,18 @@ def running(chip: Accelerator, precision: str) -> Accelerator:
     )
     low, high = known.range
     stand_in = StandIn(known.value * wider[0], low * wider[1], high * wider[2], why)
+    return _with_peak(chip, precision, stand_in)
+
+
+def narrow_peak(chip: Accelerator, cycles: float) -> StandIn:
+    """int8 op/s of a CPU from its core cycles a second and whether its cores sum products of 8 bits."""
+    has = bool(DOT_PRODUCT.search(chip.title or ""))
+    why = f"int8 at {NARROW_LANES[has][0]:g} op per core and clock, as usual {'with' if has else 'without'}"
+    return StandIn.of(NARROW_LANES[has], f"{why} dot products", cycles)
+
+
+def _with_peak(chip: Accelerator, precision: str, stand_in: StandIn) -> Accelerator:
+    engine = chip.main_engine
     peak = {**engine.peak, precision: OpsPerSecond.model_validate(stand_in.figure())}
     engines = (engine.model_copy(update={"peak": peak}), *chip.engines[1:])
     sources = {**chip.sources, CLASS_FIGURE: SOURCE}

@@ -39,13 +39,16 @@ FRESH: Final = 2.0**25
 """Bytes from which an allocation has fresh pages every time. Source: mallopt(3), M_MMAP_THRESHOLD, 32 MiB."""
 HEAVY: Final = 4.0
 """Vector operations an output element from which elementwise work is arithmetic, not traffic."""
-USUAL_WIDTH: Final = 16.0
-"""FP32 operations of a core and clock to which `width` refers: two 128-bit FMA pipes."""
+USUAL_WIDTH: Final = 32.0
+"""FP32 operations of a core and clock from which `width` counts: two 256-bit or four 128-bit FMA pipes."""
+X86: Final = frozenset({"Intel", "AMD"})
+"""Vendors whose CPUs have x86 cores."""
 USUAL_CORE: Final = 20e9
 """FP32 op/s of a core to which `call` refers: a Cortex-A73 at 2.4 GHz."""
 USUAL_CORES: Final = 4.0
 """Cores of a chip that does not tell."""
 
+NARROW: Final = (Precision.INT8, Precision.UINT8)
 _C = KernelClass
 _CONV: Final = (_C.CONV, _C.POINTWISE, _C.GROUPED, _C.DEPTHWISE)
 _PRODUCT: Final = (_C.GEMM, _C.BATCHED_GEMM, _C.ATTENTION)
@@ -196,11 +199,14 @@ class Shape:
         width: exponent of the loss of SIMD wider than `USUAL_WIDTH`.
         call: exponent of calls on cores slower than `USUAL_CORE`.
         threads: cores that the runtime uses; None: all.
+        lanes, lanes_x86: most int8 op per core and clock that the runtime's kernels reach for; None: all.
     """
 
     width: float = 0.0
     call: float = 0.0
     threads: int | None = None
+    lanes: float | None = None
+    lanes_x86: float | None = None
 
     def rates(self, chips: Chips) -> Rates:
         """Rates of the chips; a chip that tells no cores or clock has the usual ones."""
@@ -210,24 +216,62 @@ class Shape:
         with np.errstate(invalid="ignore", divide="ignore"):
             wide = np.where(np.isfinite(chips.clock), core / chips.clock / USUAL_WIDTH, 1.0)
         share = np.ones_like(units) if self.threads is None else np.minimum(self.threads / units, 1.0)
-        kept = share * wide**-self.width
-        return Rates(chips.mac_peak * kept[:, None], fp32 * kept, (core / USUAL_CORE) ** -self.call)
+        kept = share * np.maximum(wide, 1.0) ** -self.width
+        mac = chips.mac_peak.copy()
+        is_x86 = np.array([a.vendor in X86 for a in chips.accelerators], np.bool_)
+        for lanes, rows in ((self.lanes, ~is_x86), (self.lanes_x86, is_x86)):
+            if lanes is not None:
+                most = np.where(rows & np.isfinite(chips.clock), lanes * units * chips.clock, np.inf)
+                mac[:, NARROW] = np.minimum(mac[:, NARROW], most[:, None])
+        return Rates(mac * kept[:, None], fp32 * kept, (core / USUAL_CORE) ** -self.call)
+
+
+@dataclass(frozen=True)
+class Constants:
+    """Factor of each of `TERMS`, and what is no factor, for one kind of arithmetic."""
+
+    factors: tuple[float, ...]
+    shape: Shape
+
+
+@dataclass(frozen=True)
+class Power:
+    """What a board draws at the wall while it runs a network: a base, its memory, and its cores at work.
+
+    Attributes:
+        base: W; per_bandwidth: W per byte/s of DRAM; per_peak: W per FP32 op/s of all cores.
+        low, high: its 90 % interval, as factors.
+
+    Source: fitted with the time, on the boards of mlperf_edge_grid whose wall power is published.
+    """
+
+    base: float
+    per_bandwidth: float
+    per_peak: float
+    low: float
+    high: float
+
+    def watts(self, chips: Chips) -> FloatArray:
+        """(3, C) W: value, low, high; NaN where the bandwidth or the peak is unknown."""
+        cores = self.per_peak * chips.vector_peak[:, Precision.FP32]
+        value = self.base + self.per_bandwidth * chips.dram_bandwidth + cores
+        return np.stack([value, value * self.low, value * self.high])
 
 
 @dataclass(frozen=True)
 class CpuLaw:
-    """The law of CPUs under one runtime and at one kind of arithmetic.
+    """The law of CPUs under one runtime.
 
     Attributes:
-        floats, narrow: factor of each of `TERMS` where products run in floats, and in 8 bits.
-        shape: what is not a factor.
+        floats, narrow: constants where products run in floats, and in 8 bits.
+        power: of the board, at the wall.
         low, high: 90 % interval of latency on families and devices that were not fitted.
         source: what it was fitted on, and how.
     """
 
-    floats: tuple[float, ...]
-    narrow: tuple[float, ...]
-    shape: Shape
+    floats: Constants
+    narrow: Constants
+    power: Power
     low: float
     high: float
     source: str
@@ -236,16 +280,14 @@ class CpuLaw:
     def apply(self, seconds: FloatArray, kernels: Kernels, chips: Chips) -> FloatArray:
         """The roofline's terms (U, C, R) in seconds as these CPUs run them.
 
-        An infinite time (no peak, no operator) stays; DRAM traffic is never below the roofline's.
+        An infinite time (no peak, no operator) stays; DRAM traffic is never below the roofline's, and a
+        kernel starts in the chip's own time where its file tells one.
         """
-        columns = term_seconds(seconds, kernels, chips, self.shape)
-        is_narrow = np.isin(kernels.math, (Precision.INT8, Precision.UINT8))
-        floats, narrow = (dict(zip(TERMS, values, strict=True)) for values in (self.floats, self.narrow))
+        is_narrow = np.isin(kernels.math, NARROW)
         out = np.zeros_like(seconds)
-        out[..., EXPOSED] = np.nan_to_num(seconds[..., EXPOSED])
-        for name, resource, amount in columns:
-            out[..., resource] += np.where(is_narrow, narrow[name], floats[name])[:, None] * amount
-        out[..., SRAM + 1 : EXPOSED] = np.nan
+        for constants, rows in ((self.floats, ~is_narrow), (self.narrow, is_narrow)):
+            if rows.any():
+                out[rows] = _applied(constants, seconds[rows], kernels.take(np.flatnonzero(rows)), chips)
         out[..., ISSUE] = np.where(seconds[..., ISSUE] > 0, seconds[..., ISSUE], out[..., ISSUE])
         out[np.isinf(seconds)] = np.inf
         return out
@@ -257,6 +299,20 @@ class CpuLaw:
     def interval(self, chips: Chips) -> FloatArray:
         """(2, C) factors of latency."""
         return np.repeat([[self.low], [self.high]], len(chips), axis=1)
+
+    def board_power(self, chips: Chips) -> FloatArray:
+        """(3, C) W at the wall while a network runs: value, low, high; NaN: unknown."""
+        return self.power.watts(chips)
+
+
+def _applied(constants: Constants, seconds: FloatArray, kernels: Kernels, chips: Chips) -> FloatArray:
+    out = np.zeros_like(seconds)
+    out[..., EXPOSED] = np.nan_to_num(seconds[..., EXPOSED])
+    terms = term_seconds(seconds, kernels, chips, constants.shape)
+    for (_, resource, amount), factor in zip(terms, constants.factors, strict=True):
+        out[..., resource] += factor * amount
+    out[..., SRAM + 1 : EXPOSED] = np.nan
+    return out
 
 
 def term_seconds(
@@ -336,9 +392,19 @@ def _law(key: str, crossfit: str | None) -> CpuLaw:
     if crossfit and crossfit not in _crossfit()[key]:
         return _law(key, None)
     fit = _crossfit()[key][crossfit] if crossfit else entry
-    shape = Shape(**fit["shape"])
-    floats, narrow = (
-        tuple(float(fit[kind].get(name, 0.0)) for name in TERMS) for kind in ("floats", "narrow")
-    )
     low, high = entry["interval"]
-    return CpuLaw(floats, narrow, shape, float(low), float(high), f"{entry['source']}; {entry['obtained']}")
+    least, most = entry["power"]["interval"]
+    watts = {name: float(fit["power"][name]) for name in ("base", "per_bandwidth", "per_peak")}
+    return CpuLaw(
+        floats=_constants(fit["floats"]),
+        narrow=_constants(fit["narrow"]),
+        power=Power(**watts, low=float(least), high=float(most)),
+        low=float(low),
+        high=float(high),
+        source=f"{entry['source']}; {entry['obtained']}",
+    )
+
+
+def _constants(data: Mapping[str, Any]) -> Constants:
+    factors = data["factors"]
+    return Constants(tuple(float(factors.get(name, 0.0)) for name in TERMS), Shape(**data["shape"]))
