@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from hw_models.errors import UnknownNameError
 from search_spaces.published import registries
-from search_spaces.published.base import pixels
+from search_spaces.published.base import Ids, pixels
 from search_spaces.published.deployed import deployed, renamed
 from search_spaces.published.families import Rule, built, ours
 from search_spaces.published.yolo_names import yolo_network
@@ -18,10 +18,16 @@ if TYPE_CHECKING:
     from hw_models.workload.graph import Workload
     from hw_models.workload.named import NamedNetwork
 
+CLIP_TOKENS: Final = 20
+"""Tokens of a text in the example."""
+
 OWN: Final[tuple[Rule, ...]] = (
     (r"mobilenetv(?P<version>[12])(-\d+)?", ours("mobilenets:mobilenet_v{version}", classes=1000)),
     (r"resnet(?P<depth>\d+)-v2(-\d+)?", ours("slim_resnet:slim_resnet", version=2, classes=1000)),
     (r"deeplab-v3-plus-mobilenet-v2", ours("deeplab:deeplab_mobilenet", output_stride=8)),
+    (r"ppyoloe_(?P<size>[smlx])", ours("ppyoloe:PpYoloe")),
+    (r"lprnet", ours("lprnet:LprNet")),
+    (r"clip_text", ours("clip_towers:TextTower", Ids((1, CLIP_TOKENS)), tokens=CLIP_TOKENS, words=True)),
     (r"RetinaFace_mobile\d*", ours("retinaface:retinaface", backbone="mobilenet")),
     (r"RetinaFace_(?P<backbone>resnet\d+?)_\d+", ours("retinaface:retinaface")),
 )

@@ -183,6 +183,7 @@ MAKERS: Final[Mapping[str, tuple[str, str]]] = {
     "7": ("yolov7:yolov7", ""),
     "7-tiny": ("yolov7:yolov7_tiny", ""),
     "7x": ("yolov7:yolov7x", ""),
+    "7e": ("yolov7_e6:yolov7e6", ""),
     "8": ("yolo:yolov8", "snmlx"),
     "9": ("yolov9:yolov9", "ctsme"),
     "10": ("yolo:yolov10", "snmblx"),

@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from hw_models.workload.graph import Workload
 from hw_models.workload.named import NamedNetwork
 from search_spaces.published.catalogue import published_network
+
+if TYPE_CHECKING:
+    from hw_models.workload.graph import Workload
 
 FIGURES = Path(__file__).parents[2] / "golden" / "architectures.csv"
 

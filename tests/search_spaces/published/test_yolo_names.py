@@ -39,7 +39,7 @@ def test_a_word_that_is_not_understood_means_another_network(name: str) -> None:
     assert parsed(name) is None
 
 
-@pytest.mark.parametrize("name", ["YOLOv13n", "yolov7e6", "yolov8t"])
+@pytest.mark.parametrize("name", ["YOLOv13n", "yolov7w", "yolov8t"])
 def test_versions_and_sizes_that_are_not_built(name: str) -> None:
     assert yolo_network(NamedNetwork("any", name)) is None
 
