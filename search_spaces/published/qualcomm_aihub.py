@@ -56,6 +56,11 @@ def masked(size: Size) -> tuple[Shape | Ids, ...]:
     return ((1, 4, *size),)
 
 
+def scan(size: Size) -> tuple[Shape | Ids, ...]:
+    """A laser scan of five channels."""
+    return ((1, 5, *size),)
+
+
 def clip(size: Size) -> tuple[Shape | Ids, ...]:
     """Sixteen frames."""
     return ((1, 3, 16, *size),)
@@ -108,7 +113,12 @@ RULES: Final[tuple[Rule, ...]] = (
     ("deeplabv3_plus_mobilenet", own("segmentation:DeeplabV3Plus", (513, 513))),
     ("unet_segmentation", own("segmentation:Unet", (640, 1280)).but(fixed=True)),
     ("ffnet_(?P<depth>40|54|78)s", own("ffnet:FfNet", (1024, 2048))),
-    ("ffnet_(?P<depth>40|54|78)s_lowres", own("ffnet:FfNet", (512, 1024), head="C", stride=1)),
+    ("ffnet_(?P<depth>40|54|78)s_lowres", own("ffnet:FfNet", (512, 1024), head="C")),
+    ("segformer_base", own("stdc:SegFormer", (512, 512), classes=150)),
+    ("salsanext", own("salsanext:SalsaNext", (64, 2048)).but(inputs=scan)),
+    ("deeplab_xception", own("xception:DeeplabXception", (480, 520))),
+    ("easyocr/easyocrdetector", own("vgg_heads:Craft", (608, 800))),
+    ("deepbox/vgg3ddetection", own("vgg_heads:Boxes3d").but(fixed=True)),
     ("ddrnet23_slim", own("ddrnet:DdrNet", (1024, 2048))),
     ("hrnet_pose", own("hrnet:HrnetPose", (256, 192))),
     ("hrnet_face", own("hrnet:HrnetFace", (256, 256))),

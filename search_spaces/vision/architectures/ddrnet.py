@@ -48,7 +48,8 @@ class Block(nn.Module):
         return y
 
 
-def _stage(c_in: int, width: int, blocks: int, stride: int = 1) -> nn.Sequential:
+def stage(c_in: int, width: int, blocks: int, stride: int = 1) -> nn.Sequential:
+    """Basic blocks, the last one not activated."""
     rest = [Block(width, width, relu=at < blocks - 1) for at in range(1, blocks)]
     return nn.Sequential(Block(c_in, width, stride), *rest)
 
@@ -109,13 +110,13 @@ class DdrNet(nn.Module):
         self.stem = nn.Sequential(
             ConvBnAct(3, w, 3, stride=2),
             ConvBnAct(w, w, 3, stride=2),
-            _stage(w, w, 2),
+            stage(w, w, 2),
             nn.ReLU(),
-            _stage(w, 2 * w, 2, 2),
+            stage(w, 2 * w, 2, 2),
             nn.ReLU(),
         )
-        self.coarse3, self.coarse4 = _stage(2 * w, 4 * w, 2, 2), _stage(4 * w, 8 * w, 2, 2)
-        self.fine3, self.fine4 = _stage(2 * w, fine, 2), _stage(fine, fine, 2)
+        self.coarse3, self.coarse4 = stage(2 * w, 4 * w, 2, 2), stage(4 * w, 8 * w, 2, 2)
+        self.fine3, self.fine4 = stage(2 * w, fine, 2), stage(fine, fine, 2)
         self.up3 = ConvBnAct(4 * w, fine, 1, activation=None)
         self.up4 = ConvBnAct(8 * w, fine, 1, activation=None)
         self.down3 = ConvBnAct(fine, 4 * w, 3, stride=2, activation=None)
@@ -125,8 +126,8 @@ class DdrNet(nn.Module):
         self.fine5 = Block(fine, fine, bottleneck=True, relu=False)
         self.coarse5 = Block(8 * w, 8 * w, 2, bottleneck=True, relu=False)
         self.pool = Dappm(16 * w, pooled, 4 * w)
-        self.auxiliary = _head(fine, head, classes) if auxiliary else None
-        self.last = _head(4 * w, head, classes)
+        self.auxiliary = segmentation_head(fine, head, classes) if auxiliary else None
+        self.last = segmentation_head(4 * w, head, classes)
 
     @override
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
@@ -141,6 +142,7 @@ class DdrNet(nn.Module):
         return scores if self.auxiliary is None else (scores, self.auxiliary(beside))
 
 
-def _head(c_in: int, width: int, classes: int) -> nn.Sequential:
+def segmentation_head(c_in: int, width: int, classes: int) -> nn.Sequential:
+    """A 3x3 convolution and scores, each normalised before."""
     last = nn.Conv2d(width, classes, 1)
     return nn.Sequential(Before(c_in, width, 3), nn.BatchNorm2d(width), nn.ReLU(), last)

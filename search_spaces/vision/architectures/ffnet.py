@@ -35,18 +35,17 @@ class FfNet(nn.Module):
     Args:
         depth: layers of the backbone.
         head: "B", or "C" for small images.
-        stride: of the first stage; 2 for large images, so that all maps are half as fine.
         classes: scores for each pixel of the finest map.
     """
 
-    def __init__(self, depth: int = 78, head: str = "B", stride: int = 2, classes: int = 19) -> None:
+    def __init__(self, depth: int = 78, head: str = "B", classes: int = 19) -> None:
         super().__init__()
         adapted, smooth, middle = HEADS[head]
         self.stem = nn.Sequential(ConvBnAct(3, 32, 3, stride=2), ConvBnAct(32, 64, 3, stride=2))
         stages: list[nn.Module] = []
         c_in = WIDTHS[0]
-        for at, (blocks, width) in enumerate(zip(BLOCKS[depth], WIDTHS, strict=True)):
-            first = Block(c_in, width, stride if at == 0 else 2)
+        for blocks, width in zip(BLOCKS[depth], WIDTHS, strict=True):
+            first = Block(c_in, width, 2)
             stages.append(nn.Sequential(first, *(Block(width, width) for _ in range(blocks - 1))))
             c_in = width
         self.stages = nn.ModuleList(stages)
