@@ -95,6 +95,14 @@ class Lawful:
         """Each law with the columns of its chips."""
         return _alike(self.of)
 
+    def board_power(self) -> FloatArray:
+        """(3, C) W at the wall while a network runs: value, low, high; NaN where no law has it."""
+        watts = np.full((3, len(self.chips)), np.nan)
+        for one, columns in _alike(self.of):
+            if (of_board := getattr(one, "board_power", None)) is not None:
+                watts[:, columns] = of_board(self.chips.take(columns))
+        return watts
+
     def _combined(
         self,
         seconds: FloatArray,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 
 from hw_models.errors import NotCostableError
+from hw_models.lowering.folded import GRAPH_RUNTIMES
 from hw_models.spec.quantities import CLASS_FIGURE, Sourced, Spec
 from hw_models.workload.op import OpKind, Precision
 
@@ -226,11 +227,17 @@ def default_precision(accelerator: Accelerator) -> str:
     )
 
 
-def default_lowering(accelerator: Accelerator) -> str:
+def default_lowering(accelerator: Accelerator, runtime: str | None = None) -> str:
     """How networks come to such a chip: a compiling framework to GPUs and CPUs, else the vendor's compiler.
 
     The vendor's compiler of an NPU, DSP or microcontroller folds norms and merges what it can: "ideal".
+
+    Args:
+        accelerator: the chip.
+        runtime: what executes, where it is told: on a CPU, ONNX Runtime and its like are "folded".
     """
+    if accelerator.main_engine.kind == "cpu" and any(r in (runtime or "").lower() for r in GRAPH_RUNTIMES):
+        return "folded"
     return "compiled" if accelerator.main_engine.kind in {"gpu", "cpu"} else "ideal"
 
 

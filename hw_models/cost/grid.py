@@ -106,6 +106,7 @@ class Totals(NamedTuple):
         worst: (W, C) worst feasibility code of the kernels.
         stands_in: (W, C) a class figure stands in somewhere.
         terms: of all kernels, where they were worked on in one piece; else None.
+        board_power: (3, C) W at the wall, value, low, high; None: the model knows no boards.
     """
 
     seconds: FloatArray
@@ -113,6 +114,7 @@ class Totals(NamedTuple):
     worst: NDArray[np.int8]
     stands_in: NDArray[np.bool_]
     terms: Terms | None
+    board_power: FloatArray | None = None
 
 
 class Evaluated(NamedTuple):
@@ -148,7 +150,8 @@ def latency_and_counts(kernels: Kernels, prepared: Prepared, n_counted: int) -> 
                 worst = np.where(hit, np.maximum(worst, code), worst).astype(np.int8)
     if prepared.start is not None:
         seconds += prepared.start
-    return Totals(seconds, counted, worst, stands_in, terms if pieces == 1 else None)
+    watts = prepared.adjustment.board_power() if isinstance(prepared.adjustment, Lawful) else None
+    return Totals(seconds, counted, worst, stands_in, terms if pieces == 1 else None, watts)
 
 
 def evaluate(kernels: Kernels, chips: Chips, model: CostModel) -> Evaluated:
@@ -161,6 +164,8 @@ def evaluate(kernels: Kernels, chips: Chips, model: CostModel) -> Evaluated:
     worst = np.where(~fits(kernels, chips) & (worst == Feasibility.OK), Feasibility.CAPACITY, worst)
     worst = worst.astype(np.int8)
     joules = energy(total.counts, Energies.of(chips), latency.ends, model.fidelity)
+    if total.board_power is not None:
+        joules = _at_the_wall(joules, latency, total.board_power[:, : len(chips)])
     watts, source = power(joules, latency, chips)
     shape = latency.value.shape
     memory = kernels.peak_activation_bytes + kernels.weights_bytes
@@ -173,6 +178,28 @@ def evaluate(kernels: Kernels, chips: Chips, model: CostModel) -> Evaluated:
         "price": _on_all(silicon.price(chips), shape),
     }
     return Evaluated(quantities, worst, source, total.terms)
+
+
+def _at_the_wall(counted: GridQuantity, latency: GridQuantity, watts: FloatArray) -> GridQuantity:
+    """Energy of an inference on a board whose power at the wall the law knows, else what was counted.
+
+    Args:
+        counted: J of the actions counted on the chip.
+        latency: s of an inference.
+        watts: (3, C) value, low, high; NaN: not known.
+    """
+    known = np.isfinite(watts[0]) & np.isfinite(latency.value)
+    value, least, most = watts
+    with np.errstate(invalid="ignore"):
+        up = np.hypot(np.log(latency.high / latency.value), np.log(most / value))
+        down = np.hypot(np.log(latency.low / latency.value), np.log(least / value))
+    joules = latency.value * value
+    return GridQuantity(
+        np.where(known, joules, counted.value),
+        np.where(known, joules * np.exp(-down), counted.low),
+        np.where(known, joules * np.exp(up), counted.high),
+        np.where(known, latency.fidelity, counted.fidelity).astype(np.int8),
+    )
 
 
 def room(chips: Chips) -> tuple[FloatArray, FloatArray]:

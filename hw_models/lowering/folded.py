@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from hw_models.lowering.steps import Schedule
     from hw_models.workload.graph import Workload
 
+GRAPH_RUNTIMES: Final = ("onnx", "tflite", "armnn")
+"""What names of such runtimes have in them, in small letters."""
+
 CHEAP: Final = frozenset(
     ["relu", "relu6", "hardtanh", "clamp", "clamp_min", "clamp_max", "leaky_relu", "threshold"]
 )
