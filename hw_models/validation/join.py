@@ -53,7 +53,7 @@ class Group:
 
     Attributes:
         rows: their records.
-        workloads: (N,) the network of each row, traced at batch 1.
+        workloads: (N,) the network of each row, traced at batch 1; () where only the rows are wanted.
         precision, lowering, layout: how they ran.
         runtime, runtime_version: what executed them; None: not stated.
         scenario: one of `hw_models.measured.schema.SCENARIOS`.
@@ -103,13 +103,13 @@ class Joined:
     """Groups to predict, and what could not be joined: `dataset, device, mode, reason, n`.
 
     Attributes:
-        not_built: the records whose network cannot be had as it was run, with the `reason`.
+        alone: the rows of every group and those whose network cannot be had, without their networks: what a
+            prediction from published totals needs.
     """
 
     groups: tuple[Group, ...]
     skipped: pd.DataFrame
-    not_built: pd.DataFrame
-    chips: dict[tuple[str, str], Accelerator]
+    alone: tuple[Group, ...]
 
 
 def join(
@@ -135,14 +135,11 @@ def join(
     _elsewhere(frame, chips, reasons)
     if max_rows is not None:
         thin(frame, reasons, max_rows)
-    before = reasons.notna()
+    alone = [_group(rows, chips, {}) for rows in _by_run(frame[reasons.isna()])]
     networks = _resolve(frame, Networks(resolver), reasons, progress)
-    not_built = frame.assign(reason=reasons)[reasons.notna() & ~before]
-    ran = frame[reasons.isna()].groupby(RAN, sort=False, dropna=False).indices
-    asked = frame.index[reasons.isna()]
-    groups = [_group(frame.loc[asked[positions]], chips, networks) for positions in ran.values()]
+    groups = [_group(rows, chips, networks) for rows in _by_run(frame[reasons.isna()])]
     skipped = count_reasons(_not_joined(frame, reasons), refused(records.set_aside))
-    return Joined(tuple(groups), skipped, not_built, chips)
+    return Joined(tuple(groups), skipped, tuple(alone))
 
 
 def group_names(frame: pd.DataFrame) -> list[Name]:
@@ -163,6 +160,12 @@ def _by_mode(frame: pd.DataFrame) -> Iterator[tuple[Name, pd.Index]]:
     """Rows by data set, device and mode, in the order of their first rows."""
     for (dataset, device, mode), rows in frame.groupby(NAME, sort=False):
         yield (str(dataset), str(device), str(mode)), rows.index
+
+
+def _by_run(frame: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """Rows that ran in the same way, in the order of their first rows."""
+    for positions in frame.groupby(RAN, sort=False, dropna=False).indices.values():
+        yield frame.iloc[positions]
 
 
 def _not_comparable(frame: pd.DataFrame) -> pd.Series:
@@ -281,7 +284,7 @@ def _group(
     rows: pd.DataFrame, chips: dict[tuple[str, str], Accelerator], networks: dict[int, Workload]
 ) -> Group:
     first = rows.iloc[0]
-    chip = chips[first["dataset"], first["device"]]
+    chip = configured(chips[first["dataset"], first["device"]], first)
 
     def text(column: str) -> str | None:
         return first[column] if isinstance(first[column], str) else None
@@ -293,7 +296,7 @@ def _group(
         mode=str(first["mode"]),
         chip=chip,
         rows=rows,
-        workloads=tuple(networks[i] for i in rows.index),
+        workloads=tuple(networks[i] for i in rows.index if i in networks),
         precision=str(first["precision"]),
         lowering=stated.get(first["compiled"]) or default_lowering(chip),
         layout=text("layout"),
@@ -301,6 +304,12 @@ def _group(
         runtime_version=text("runtime_version"),
         scenario=text("scenario") or STEP,
     )
+
+
+def configured(chip: Accelerator, row: pd.Series) -> Accelerator:
+    """The chip as it was set up for a record, where the set says more of it than the table of devices."""
+    set_up = DATASETS[str(row["dataset"])].configured
+    return set_up(chip, {str(k): v for k, v in row.items()}) if set_up else chip
 
 
 def _not_joined(frame: pd.DataFrame, reasons: pd.Series) -> pd.DataFrame:

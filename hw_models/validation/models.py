@@ -34,14 +34,17 @@ def assembly(group: Group, split: str) -> Assembly | None:
         group: rows that ran in the same way, of one fold of families.
         split: one of the four above.
     """
-    kind = group.chip.main_engine.kind
+    kind, crossfit = group.chip.main_engine.kind, left_out(group, split)
     whole = law(kind, group.lowering, group.runtime)
-    crossfit = {
-        FAMILY_OUT: without_family(str(group.rows["family"].fillna("").iloc[0])),
-        DEVICE_OUT: without_device(group.chip.name),
-    }.get(split)
-    if crossfit is not None and law(kind, group.lowering, group.runtime, crossfit) is whole:
+    if crossfit is not None and law(kind, group.lowering, group.runtime, crossfit) == whole:
         return None
     runtime = " ".join(part for part in (group.runtime, group.runtime_version) if part) or None
     model = calibrated_model(Laws(runtime=runtime, crossfit=crossfit))
     return Assembly(model, getattr(whole, "source", ""))
+
+
+def left_out(group: Group, split: str) -> str | None:
+    """`crossfit` of a split, see `hw_models.cost.laws.catalogue`; None: nothing is left out."""
+    if split == FAMILY_OUT:
+        return without_family(str(group.rows["family"].fillna("").iloc[0]))
+    return without_device(group.chip.name) if split == DEVICE_OUT else None

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from hw_models.cost.arrays import Feasibility, FloatArray
+from hw_models.cost.arrays import UNKNOWN_FIDELITY, Feasibility, Fidelity, FloatArray, GridQuantity
 from hw_models.cost.chips import Chips
 from hw_models.cost.grid import evaluate
 from hw_models.cost.laws.catalogue import family_fold
+from hw_models.cost.streaming import stream_seconds
 from hw_models.measured.loaders import DATASETS
+from hw_models.measured.schema import STEP
 from hw_models.validation.join import NAME, Group
 from hw_models.validation.measures import Measure, measures
 from hw_models.validation.models import (
@@ -26,13 +28,18 @@ from hw_models.validation.models import (
     HELD_OUT,
     Assembly,
     assembly,
+    left_out,
 )
+from hw_models.validation.totals import constants_of, group_of, step_seconds
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
     from hw_models.cost.grid import Evaluated
+
+TOTALS: Final = "|totals"
+"""What a mode ends in whose networks were predicted from published totals."""
 
 CHUNK: Final = 256
 """Networks predicted at once; bounds the memory that the arrays of one call take."""
@@ -72,12 +79,44 @@ def predict(group: Group, seen: NDArray[np.bool_]) -> Prediction:
             if model is None:  # nothing there was fitted on these rows
                 continue
             found = evaluate(kernels, chips, model.model)
+            if part.scenario != STEP:
+                found.quantities["latency"] = stream_seconds(kernels, chips, model.model)
             points += [_told(part, split, measure, model, found) for measure in told]
             if split in (FITTED, HELD_OUT):
                 untold.append(_untold(part, found))
     order = {index: position for position, index in enumerate(group.rows.index)}
     whole = pd.concat(points)
     return Prediction(group, whole.sort_index(key=lambda i: i.map(order), kind="stable"), pd.concat(untold))
+
+
+def predict_totals(group: Group, seen: NDArray[np.bool_]) -> Prediction:
+    """The same from the totals that the table publishes, for rows whose networks need not be known.
+
+    Their mode ends in "|totals". Empty where the table publishes none, or no constants are known.
+
+    Args:
+        group: rows that ran in the same way.
+        seen: (N,) True where the row ships.
+    """
+    import pandas as pd
+
+    told = [m for m in measures(DATASETS[group.dataset], group.rows) if m.what != "energy"]
+    points = []
+    for part, splits in _parts(group, seen):
+        for split in splits:
+            crossfit = left_out(part, split)
+            kept = constants_of(group_of(part.rows, part.chip))
+            if crossfit is not None and constants_of(group_of(part.rows, part.chip), crossfit) == kept:
+                continue
+            found = step_seconds(part.rows, part.chip, crossfit=crossfit)
+            value, low, high = (a[:, None] for a in found)
+            known = np.where(np.isfinite(value), Fidelity.PRIOR, UNKNOWN_FIDELITY)
+            cost = GridQuantity(value, low, high, known.astype(np.int8))
+            rows = part.rows.assign(mode=part.rows["mode"] + TOTALS)
+            named = replace(part, rows=rows)
+            points += [_stated(named, split, m, "published totals", cost) for m in told]
+    whole = pd.concat(points) if points else group.rows.iloc[:0]
+    return Prediction(group, whole, group.rows.iloc[:0])
 
 
 def _parts(group: Group, seen: NDArray[np.bool_]) -> Iterator[tuple[Group, tuple[str, ...]]]:
@@ -94,7 +133,7 @@ def _parts(group: Group, seen: NDArray[np.bool_]) -> Iterator[tuple[Group, tuple
 
 
 def _part(group: Group, positions: NDArray[np.intp]) -> Group:
-    workloads = tuple(group.workloads[i] for i in positions)
+    workloads = tuple(group.workloads[i] for i in positions) if group.workloads else ()
     return replace(group, rows=group.rows.iloc[positions], workloads=workloads)
 
 
@@ -102,14 +141,27 @@ def _told(part: Group, split: str, measure: Measure, model: Assembly, found: Eva
     """The rows of a part that state a measure and whose cost is known."""
     import pandas as pd
 
+    counted = {c: part.rows[c].fillna(pd.Series(v, part.rows.index)) for c, v in counts(part).items()}
     cost = found.quantities["energy" if measure.what == "energy" else "latency"]
+    runs = found.feasibility[:, 0] == Feasibility.OK
+    named = replace(part, rows=part.rows.assign(**counted))
+    return _stated(named, split, measure, model.fitted_on, cost, runs)
+
+
+def _stated(
+    part: Group,
+    split: str,
+    measure: Measure,
+    fitted_on: str,
+    cost: GridQuantity,
+    runs: NDArray[np.bool_] | None = None,
+) -> pd.DataFrame:
+    """The rows of a part that state a measure, with what a cost (N, 1) says of it in the file's unit."""
     value, low, high = (a[:, 0] for a in (cost.value, cost.low, cost.high))
     if measure.what == "rate":
         batch = part.rows["batch"].to_numpy(np.float64)
         value, low, high = batch / value, batch / high, batch / low
-    counted = {c: part.rows[c].fillna(pd.Series(v, part.rows.index)) for c, v in counts(part).items()}
     rows = part.rows.assign(
-        **counted,
         quantity=measure.quantity,
         split=split,
         measured=part.rows[measure.column] * measure.scale,
@@ -117,10 +169,10 @@ def _told(part: Group, split: str, measure: Measure, model: Assembly, found: Eva
         low=low * measure.scale,
         high=high * measure.scale,
         fidelity=cost.fidelity[:, 0],
-        fitted_on=model.fitted_on,
+        fitted_on=fitted_on,
     )
     can = np.isfinite(rows["predicted"]) & rows["measured"].notna()
-    told: pd.DataFrame = rows[can & (found.feasibility[:, 0] == Feasibility.OK)]
+    told: pd.DataFrame = rows[can if runs is None else can & runs]
     return told
 
 

@@ -15,12 +15,12 @@ from hw_models.cost.arrays import Fidelity
 from hw_models.errors import UnknownNameError
 from hw_models.measured.loaders import DATASETS, load
 from hw_models.measured.tables import find_tables
-from hw_models.validation.join import NAME, Group, Progress, count_reasons, group_names, join, refused
+from hw_models.validation.join import NAME, Joined, Progress, count_reasons, group_names, join, refused
 from hw_models.validation.measures import measures
 from hw_models.validation.models import DEVICE_OUT, FAMILY_OUT, FITTED, HELD_OUT
 from hw_models.validation.naive import PREDICTORS, naive_throughput, published_counts
 from hw_models.validation.operators import judge_operators
-from hw_models.validation.predict import Prediction, predict
+from hw_models.validation.predict import Prediction, predict, predict_totals
 from hw_models.validation.score import Score, errors_of
 from hw_models.validation.truth.catalogue import judge_files, judge_shipped, truth_set, truth_sets
 
@@ -122,7 +122,7 @@ def validate(
             skipped.append(alone.skipped)
             continue
         joined = join(records, measured.devices, resolver, max_rows=max_rows, progress=progress)
-        predicted = _predict_all(joined.groups, _shipped(name), progress)
+        predicted = _predict_all(joined, _shipped(name), progress)
         left = count_reasons(joined.skipped, *(p.not_predicted for p in predicted))
         scores += _scores(records, predicted, left)
         points += [p.points for p in predicted]
@@ -172,20 +172,19 @@ def _only(records: Mapping[str, Records], devices: Sequence[str] | None) -> dict
     return {name: r for name, r in some.items() if len(r)}
 
 
-def _predict_all(
-    groups: Sequence[Group], shipped: Records | None, progress: Progress | None
-) -> list[Prediction]:
-    """What the model says about each group."""
+def _predict_all(joined: Joined, shipped: Records | None, progress: Progress | None) -> list[Prediction]:
+    """What the model says about each group, and what published totals say of its rows."""
     predicted: list[Prediction] = []
-    done, total = 0, sum(len(g.rows) for g in groups)
-    for group in groups:
+    done, total = 0, sum(len(g.rows) for g in joined.groups)
+    for group in joined.groups:
         if progress:
             progress(done, total, f"rows: {group.device} {group.mode}")
         predicted.append(predict(group, _ships(group.rows, shipped)))
         done += len(group.rows)
     if progress and total:
         progress(total, total, "rows")
-    return predicted
+    told = [predict_totals(g, _ships(g.rows, shipped)) for g in joined.alone]
+    return [*predicted, *(p for p in told if len(p.points))]
 
 
 def _scores(records: Records, predicted: Sequence[Prediction], skipped: pd.DataFrame) -> Iterator[Score]:
@@ -197,7 +196,7 @@ def _scores(records: Records, predicted: Sequence[Prediction], skipped: pd.DataF
     points = pd.concat(parts) if parts else None
     by_name = dict(list(points.groupby(NAME, sort=False))) if points is not None else {}
     left = skipped.groupby(NAME, sort=False)["n"].sum()
-    for name in dict.fromkeys([*group_names(records.frame), *left.index]):
+    for name in dict.fromkeys([*group_names(records.frame), *left.index, *by_name]):
         dataset = DATASETS[name[0]]
         blank = replace(_blank(dataset), device=name[1], mode=name[2], n_skipped=int(left.get(name, 0)))
         if name not in by_name:

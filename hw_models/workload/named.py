@@ -17,7 +17,7 @@ class NamedNetwork:
         input_shape: as the source writes it, "512x1024"; "": not stated.
         params: parameters as the source counts them; None: not stated.
         macs: multiply-accumulates per input, likewise.
-        reparameterize: whether training-time branches are merged; None: as the source of the table runs networks.
+        reparameterize: whether training-time branches are merged; None: as the table's source runs networks.
     """
 
     dataset: str

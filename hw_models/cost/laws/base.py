@@ -10,15 +10,15 @@ if TYPE_CHECKING:
 
 
 class Law(Protocol):
-    """How engines of one class run kernels: constants tied over the class, none keyed to a device or network.
+    """How engines of one class run kernels: constants tied over the class, keyed to no device.
 
-    A law sees shapes and public figures alone, so that it carries over to any chip of its class. Pure: the same
-    arguments, the same bytes. More bandwidth, more lanes or a faster clock never make it slower.
+    A law sees shapes and public figures alone, so that it carries over to any chip of its class. Pure: the
+    same arguments, the same bytes. More bandwidth, more lanes or a faster clock never make it slower.
     """
 
     @property
     def overlap(self) -> float:
-        """p of the p-norm over a kernel's resources (`hw_models.cost.combine.kernel_seconds`)."""
+        """The p of the p-norm over a kernel's resources (`hw_models.cost.combine.kernel_seconds`)."""
         ...
 
     def apply(self, seconds: FloatArray, kernels: Kernels, chips: Chips) -> FloatArray:
@@ -30,5 +30,5 @@ class Law(Protocol):
         ...
 
     def interval(self, chips: Chips) -> FloatArray:
-        """(2, C) factors of latency: the 90 % interval of a network and a chip that the law was not fitted on."""
+        """(2, C) factors of latency: the 90 % interval of a network and chip that it was not fitted on."""
         ...

@@ -10,11 +10,11 @@ import pytest
 from typer.testing import CliRunner
 
 from codesign.cli import build_app
-from search_spaces.published.catalogue import published_network
 from hw_models.errors import CodesignError, FileError
 from hw_models.measured.devices import SHIPPED
 from hw_models.measured.loaders import load
 from hw_models.validation import validate
+from search_spaces.published.catalogue import published_network
 
 SMALL = ("resnet18", "mobilenetv3_small_050", "vit_tiny_patch16_224")
 DEVICE = (
