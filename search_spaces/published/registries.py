@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hw_models.errors import CodesignError, InputError
 from hw_models.workload import cache as kept
+from hw_models.workload.conventions import nearest_count
 from search_spaces.published.base import Recipe, Shape, pixels, releases, squashed, workload_of
 from search_spaces.vision.timm_models import timm_architectures, timm_workload
 
@@ -195,5 +196,5 @@ def misfit(workload: Workload, request: NamedNetwork) -> float:
     if request.params:
         far = max(far, abs(workload.params / request.params - 1) / SAME_PARAMS)
     if request.macs:
-        far = max(far, abs(workload.macs / request.macs - 1) / SAME_MACS)
+        far = max(far, abs(nearest_count(workload, request.macs) / request.macs - 1) / SAME_MACS)
     return far
