@@ -130,6 +130,7 @@ RULES: Final[tuple[Rule, ...]] = (
     ("quicksrnet_?small", own("super_resolution:quicksrnet", (128, 128), channels=32, layers=2)),
     ("quicksrnet_?medium", own("super_resolution:quicksrnet", (128, 128), channels=32, layers=5)),
     ("quicksrnet_?large", own("super_resolution:quicksrnet", (128, 128), channels=64, layers=11)),
+    (r"sesr_m(?P<layers>\d+)", own("super_resolution:sesr", (128, 128))),
     ("(real_)?esrgan(_x4plus)?", own("super_resolution:esrgan", (128, 128))),
     ("real_esrgan_general_x4v3", own("super_resolution:Srvgg", (128, 128))),
     ("lama_dilated", own("inpainting:lama_dilated", (512, 512)).but(inputs=masked)),

@@ -12,16 +12,19 @@ https://github.com/huggingface/pytorch-image-models (Apache-2.0).
 from __future__ import annotations
 
 import functools
+import operator
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
 
 from hw_models.errors import CodesignError, InputError
 from hw_models.workload import cache as kept
 from hw_models.workload.conventions import nearest_count
 from search_spaces.published.base import Recipe, Shape, pixels, releases, squashed, workload_of
-from search_spaces.vision.timm_models import timm_architectures, timm_workload
+from search_spaces.vision.timm_models import native_input, timm_architectures, timm_workload
 
 if TYPE_CHECKING:
     from torch import nn
@@ -163,16 +166,21 @@ def _task(name: str) -> str:
     return part[0] if len(part) > 1 else ""
 
 
-def _agreeing(request: NamedNetwork, names: Iterable[str], size: tuple[int, int] | None) -> Workload | None:
-    """Of networks whose names begin alike, the one that the table's figures mean; None where none agrees."""
+def _agreeing(request: NamedNetwork, names: Sequence[str], size: tuple[int, int] | None) -> Workload | None:
+    """Of networks whose names begin alike, the one that the table's figures mean; None where none agrees.
+
+    Those made for the size that is asked for go first: one architecture may be registered at several.
+    """
     if request.params is None and request.macs is None:
         return None
-    best: tuple[float, Workload] | None = None
-    for workload in _built(names, size, request.params):
-        far = misfit(workload, request)
-        if far <= 1 and (best is None or far < best[0]):
-            best = far, workload
-    return best[1] if best else None
+    entries = torchvision_entries()
+    native = [n for n in names if n in entries or native_input(n)[1:] == size]
+    for group in (native, [n for n in names if n not in native]):
+        fitting = [(misfit(w, request), w) for w in _built(group, size, request.params)]
+        far, best = min(fitting, key=operator.itemgetter(0), default=(np.inf, None))
+        if far <= 1:
+            return best
+    return None
 
 
 def _built(names: Iterable[str], size: tuple[int, int] | None, params: float | None) -> Iterator[Workload]:

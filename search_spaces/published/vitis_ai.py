@@ -26,6 +26,7 @@ from search_spaces.published.rules import (
     timm,
     torchvision,
 )
+from search_spaces.published.yolo_names import yolo_network
 
 if TYPE_CHECKING:
     from torch import nn
@@ -109,7 +110,7 @@ def build(request: NamedNetwork) -> Workload:
     network = matching(RULES, name, _FRAMEWORK.sub("", name))
     if network is not None:
         return _built(request, network)
-    found = registries.registered(request)
+    found = yolo_network(request, registries.plain(request.name)) or registries.registered(request)
     if found is None:
         names = [*registries.known_names(), *examples(RULES)]
         raise UnknownNameError(

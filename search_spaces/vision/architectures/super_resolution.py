@@ -54,14 +54,28 @@ def quicksrnet(channels: int = 32, layers: int = 2, scale: int = 4) -> nn.Sequen
     )
 
 
-def sesr(layers: int = 5, scale: int = 4, channels: int = 16) -> nn.Sequential:
-    """SESR in the form it is deployed in, its linear blocks collapsed.
+def sesr(layers: int = 5, scale: int = 4, channels: int = 16, inside: int = 256) -> nn.Sequential:
+    """SESR; 343 k parameters in the form of AI Hub, whose linear blocks are not collapsed.
 
     Source: Bhardwaj et al., Collapsible Linear Blocks for Super-Efficient Super Resolution, MLSys 2022.
+
+    Args:
+        layers: between the first and the last one.
+        scale: how many times as high and wide the result is.
+        channels: of every layer.
+        inside: channels within a linear block; 0: collapsed into one convolution.
     """
-    body = [_conv(channels, channels, activation="prelu") for _ in range(layers)]
-    first, last = _conv(3, channels, 5, "prelu"), _conv(channels, 3 * scale**2, 5, None)
-    return nn.Sequential(first, Plus(nn.Sequential(*body)), last, nn.PixelShuffle(scale))
+
+    def block(c_in: int, out: int, kernel: int) -> nn.Module:
+        if not inside:
+            return _conv(c_in, out, kernel, None)
+        return nn.Sequential(_conv(c_in, inside, kernel, None), _conv(inside, out, 1, None))
+
+    body = [nn.Sequential(Plus(block(channels, channels, 3)), nn.PReLU(channels)) for _ in range(layers)]
+    first = nn.Sequential(block(3, channels, 5), nn.PReLU(channels))
+    return nn.Sequential(
+        first, Plus(nn.Sequential(*body)), block(channels, 3 * scale**2, 5), nn.PixelShuffle(scale)
+    )
 
 
 class Plus(nn.Module):
