@@ -184,6 +184,8 @@ class Kernels:
         lowering, precision: (W,) by which choice the network was lowered.
         given: (U,) mappings that each kernel's contractions are to run with, object or None: to be found.
             None: none is given.
+        layout: (U,) 1 where a convolution runs with its channels innermost in memory, or where another
+            kernel reads something in another order than it writes; else 0. None: nowhere.
     """
 
     cls: NDArray[np.int8]
@@ -211,6 +213,7 @@ class Kernels:
     lowering: tuple[str, ...]
     precision: tuple[str, ...]
     given: NDArray[np.object_] | None = None
+    layout: NDArray[np.int8] | None = None
 
     @property
     def n_distinct(self) -> int:
@@ -241,7 +244,9 @@ class Kernels:
     def take(self, rows: slice | IntArray) -> Kernels:
         """These distinct kernels alone; the lists by instance and by network stay those of the whole."""
         given = None if self.given is None else self.given[rows]
-        return replace(self, given=given, **{name: getattr(self, name)[rows] for name in PER_KERNEL})
+        layout = None if self.layout is None else self.layout[rows]
+        picked = {name: getattr(self, name)[rows] for name in PER_KERNEL}
+        return replace(self, given=given, layout=layout, **picked)
 
     @property
     def outer_bytes(self) -> FloatArray:

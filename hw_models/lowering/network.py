@@ -78,6 +78,7 @@ class LoweredNetwork:
         cls, kind, dims: (K,), (K,), (K, 8) of each kernel's main step.
         geometry: (K, 9) strides, dilations, input size, padding of convolutions.
         batch_dim: (K,) position of the loop dimension that grows with the batch, -1: none.
+        layout: (K,) see `Kernels.layout`.
         macs: (K,) at `batch`; vector_fixed, vector_batched: (K,) vector operations, constant and in
             proportion to the batch.
         wide, special: (K,) some step computes in FP32 under mixed precision; is a norm, softmax or
@@ -103,6 +104,7 @@ class LoweredNetwork:
     dims: IntArray
     geometry: IntArray
     batch_dim: IntArray
+    layout: NDArray[np.int8]
     macs: FloatArray
     vector_fixed: FloatArray
     vector_batched: FloatArray
@@ -238,10 +240,10 @@ class _Accounts:
         """Inputs whose memory an output may take, should they die in this kernel."""
         if len(steps) == 1 and not _is_elementwise(steps[0]):
             return
-        elements, batched, form = self.s.elements, self.s.batched, self.s.form
+        elements, batched, form, kept = self.s.elements, self.s.batched, self.s.form, self.s.outputs
         for v in reads:
             same = elements[v] == elements[out] and batched[v] == batched[out] and form[v] == form[out]
-            if same and all(self._reads_in_step(m, v) for m in steps):
+            if same and v not in kept and all(self._reads_in_step(m, v) for m in steps):
                 self.in_place.append((v, out))
 
     def _reads_in_step(self, step: Step, value: int) -> bool:
@@ -270,6 +272,7 @@ class _Accounts:
             dims=dims,
             geometry=geometry(w, rows, [m.dims is None and m.kind == OpKind.CONV for m in main]),
             batch_dim=batch_dim,
+            layout=np.array([m.layout for m in main], np.int8),
             macs=(counts.macs(kind, dims) * w.op_modelled[rows]).astype(np.float64),
             vector_fixed=vector[:, 0],
             vector_batched=vector[:, 1],

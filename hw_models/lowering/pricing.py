@@ -20,6 +20,10 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 
+DIMS: Final = 5
+"""Column of `PricedNetwork.code` at which the loop dimensions begin."""
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class PricedNetwork:
     """One lowered network at one precision and batch.
@@ -27,7 +31,7 @@ class PricedNetwork:
     Attributes:
         net: the kernels and their traffic edges.
         scheme, batch: what the numbers hold for.
-        code: (K, 21) class, kind, math, vector_math, loop dimensions and geometry of each kernel.
+        code: (K, 22) class, kind, math, vector_math, layout, loop dimensions and geometry of each kernel.
         amount: (K, 7) macs, vector_ops, weight, read, write and reuse bytes, elements written.
         peak_bytes, weights_bytes: live activations at their peak; all weights as stored.
     """
@@ -67,7 +71,9 @@ def price(net: LoweredNetwork, scheme: Scheme, batch: int) -> PricedNetwork:
     vector = np.where(net.wide, int(Precision.FP32), vector) if scheme.mixed else vector
     math = np.full(n, int(scheme.math))
     code = np.concatenate(
-        [np.stack([net.cls, net.kind, math, vector], axis=1), dims, net.geometry], axis=1, dtype=np.int64
+        [np.stack([net.cls, net.kind, math, vector, net.layout], axis=1), dims, net.geometry],
+        axis=1,
+        dtype=np.int64,
     )
     weights = float((net.elements[net.weight_values] * byte[net.weight_values]).sum())
     peak = net.lifetimes.peak_bytes(net.elements * byte, n)
@@ -105,15 +111,16 @@ def _reuse(net: LoweredNetwork, byte: FloatArray, outer: FloatArray) -> FloatArr
 def kernel_table(priced: Sequence[PricedNetwork], lowering: str) -> Kernels:
     """One table for all networks; equal rows once, in the order of their first appearance."""
     networks = [p.net for p in priced]
-    code = np.concatenate([np.zeros((0, 4 + N_DIMS + len(GEOMETRY)), np.int64), *(p.code for p in priced)])
+    code = np.concatenate([np.zeros((0, DIMS + N_DIMS + len(GEOMETRY)), np.int64), *(p.code for p in priced)])
     amount = np.concatenate([np.zeros((0, 7)), *(p.amount for p in priced)])
     first, index = _distinct(np.concatenate([code, amount.view(np.int64)], axis=1))
     code, amount = code[first], amount[first].T.copy()
     ops_per_kernel = np.concatenate([np.zeros(1, np.int64), *(np.diff(net.op_ptr) for net in networks)])
     return Kernels(
         cls=code[:, 0].astype(np.int8),
-        dims=code[:, 4 : 4 + N_DIMS],
-        geometry=code[:, 4 + N_DIMS :],
+        dims=code[:, DIMS : DIMS + N_DIMS],
+        geometry=code[:, DIMS + N_DIMS :],
+        layout=code[:, 4].astype(np.int8),
         kind=code[:, 1].astype(np.int8),
         math=code[:, 2].astype(np.int8),
         vector_math=code[:, 3].astype(np.int8),

@@ -1,4 +1,4 @@
-"""What runs a network: four recipes from a workload to its kernels."""
+"""What runs a network: five recipes from a workload to its kernels."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from hw_models.lowering.fusion import fuse, merge_into_producers, separate
 from hw_models.lowering.inlining import Part, as_inductor, for_least_traffic, inlined_nodes, plain_nodes
 from hw_models.lowering.network import LoweredNetwork, MemoryRules, lowered_network
 from hw_models.lowering.schedule import Expansion, schedule
+from hw_models.lowering.strides import as_channels_last, as_voted, as_written
 
 if TYPE_CHECKING:
+    from hw_models.lowering.strides import Order
     from hw_models.workload.graph import Workload
 
 Recipe = Callable[["Workload", bool], LoweredNetwork]
@@ -39,7 +41,16 @@ def ideal(workload: Workload, mixed: bool) -> LoweredNetwork:
 
 def eager(workload: Workload, mixed: bool) -> LoweredNetwork:
     """One kernel per operator, views free, batch norm and every change of type a kernel; plain PyTorch."""
-    plan = schedule(workload, Expansion(mixed, cast_each_use=True, pointwise_norm=False))
+    return _one_by_one(workload, mixed, as_written)
+
+
+def eager_nhwc(workload: Workload, mixed: bool) -> LoweredNetwork:
+    """The same with images and weights in memory format "channels last"."""
+    return _one_by_one(workload, mixed, as_channels_last)
+
+
+def _one_by_one(workload: Workload, mixed: bool, order: Order) -> LoweredNetwork:
+    plan = schedule(workload, Expansion(mixed, cast_each_use=True, pointwise_norm=False, order=order))
     nodes = plain_nodes(plan)
     rules = MemoryRules(fold_norms=False, reuse_memory=False)
     return lowered_network(workload, plan, nodes, separate(nodes), rules)
@@ -47,7 +58,7 @@ def eager(workload: Workload, mixed: bool) -> LoweredNetwork:
 
 def compiled(workload: Workload, mixed: bool) -> LoweredNetwork:
     """Contractions and attention alone, everything else fused around them; PyTorch with inductor."""
-    plan = schedule(workload, Expansion(mixed, split_cat=True, split_norm=True))
+    plan = schedule(workload, Expansion(mixed, split_cat=True, split_norm=True, order=as_voted))
     nodes = inlined_nodes(plan, as_inductor)
     rules = MemoryRules(fold_norms=False, reuse_memory=True)
     return lowered_network(workload, plan, nodes, fuse(plan, nodes), rules)
@@ -58,6 +69,7 @@ RECIPES: Final[dict[str, Recipe]] = {
     "eager": eager,
     "compiled": compiled,
     "folded": folded,
+    "eager_nhwc": eager_nhwc,
 }
 """Every choice of lowering by name."""
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
+from math import prod
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from hw_models.cost.arrays import KernelClass
+from hw_models.lowering.attention import PLAIN_RANK, MathAttention
 from hw_models.lowering.precision import CONTRACTIONS, FLOATS, TRANSCENDENTAL, WIDE_AFTER_CAST, WIDE_INSIDE
+from hw_models.lowering.roles import ALONE, RUN_AS, class_of_contraction
 from hw_models.lowering.steps import Format, Read, Role, Schedule, Step
+from hw_models.lowering.strides import Orders
 from hw_models.workload import counts
 from hw_models.workload.op import OpKind, Precision, TensorKind
 
@@ -19,25 +23,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from hw_models.lowering.strides import Order
     from hw_models.workload.graph import Workload
-
-_RUN_AS: Final[dict[int, tuple[int, int]]] = {
-    OpKind.CONV: (Role.EXTERN, KernelClass.CONV),
-    OpKind.GEMM: (Role.EXTERN, KernelClass.GEMM),
-    OpKind.ATTENTION: (Role.EXTERN, KernelClass.ATTENTION),
-    OpKind.NORM: (Role.REDUCTION, KernelClass.NORM),
-    OpKind.SOFTMAX: (Role.REDUCTION, KernelClass.SOFTMAX),
-    OpKind.ELEMENTWISE: (Role.POINTWISE, KernelClass.ELEMENTWISE),
-    OpKind.REDUCE: (Role.REDUCTION, KernelClass.REDUCE),
-    OpKind.POOL: (Role.WINDOW, KernelClass.POOL),
-    OpKind.RESIZE: (Role.WINDOW, KernelClass.GATHER),
-    OpKind.GATHER: (Role.WINDOW, KernelClass.GATHER),
-    OpKind.LAYOUT: (Role.POINTWISE, KernelClass.COPY),
-    OpKind.SCAN: (Role.BARRIER, KernelClass.SCAN),
-    OpKind.UNKNOWN: (Role.BARRIER, KernelClass.UNMODELLED),
-    # a view that nothing could be resolved to (it has no input): memory that is filled
-    OpKind.VIEW: (Role.POINTWISE, KernelClass.COPY),
-}
 
 _EXTERN, _POINTWISE, _REDUCTION, _WINDOW, _BARRIER = (int(r) for r in Role)
 _NARROW, _WIDE, _WEIGHT, _OWN = (int(f) for f in Format)
@@ -47,22 +34,6 @@ _CONV, _ATTENTION, _NORM, _SOFTMAX, _LAYOUT, _VIEW = (
 _ELEMENTWISE, _UNMODELLED = int(KernelClass.ELEMENTWISE), int(KernelClass.UNMODELLED)
 _ELEMENTS = itemgetter(2)
 """Elements of a read."""
-
-_ALONE: Final = frozenset(
-    [
-        "sort",
-        "argsort",
-        "topk",
-        "median",
-        "kthvalue",
-        "mode",
-        "msort",
-        "index_put",
-        "scatter_add",
-        "searchsorted",
-    ]
-)
-"""Functions of fusible kinds that frameworks hand to a library."""
 
 _POINTWISE_CAT: Final = 8
 """Concatenations of at most so many tensors are one pointwise node, of more are a copy per tensor.
@@ -75,9 +46,6 @@ _MOVED: Final = frozenset(
 )
 """Views that a runtime without strides makes by copying."""
 
-_PLAIN_RANK: Final = 4
-"""Attention of tensors of more dimensions falls to the math path of torch, which materialises its matrix."""
-
 
 @dataclass(frozen=True, slots=True)
 class Expansion:
@@ -88,10 +56,11 @@ class Expansion:
         cast_each_use: a cast is repeated for every operator that wants it, not shared.
         split_cat: long concatenations are a copy per tensor.
         free_cat: a concatenation is placement in memory and costs nothing.
-        math_attention: attention of more than four dimensions materialises its matrix.
+        math_attention: attention of other than four dimensions materialises its matrix.
         pointwise_norm: batch norm with running statistics is pointwise, else a kernel of its own class.
         split_norm: norms are two nodes, the sums and the pointwise work that uses them.
         dense: every tensor lies dense in its own order: permuted and cut views are copied, copies are not.
+        order: how the framework lays out tensors, and what it copies for it; None: not said, nothing.
     """
 
     mixed: bool
@@ -102,6 +71,7 @@ class Expansion:
     pointwise_norm: bool = True
     split_norm: bool = False
     dense: bool = False
+    order: Order | None = None
 
 
 def schedule(workload: Workload, expansion: Expansion) -> Schedule:
@@ -125,6 +95,7 @@ class _Reader:
         self.base = list(range(workload.n_tensors))
         self.pieces: dict[int, list[tuple[int, int]]] = {}
         self.cast: dict[int, int] = {}
+        self.orders = expansion.order(workload) if expansion.order else Orders()
         kinds = workload.tensor_kind
         given = kinds == TensorKind.INPUT
         floats = Format.WIDE if expansion.mixed else Format.NARROW
@@ -234,7 +205,7 @@ class _Reader:
         """Add the step or steps of one operator."""
         s, kind, attrs, outs = self.s, self.kind[o], self.w.op_attrs[o], self.outs[o]
         fn = attrs.get("fn", "")
-        sources = self._sources(self.ins[o])
+        sources = self._gathered(o)
         depends = s.depends
         for v, _, _ in sources:
             if depends[v]:
@@ -243,10 +214,11 @@ class _Reader:
                 break
         wide = self.x.mixed and self._settle_formats(o, kind, fn, sources)
         contraction = kind in CONTRACTIONS
-        if kind == _ATTENTION and self.x.math_attention and attrs.get("rank", 0) > _PLAIN_RANK:
+        if kind == _ATTENTION and self.x.math_attention and attrs.get("rank", PLAIN_RANK) != PLAIN_RANK:
             self._math_attention(o)
             return
-        reads, weights = self._operands(o, sources, contraction, wide and fn in WIDE_AFTER_CAST)
+        narrow = contraction or (self.x.cast_each_use and kind == _NORM and fn != "batch_norm")
+        reads, weights = self._operands(o, sources, narrow, wide and fn in WIDE_AFTER_CAST)
         if contraction and weights:
             self._mark_weight(weights)
         if fn == "cat" and self.x.split_cat and len(sources) > _POINTWISE_CAT:
@@ -254,13 +226,52 @@ class _Reader:
                 self._move(o, read, outs[0], "cat")
         elif kind == _NORM and self.x.split_norm and fn != "batch_norm":
             self._two_pass_norm(o, fn, reads, weights, wide)
+        elif o in self.orders.apart:
+            self._bias_apart(self._step(o, kind, fn, reads, weights, wide))
         else:
             self._add(self._step(o, kind, fn, reads, weights, wide))
+
+    def _gathered(self, o: int) -> list[Read]:
+        """What an operator reads, copied first where it cannot be read as it lies."""
+        copied = self.orders.copied.get(o)
+        if not copied:
+            return self._sources(self.ins[o])
+        found: list[Read] = []
+        for k, t in enumerate(self.ins[o]):
+            sources = self._sources([t])
+            if k in copied and not self.s.stored[sources[0][0]]:
+                sources = [
+                    self._move(o, r, self._new_value(r[2], r[0], self.s.form[r[0]]), "contiguous")
+                    for r in sources
+                ]
+                self.s.steps[-1].layout = copied[k]
+            found += sources
+        return found
+
+    def _bias_apart(self, step: Step) -> None:
+        """A linear layer whose bias is added by a kernel of its own, in place."""
+        out, n = step.writes[0]
+        product = self._new_value(n, out, self.s.form[out])
+        bias = step.weights.pop()
+        self._add(replace(step, writes=[(product, n)]))
+        size = n * 2 + self.s.batched[out]
+        add = Step(
+            step.op,
+            OpKind.ELEMENTWISE,
+            _ELEMENTWISE,
+            Role.POINTWISE,
+            size,
+            [(product, product, n)],
+            [bias],
+            [(out, n)],
+        )
+        add.dims, add.vector, add.inplace, add.name = (n, 1, 1, 1, 1, 1, 1, 1), float(n), True, "add"
+        self._add(add)
 
     def _step(self, o: int, kind: int, fn: str, reads: list[Read], weights: list[Read], wide: bool) -> Step:
         """The one step of a plain operator."""
         s, outs, dims, attrs = self.s, self.outs[o], self.dims[o], self.w.op_attrs[o]
-        role, cls = _RUN_AS[kind]
+        role, cls = RUN_AS[kind]
         batched = bool(outs) and s.batched[outs[0]]
         size, outer, foldable = self.iterations[o], 0, False
         if role == _REDUCTION:
@@ -272,8 +283,8 @@ class _Reader:
         elif role == _WINDOW:
             size = s.elements[outs[0]] if outs else size
         elif role == _EXTERN:
-            cls = _class_of_contraction(kind, dims, self.batch_dim[o])
-        if fn in _ALONE:
+            cls = class_of_contraction(kind, dims, self.batch_dim[o])
+        if fn in ALONE:
             role = _BARRIER
         if not self.modelled[o]:
             role, cls = _BARRIER, _UNMODELLED
@@ -282,6 +293,10 @@ class _Reader:
         step.vector, step.foldable, step.name = self.vector[o], foldable, fn or self.w.op_target[o]
         step.special = kind == _SOFTMAX or (kind == _NORM and not foldable) or fn in TRANSCENDENTAL
         step.inplace = "inplace" in attrs
+        step.layout = o in self.orders.channels_last or o in self.orders.reordered
+        if o in self.orders.batched:
+            lead = prod(self.w.shape(self.ins[o][0])[:-2])
+            step.cls, step.dims = KernelClass.BATCHED_GEMM, (lead, dims[1] // lead, *dims[2:4], 1, 1, 1, 1)
         # images lie with their channels innermost (inductor's layout_optimization), so a mean over positions
         # visits them in another order than the pointwise work before it
         step.reindexes = (kind == _LAYOUT and fn != "cast") or bool(attrs.get("spatial_mean"))
@@ -386,41 +401,25 @@ class _Reader:
             self.s.form[value] = _WEIGHT
 
     def _math_attention(self, o: int) -> None:
-        """Two matrix products with a softmax over the materialised matrix, which is kept in FP32.
-
-        Source: PyTorch 2.5 and later, `_scaled_dot_product_attention_math` (half inputs accumulate and
-            reduce in FP32).
-        """
-        batch, heads, lq, lk, d, dv = self.dims[o][:6]
-        out, rows, n = self.outs[o][0], batch * heads, batch * heads * lq * lk
-        scores = self._new_value(n, out, _WIDE if self.x.mixed else _NARROW)
-        probabilities = self._new_value(n, out, _NARROW)
-        batched = self.s.batched[out]
-        (qk, stored_qk), (v, stored_v), (mask, stored_mask) = (
-            self._operands(o, self._sources(tensors), narrow=narrow)
-            for tensors, narrow in (
-                (self.ins[o][:2], True),
-                (self.ins[o][2:3], True),
-                (self.ins[o][3:], False),
-            )
+        """Matrix products around a softmax over the materialised matrix."""
+        out = self.outs[o][0]
+        found = MathAttention(
+            op=o,
+            dims=tuple(self.dims[o][:6]),
+            out=out,
+            out_elements=self.s.elements[out],
+            batched=self.s.batched[out],
+            mixed=self.x.mixed,
+            first_value=len(self.s.elements),
+            vector=self.vector[o],
         )
-        mask.append((scores, scores, n))
-        v.append((probabilities, probabilities, n))
-        bmm = (OpKind.GEMM, KernelClass.BATCHED_GEMM, Role.EXTERN)
-        softmax = (OpKind.SOFTMAX, KernelClass.SOFTMAX, Role.REDUCTION)
-        writes = ((scores, n), (probabilities, n), (out, self.s.elements[out]))
-        sizes = [size * 2 + batched for size in (n * d, n, n * dv)]
-        steps = (
-            Step(o, *bmm, sizes[0], qk, stored_qk, [writes[0]], dims=(rows, lq, lk, d, 1, 1, 1, 1)),
-            Step(
-                o, *softmax, sizes[1], mask, stored_mask, [writes[1]], dims=(rows * lq, lk, 1, 1, 1, 1, 1, 1)
-            ),
-            Step(o, *bmm, sizes[2], v, stored_v, [writes[2]], dims=(rows, lq, dv, lk, 1, 1, 1, 1)),
-        )
-        steps[1].outer, steps[1].vector = rows * lq * 2 + batched, self.vector[o]
-        steps[1].wide, steps[1].special = self.x.mixed, True
-        for step in steps:
-            step.name = "attention"
+        sides = [self.ins[o][k : k + 1] for k in range(3)] + [self.ins[o][3:]]
+        both = [self._operands(o, self._sources(side), narrow=k < 3) for k, side in enumerate(sides)]
+        found.first_value = len(self.s.elements)
+        found.expand([reads for reads, _ in both], [stored for _, stored in both])
+        for n, form in found.new:
+            self._new_value(n, out, form)
+        for step in found.steps:
             self._add(step)
 
 
@@ -428,15 +427,3 @@ def _rows(ptr: NDArray[Any], values: NDArray[Any]) -> list[list[int]]:
     """A CSR list as a list of lists."""
     bounds, flat = ptr.tolist(), values.tolist()
     return [flat[a:b] for a, b in pairwise(bounds)]
-
-
-def _class_of_contraction(kind: int, dims: list[int], batch_dim: int) -> int:
-    """What a contraction is to a machine."""
-    if kind == _CONV:
-        _, groups, _, c, _, _, fy, fx = dims
-        if groups > 1:
-            return KernelClass.DEPTHWISE if c == 1 else KernelClass.GROUPED
-        return KernelClass.POINTWISE if fy * fx == 1 else KernelClass.CONV
-    if kind == _ATTENTION:
-        return KernelClass.ATTENTION
-    return KernelClass.BATCHED_GEMM if dims[0] > 1 or batch_dim == 0 else KernelClass.GEMM

@@ -62,6 +62,8 @@ class Step:
             before it.
         inplace: overwrites an input, as its author wrote it.
         reindexes: visits the elements of its input in another order than they were written, or only some.
+        layout: of a convolution, that its channels lie innermost; else that it reads something in another
+            order than it writes.
         name: function, for tables.
     """
 
@@ -81,6 +83,7 @@ class Step:
     foldable: bool = False
     inplace: bool = False
     reindexes: bool = False
+    layout: bool = False
     name: str = ""
 
 

@@ -1,8 +1,9 @@
 """The law of GPUs: what kernels of PyTorch's libraries lose against the public figures, by their shapes.
 
 Products lose to short sums, to tiles that are not full and to unaligned rows; depthwise convolutions run on
-the vector lanes; tensors pass the cache; convolutions change the layout of their tensors; little board power
-for many cores lowers the clock. Constants: `gpu.yaml`, fitted by `benchmarks/fit_law_gpu.py`.
+the vector lanes, by how their channels lie; tensors pass the cache; some kernels read more than once or out
+of order; little board power for many cores lowers the clock. Constants: `gpu.yaml`, fitted by
+`benchmarks/fit_law_gpu.py`.
 """
 
 from __future__ import annotations
@@ -14,20 +15,24 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from hw_models.cost.adjust import power_capped_clock
 from hw_models.cost.arrays import KernelClass
-from hw_models.cost.roofline import DRAM, EXPOSED, ISSUE, MAC, SRAM, VECTOR
+from hw_models.cost.roofline import DRAM, EXPOSED, GPU, ISSUE, MAC, SRAM, VECTOR
 from hw_models.errors import UnknownNameError
 from hw_models.shipped import shipped_yaml
 from hw_models.workload.op import OpKind
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from hw_models.cost.arrays import FloatArray, Kernels
     from hw_models.cost.chips import Chips
 
 KIND: Final = "gpu"
 RUNTIMES: Final[tuple[str, ...]] = ()
 """It is of the class as a whole."""
+
+AS: Final = {"ideal": "compiled", "folded": "compiled", "eager_nhwc": "eager"}
+"""Lowerings that share another one's constants."""
 
 Table = Mapping[str, float]
 
@@ -55,19 +60,32 @@ HEAD: Final = 64
 TAPS: Final = (3, 5, 7, 9)
 """Window sides for which depthwise kernels are told apart; what is larger is as the largest."""
 
-MATRIX: Final = (
-    KernelClass.CONV,
-    KernelClass.POINTWISE,
-    KernelClass.GROUPED,
-    KernelClass.GEMM,
-    KernelClass.BATCHED_GEMM,
-)
+WIDE_ROW: Final = 16384
+"""Elements of a row that one block of threads cannot keep between its sums and their use: read again."""
+
+LONG_FUNCTION: Final = 30.0
+"""Vector operations an element from which a function has no short form: erf and what is made of it."""
+
+FULL_POWER: Final = 450.0 / 128
+FULL_CLOCK: Final = 2.52e9
+POWER_OF_CLOCK, CLOCK_OF_POWER = 0.25, 0.82
+"""Board power of one SM [W] and rated clock [Hz] of a GPU that is not throttled, RTX 4090, and the exponents
+of `sustained_clock`."""
+
+CONVS: Final = (KernelClass.CONV, KernelClass.POINTWISE, KernelClass.GROUPED)
+MATRIX: Final = (*CONVS, KernelClass.GEMM, KernelClass.BATCHED_GEMM)
 """Classes that are one product, or one for each group, cut into tiles."""
+
+_IS_MATRIX: Final = np.isin(list(KernelClass), MATRIX)
+_IS_CONV: Final = np.isin(list(KernelClass), (*CONVS, KernelClass.DEPTHWISE))
 
 
 @dataclass(frozen=True)
 class GpuConstants:
-    """Losses of GPU kernels under one lowering, tied over all GPUs; factors of time are at least 1 / `BOOST`.
+    """Losses of GPU kernels under one lowering, tied over all GPUs.
+
+    Factors of time are at least 1; only of MACs they go down to 1 / 1.15, as clocks rise above the rated one
+    where power allows (RTX 3090: 1.695 GHz rated, about 1.9 under load).
 
     Attributes:
         overlap: p of the p-norm over a kernel's resources.
@@ -76,14 +94,16 @@ class GpuConstants:
             the time that the vector lanes need for 3 x 3 taps.
         short_sum: by class, elements that filling and draining a tile costs.
         part_tile: exponent of the outputs of whole tiles over those wanted.
-        unaligned: factor where rows are not aligned to `ALIGNED`, "step": where the last step is not full.
-        attention: exponents of `HEAD` over a narrower "width", and the "length" lost to short sequences.
-        taps: of depthwise kernels, factor by side of the window, per tap; "stride": where positions are left
-            out.
+        unaligned: factor where a "row" is not aligned to `ALIGNED`, where the last "step" is not full.
+        attention: exponent of `HEAD` over a narrower "width"; "length" lost to short sequences.
+        taps, taps_last: of depthwise kernels with channels outermost and innermost, factor by side of the
+            window, per tap; "stride": where positions are left out.
         vector: factor on the time of the vector lanes.
         memory: by class, factor on the time at the bandwidth of the outer memory.
-        layout: by class, share of the time to read and write its tensors twice that a convolution's change
-            of layout takes, before and after it.
+        slower: further such factors: of a "resize"; of norms with a "wide_row" of more than `WIDE_ROW`; of a
+            "function" of more than `LONG_FUNCTION`; of a "copy" into another order, of other work on operands
+            of "mixed" order.
+        unhidden: by class, time to move a convolution's tensors that its arithmetic does not hide.
         cache_bytes: bytes a clock that one multiprocessor moves to and from the last cache.
     """
 
@@ -95,9 +115,11 @@ class GpuConstants:
     unaligned: Table
     attention: Table
     taps: Table
+    taps_last: Table
     vector: float
     memory: Table
-    layout: Table
+    slower: Table
+    unhidden: Table
     cache_bytes: float
 
 
@@ -127,14 +149,13 @@ class GpuLaw:
     def apply(self, seconds: FloatArray, kernels: Kernels, chips: Chips) -> FloatArray:
         """The roofline's terms (U, C, R) in seconds as GPUs run them; unknown (NaN) stays unknown."""
         c, out = self.constants, seconds.copy()
-        clock = power_capped_clock(chips)
-        shape = _Shapes.of(kernels)
-        out[..., MAC] *= (_matrix_factor(kernels, shape, c) * _attention_factor(kernels, c))[:, None] / clock
+        clock = sustained_clock(chips)
+        out[..., MAC] *= _matrix_factor(kernels, c)[:, None] / clock
         out[..., VECTOR] *= _vector_factor(kernels, c)[:, None] / clock
-        out[..., DRAM] *= _by_class(c.memory, 1.0)[kernels.cls][:, None]
+        out[..., DRAM] *= _memory_factor(kernels, c)[:, None]
         through_cache = kernels.outer_bytes[:, None] / (chips.units * chips.clock * clock * c.cache_bytes)
         out[..., SRAM] = np.where(np.isnan(out[..., SRAM]), through_cache, out[..., SRAM])
-        moved = 2.0 * _by_class(c.layout, 0.0)[kernels.cls] * (kernels.read_bytes + kernels.write_bytes)
+        moved = _by_class(c.unhidden, 0.0)[kernels.cls] * (kernels.read_bytes + kernels.write_bytes)
         out[..., EXPOSED] += moved[:, None] / chips.dram_bandwidth
         out[..., ISSUE] = np.where(out[..., ISSUE] > 0, out[..., ISSUE], c.issue)
         return out
@@ -149,54 +170,72 @@ class GpuLaw:
         return np.where(is_known, np.array(self.known)[:, None], np.array(self.unseen)[:, None])
 
 
-@dataclass(frozen=True, eq=False)
-class _Shapes:
-    """Contractions as matrix products, (U,) each: rows x columns outputs, sums of `depth`."""
+def sustained_clock(chips: Chips) -> FloatArray:
+    """(C,) clock under load over the rated one; 1 where power suffices or a figure is unknown.
 
-    rows: FloatArray
-    columns: FloatArray
-    depth: FloatArray
-
-    @classmethod
-    def of(cls, kernels: Kernels) -> _Shapes:
-        d = kernels.dims.astype(np.float64).T
-        conv, gemm = kernels.kind == OpKind.CONV, kernels.kind == OpKind.GEMM
-        return cls(
-            rows=np.where(conv, d[0] * d[4] * d[5], np.where(gemm, d[1], 1.0)),
-            columns=np.where(conv, d[2], np.where(gemm, d[2], 1.0)),
-            depth=np.where(conv, d[3] * d[6] * d[7], np.where(gemm, d[3], 1.0)),
-        )
+    min(1, (P / 3.5 W / (f / 2.52 GHz) ** 0.25) ** 0.82), P the board power of one SM and f the rated clock. A
+    mode of power brings its own clock and peak, so the TDP counts.
+    Source: achieved over rated peak of FP32 GEMM (DeepBench, NeuSight, 99th percentile): T4 0.61, A100 PCIe
+    0.87, V100 0.98; here 0.62, 0.80, 1. P4 (0.80) and P100 (0.90) it misses: a hypothesis.
+    """
+    enough = chips.tdp / chips.units / FULL_POWER / (chips.clock / FULL_CLOCK) ** POWER_OF_CLOCK
+    factor = np.minimum(1.0, enough**CLOCK_OF_POWER)
+    return np.where((chips.kind == GPU) & np.isfinite(factor), factor, 1.0)
 
 
-def _matrix_factor(kernels: Kernels, s: _Shapes, c: GpuConstants) -> FloatArray:
-    """(U,) factor on MAC time: class, short sums, tiles that are not full, alignment."""
+def _matrix_factor(kernels: Kernels, c: GpuConstants) -> FloatArray:
+    """(U,) factor on MAC time: class, short sums, tiles that are not full, alignment, shape of attention."""
+    d = kernels.dims.astype(np.float64).T
+    conv = kernels.kind == OpKind.CONV
+    rows, columns = np.where(conv, d[0] * d[4] * d[5], d[1]), d[2]
+    depth = np.where(conv, d[3] * d[6] * d[7], d[3])
     factor = _by_class(c.compute, 1.0)[kernels.cls]
-    factor = factor * (1.0 + _by_class(c.short_sum, 0.0)[kernels.cls] / s.depth)
-    outputs = np.ceil(s.rows / TILE) * np.ceil(s.columns / TILE) * TILE**2
-    part = (outputs / (s.rows * s.columns)) ** c.part_tile
-    odd = (s.columns % ALIGNED != 0) | (s.depth % ALIGNED != 0)
-    loose = (s.columns % TILE != 0) | (s.depth % FULL_STEP != 0)
+    short = 1.0 + _by_class(c.short_sum, 0.0)[kernels.cls] / depth
+    outputs = np.ceil(rows / TILE) * np.ceil(columns / TILE) * TILE**2
+    part = (outputs / (rows * columns)) ** c.part_tile
+    odd = (columns % ALIGNED != 0) | (depth % ALIGNED != 0)
+    loose = (columns % TILE != 0) | (depth % FULL_STEP != 0)
     aligned = np.where(odd, c.unaligned["row"], np.where(loose, c.unaligned["step"], 1.0))
-    return np.where(np.isin(kernels.cls, MATRIX), factor * part * aligned, factor)
-
-
-def _attention_factor(kernels: Kernels, c: GpuConstants) -> FloatArray:
-    """(U,) factor on MAC time of attention: narrow heads, short sequences."""
-    length, width = kernels.dims[:, 2].astype(np.float64), kernels.dims[:, 4].astype(np.float64)
+    length, width = d[2], d[4]
     narrow = np.maximum(HEAD / width, 1.0) ** c.attention["width"]
-    factor = narrow * (1.0 + c.attention["length"] * HEAD / length)
-    return np.where(kernels.cls == KernelClass.ATTENTION, factor, 1.0)
+    attention = factor * narrow * (1.0 + c.attention["length"] * HEAD / length)
+    product = np.where(_IS_MATRIX[kernels.cls], factor * short * part * aligned, factor)
+    return np.where(kernels.cls == KernelClass.ATTENTION, attention, product)
 
 
 def _vector_factor(kernels: Kernels, c: GpuConstants) -> FloatArray:
     """(U,) factor on the time of the vector lanes, which run depthwise convolutions."""
-    fy, fx = kernels.dims[:, 6].astype(np.float64), kernels.dims[:, 7].astype(np.float64)
-    side = np.sqrt(fy * fx)
-    by_side = np.log([c.taps[str(t)] for t in TAPS])
-    taps = np.exp(np.interp(np.log(side), np.log(TAPS), by_side))
-    strided = np.where(kernels.geometry[:, :2].max(axis=1) > 1, c.taps["stride"], 1.0)
-    depthwise = kernels.cls == KernelClass.DEPTHWISE
-    return np.where(depthwise, c.compute["depthwise"] * taps * strided, c.vector)
+    side = np.log(np.sqrt(kernels.dims[:, 6].astype(np.float64) * kernels.dims[:, 7]))
+    strided = kernels.geometry[:, :2].max(axis=1) > 1
+    ways = []
+    for taps in (c.taps, c.taps_last):
+        by_side = np.interp(side, np.log(TAPS), np.log([taps[str(t)] for t in TAPS]))
+        ways.append(np.exp(by_side) * np.where(strided, taps["stride"], 1.0))
+    depthwise = c.compute["depthwise"] * np.where(_layout(kernels), ways[1], ways[0])
+    return np.where(kernels.cls == KernelClass.DEPTHWISE, depthwise, c.vector)
+
+
+def _memory_factor(kernels: Kernels, c: GpuConstants) -> FloatArray:
+    """(U,) factor on the time at the bandwidth of the outer memory."""
+    cls, s = kernels.cls, c.slower
+    factor = _by_class(c.memory, 1.0)[cls]
+    work = kernels.vector_ops / np.maximum(kernels.out_elements, 1.0)
+    cases = (
+        (kernels.kind == OpKind.RESIZE, s["resize"]),
+        ((cls == KernelClass.NORM) & (kernels.dims[:, 1] > WIDE_ROW), s["wide_row"]),
+        ((cls == KernelClass.ELEMENTWISE) & (work > LONG_FUNCTION), s["function"]),
+        (_layout(kernels) & ~_IS_CONV[cls], np.where(cls == KernelClass.COPY, s["copy"], s["mixed"])),
+    )
+    for applies, slower in cases:
+        factor = factor * np.where(applies, slower, 1.0)
+    return factor
+
+
+def _layout(kernels: Kernels) -> NDArray[np.bool_]:
+    """(U,) `Kernels.layout`, False where it is not said."""
+    if kernels.layout is None:
+        return np.zeros(len(kernels.cls), np.bool_)
+    return kernels.layout.astype(np.bool_)
 
 
 def _by_class(figures: Table, default: float) -> FloatArray:
@@ -205,27 +244,25 @@ def _by_class(figures: Table, default: float) -> FloatArray:
 
 
 def law(lowering: str, crossfit: str | None = None) -> GpuLaw:
-    """The law under a lowering; "ideal" compilers are taken as inductor.
+    """The law under a lowering; compilers other than inductor are taken as inductor.
 
     Args:
-        lowering: "compiled", "eager" or "ideal".
+        lowering: of `hw_models.lowering.lower.LOWERINGS`.
         crossfit: what its constants must not have seen ("family:3", "device:rtx3090"); None: nothing.
 
     Raises:
         UnknownNameError: there are no constants for that lowering.
     """
     data = _shipped()
-    name = {"ideal": "compiled"}.get(lowering, lowering)
+    name = AS.get(lowering, lowering)
     if name not in data:
-        raise UnknownNameError(
-            "lowering", lowering, [*data, "ideal"], f"choose one of {', '.join(data)}, ideal"
-        )
+        known = [*data, *AS]
+        raise UnknownNameError("lowering", lowering, known, f"choose one of {', '.join(known)}")
     row = data[name]
-    left_out = row["crossfit"].get(crossfit) if crossfit else None
-    constants = row["constants"] if left_out is None else left_out
+    constants = row["crossfit"].get(crossfit, row["constants"])
     fitted_on = set(row["fitted_on"])
-    if crossfit and crossfit.startswith("device:"):
-        fitted_on.discard(crossfit.removeprefix("device:"))
+    if crossfit in row["crossfit"]:
+        fitted_on.discard(str(crossfit).removeprefix("device:"))
     return GpuLaw(
         constants=GpuConstants(**constants),
         fitted_on=frozenset(fitted_on),

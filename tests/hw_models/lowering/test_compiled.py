@@ -142,14 +142,19 @@ def test_dead_code_is_not_run(net, table):
 
 
 def test_attention_of_five_dimensions_materialises_its_matrix(net, table):
-    """Source: PyTorch, scaled_dot_product_attention: the fused kernels take four dimensions."""
+    """Source: PyTorch, scaled_dot_product_attention: the fused kernels take four dimensions.
+
+    The math path scales query and key first, and sets rows that are masked throughout to zero.
+    """
     shape = (1, 2, 3, 16, 8)
     q, k, v = (net.view(net.linear(net.input(1, 96, 8), 8), *shape) for _ in range(3))
     t, matrix = 96 * 8 * 4, 6 * 16 * 16 * 4
     workload = net.done(net.attention(q, k, v))
     assert table(workload, "compiled")[3:] == [
+        ("elementwise", "mul", t, t),
+        ("elementwise", "mul", t, t),
         ("batched_gemm", "attention", 2 * t, matrix),
-        ("softmax", "attention", matrix, matrix),
+        ("softmax", "attention+eq+all+where", matrix, matrix),
         ("batched_gemm", "attention", t + matrix, t),
     ]
     assert table(workload, "ideal")[3:] == [("attention", "attention", 3 * t, t)]
