@@ -15,6 +15,7 @@ from hw_models.cost.chips import Chips, default_lowering
 from hw_models.errors import CodesignError
 from hw_models.measured.loaders import DATASETS
 from hw_models.measured.schema import STEP
+from hw_models.measured.stand_ins import running
 from hw_models.validation.networks import Networks, Resolver
 from hw_models.workload.named import NamedNetwork
 from hw_models.workload.op import Precision
@@ -204,7 +205,7 @@ def chips_of(
         if not chip.costable:
             reasons[rows.index] = f"not costable: {'; '.join(chip.why_not_costable())}"
         for precision, some in rows.groupby("precision"):
-            if chip.costable and not _has_peak(chip, str(precision)):
+            if chip.costable and not _has_peak(running(chip, str(precision)), str(precision)):
                 reasons[some.index] = f"no {precision} peak of {chip.title} is known"
         chips[dataset, device] = chip
     return chips
@@ -285,6 +286,7 @@ def _group(
 ) -> Group:
     first = rows.iloc[0]
     chip = configured(chips[first["dataset"], first["device"]], first)
+    chip = running(chip, str(first["precision"]))
 
     def text(column: str) -> str | None:
         return first[column] if isinstance(first[column], str) else None

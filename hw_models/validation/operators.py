@@ -19,6 +19,7 @@ from hw_models.cost.grid import evaluate, fits
 from hw_models.cost.models import cost_model
 from hw_models.measured.loaders import DATASETS
 from hw_models.measured.operators import operators
+from hw_models.measured.stand_ins import running
 from hw_models.validation.join import NAME, Name, chips_of, count_reasons, group_names, refused, thin
 from hw_models.validation.naive import PREDICTORS_OF_KERNELS as NAIVE
 from hw_models.validation.naive import naive_seconds
@@ -139,7 +140,7 @@ def _group(
     dataset, device, precision = (str(rows[c].iloc[0]) for c in RAN[:3])
     stored = rows["storage"].iloc[0]
     storage = stored if isinstance(stored, str) else None
-    chip = chips[dataset, device]
+    chip = running(chips[dataset, device], precision)
     distinct, own = np.unique(index, return_inverse=True)
     some = found.take(distinct)
     return OperatorGroup(
