@@ -72,8 +72,8 @@ class Part:
 
     def step_s(self, theta: FloatArray) -> FloatArray:
         """(N,) predicted s of a step of every row."""
-        out = dataflow.period(self.demand, constants_of(theta), self.peak, self.link)
-        return out[self.group.network]
+        out: FloatArray = dataflow.period(self.demand, constants_of(theta), self.peak, self.link)
+        return np.asarray(out[self.group.network])
 
 
 def constants_of(theta: FloatArray) -> dataflow.DataflowConstants:
@@ -109,7 +109,8 @@ def main() -> None:
         others = [np.full(len(p.group.rows), p.group.key != key) for p in parts]
         crossfit[without_device(_chip_name(key, groups))] = fit(parts, others)
     scores: list[dict[str, Any]] = []
-    family_errors, device_errors = {}, {}
+    family_errors: dict[str, FloatArray] = {}
+    device_errors: dict[str, list[FloatArray]] = {}
     for p in parts:
         truth, family = p.group.step_s, np.empty(len(p.group.rows))
         for i in range(N_FOLDS):

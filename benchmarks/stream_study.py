@@ -85,7 +85,7 @@ def groups_of(dataset: str, data: Path | None = None, lowering: str = "ideal") -
         chip = devices.accelerator(key)
         configured = DATASETS[dataset].configured
         if configured is not None:
-            chip = configured(chip, first.to_dict())
+            chip = configured(chip, {str(k): v for k, v in first.to_dict().items()})
         at = (precision, int(float(batch)))
         if at not in lowered:
             lowered[at] = lower(workloads, lowering=lowering, precision=at[0], batch=at[1])

@@ -100,8 +100,8 @@ class Core:
 
     def rounds(self, batch: FloatArray) -> FloatArray:
         """How many inputs of a step one core takes, one after the other."""
-        rounds: FloatArray = np.ceil(batch / self.count)
-        return rounds if self.constants.batched else batch
+        rounds: FloatArray = np.ceil(batch / self.count) if self.constants.batched else batch
+        return rounds
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ class DpuLaw:
         The p-norm of the cores' time, shared by them, and of all bytes through the external memory.
         """
         runs = kernels.counts
-        alone = runs @ kernel_seconds(seconds, self.overlap) + self.start(chips)
+        alone: FloatArray = runs @ kernel_seconds(seconds, self.overlap) + self.start(chips)
         moved = runs @ kernels.outer_bytes
         out = np.empty_like(alone)
         for i, core in enumerate(self.of(chips)):

@@ -51,7 +51,7 @@ class Dataset:
     licence: str
     device_column: str = "device"
     energy: str = ""
-    configured: Callable[[Accelerator, Mapping[str, Any]], Accelerator] | None = None
+    configured: Callable[[Accelerator, Mapping[Any, Any]], Accelerator] | None = None
     measures: tuple[str, ...] = ()
     wrong_rows: Mapping[str, Callable[[pd.DataFrame], dict[int, str]]] = field(default_factory=dict)
     operators: str = ""
@@ -73,6 +73,17 @@ NOT_A_FAMILY: Final = re.compile(r"(?<=[a-z]{3})v$")
 MULTIPLES: Final[Mapping[str, float]] = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9, "g": 1e9}
 COUNT: Final = re.compile(r"^\s*([\d.,]+)\s*([kmbg]?)\s*$", re.IGNORECASE)
 SQUARE: Final = re.compile(r"^\s*(\d+)\s*[x×*]\s*\1\s*(?:[x×*]\s*\d+)?\s*$")
+
+
+def one_core(chip: Accelerator) -> Accelerator:
+    """A chip's NPU cut to one of the cores that its peak counts together; no cores told: as it is."""
+    engine = chip.main_engine
+    if engine.units is None or engine.units.value <= 1:
+        return chip
+    cores = engine.units.value
+    peak = {precision: figure.times(1.0 / cores) for precision, figure in engine.peak.items()}
+    one = engine.model_copy(update={"peak": peak, "units": engine.units.times(1.0 / cores)})
+    return chip.model_copy(update={"engines": (one, *chip.engines[1:])})
 
 
 def family_of(network: str) -> str:

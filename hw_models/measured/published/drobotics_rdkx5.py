@@ -39,6 +39,7 @@ def to_records(raw: pd.DataFrame) -> pd.DataFrame:
         {
             "device": DEVICE,
             "engine": "npu",
+            "runtime": "hobot_dnn",
             "phase": "infer",
             "precision": "int8",
             "batch": 1.0,

@@ -76,7 +76,7 @@ def to_records(raw: pd.DataFrame) -> pd.DataFrame:
     return stacked[stacked["throughput_per_s"].notna()]
 
 
-def configured(board: Accelerator, row: Mapping[str, Any]) -> Accelerator:
+def configured(board: Accelerator, row: Mapping[Any, Any]) -> Accelerator:
     """The board with the DPU of a record: the first words of its mode, at the clock that it states."""
     clock = row.get("clock_hz")
     known = isinstance(clock, float) and clock > 0
