@@ -193,7 +193,7 @@ class Fit:
         """Constants from their logarithms."""
         return nested(self.all | dict(zip(self.names, np.exp(theta).tolist(), strict=True)))
 
-    def run(self, masks: Masks, start: GpuConstants | None = None, rounds: int = 12) -> GpuConstants:
+    def run(self, masks: Masks, start: GpuConstants | None = None, rounds: int = 6) -> GpuConstants:
         """Constants that minimise the loss over the masked rows of every group."""
         begin = self.origin if start is None else np.log([flat(start)[n] for n in self.names])
 
@@ -246,7 +246,7 @@ def out_of_fold(fit: Fit, whole: GpuConstants) -> tuple[list[GpuConstants], list
     held_out = [np.zeros(len(g.log_s)) for g in fit.groups]
     found = []
     for k in range(N_FOLDS):
-        constants = fit.run([g.fold != k for g in fit.groups], whole, rounds=5)
+        constants = fit.run([g.fold != k for g in fit.groups], whole, rounds=3)
         found.append(constants)
         for out, group in zip(held_out, fit.groups, strict=True):
             out[group.fold == k] = group.predicted(constants)[group.fold == k]
@@ -260,7 +260,7 @@ def without_devices(fit: Fit, whole: GpuConstants) -> tuple[dict[str, GpuConstan
     scores: dict[str, Any] = {}
     for device in devices if len(devices) > 1 else []:
         others = replace_groups(fit, [g for g in fit.groups if g.device != device])
-        constants = others.run(everything(others.groups), whole, rounds=8)
+        constants = others.run(everything(others.groups), whole, rounds=4)
         found[without_device(device)] = constants
         scores |= {g.name: score(g.predicted(constants), g) for g in fit.groups if g.device == device}
     return found, scores
@@ -361,7 +361,7 @@ def yaml_of(entries: Mapping[str, Mapping[str, Any]]) -> str:
         lines += _tables(entry["constants"], 6)
         lines += [f"    interval: {json.dumps(entry['interval'])}"]
         lines += [f"    {key}: {json.dumps(entry[key])}" for key in ("source", "obtained")]
-        lines.append("    crossfit:")
+        lines.append("    crossfit:" if entry["crossfit"] else "    crossfit: {}")
         for name, constants in entry["crossfit"].items():
             lines += [f'      "{name}":', *_tables(constants, 8)]
     return "\n".join(lines) + "\n"

@@ -226,7 +226,7 @@ class _Reader:
                 self._move(o, read, outs[0], "cat")
         elif kind == _NORM and self.x.split_norm and fn != "batch_norm":
             self._two_pass_norm(o, fn, reads, weights, wide)
-        elif o in self.orders.apart:
+        elif o in self.orders.apart and len(weights) > 1:
             self._bias_apart(self._step(o, kind, fn, reads, weights, wide))
         else:
             self._add(self._step(o, kind, fn, reads, weights, wide))
