@@ -68,6 +68,11 @@ def plain(name: str) -> str:
     return name
 
 
+def shortened(name: str) -> str:
+    """A name with its size as torchvision writes it ("swin_tiny", "vit_base_16": "swin_t", "vit_b_16")."""
+    return re.sub(r"(?<=[_-])(tiny|small|base|large|huge)(?=$|[_-])", lambda size: size[0][0], name)
+
+
 def known_names() -> tuple[str, ...]:
     """Every name of torchvision and timm."""
     return (*torchvision_entries(), *timm_architectures())
@@ -82,14 +87,16 @@ def registered(request: NamedNetwork, name: str | None = None) -> Workload | Non
     """
     name = plain(name or request.name)
     size = pixels(request.input_shape, request.img_size)
-    exact = [n for n in known_names() if squashed(n) == squashed(name)]
-    if exact:
-        return from_registry(exact[0], size)
+    spellings = [squashed(name), squashed(shortened(name))]
+    for spelling in spellings:
+        exact = [n for n in known_names() if squashed(n) == spelling]
+        if exact:
+            return from_registry(exact[0], size)
     for names in (torchvision_entries(), timm_architectures()):
-        begun = [n for n in names if squashed(n).startswith(squashed(name))]
-        found = _agreeing(request, begun, size)
-        if found is not None:
-            return found
+        for spelling in spellings:
+            found = _agreeing(request, [n for n in names if squashed(n).startswith(spelling)], size)
+            if found is not None:
+                return found
     return None
 
 

@@ -66,6 +66,8 @@ def test_pixels_of_a_square_stand_in() -> None:
         ("resnext50", {"params": 25.0 * M}, "resnext50_32x4d@224"),
         ("vgg16", {"macs": 15.5 * G}, "vgg16@224"),
         ("efficientvit_b0_cls", {}, "efficientvit_b0@224"),
+        ("swin_tiny", {"params": 28.8 * M}, "swin_t@224"),
+        ("vit_base", {"params": 86.6 * M}, "vit_b_16@224"),
     ],
 )
 def test_near_names(name: str, figures: dict[str, float], means: str) -> None:
