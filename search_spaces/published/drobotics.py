@@ -12,6 +12,7 @@ from hw_models.errors import UnknownNameError
 from search_spaces.published import registries
 from search_spaces.published.base import own, pixels
 from search_spaces.published.deployed import deployed, renamed
+from search_spaces.published.families import Rule, built, ours
 from search_spaces.published.yolo_names import yolo_network
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 RULES: Final = ((r"EfficientViT_MSRA_(m\d)", r"efficientvit_\1"),)
 """Names that the registries write in another way."""
+
+OWN: Final[tuple[Rule, ...]] = ((r"RepVGG_(?P<size>[AB]\d)g(?P<groups>\d)", ours("repvgg:repvgg")),)
+"""Architectures of ours by the zoo's names."""
 
 MOBILENET: Final = re.compile(r"mobilenet[-_]?v(?P<version>[12])", re.IGNORECASE)
 WIDTHS: Final = (1.0, 0.5, 0.75, 0.25)
@@ -33,7 +37,9 @@ def build(request: NamedNetwork) -> Workload:
         UnknownNameError: one that cannot be rebuilt.
         InputError: where it cannot take the size that is stated.
     """
-    found = _mobilenet(request) or yolo_network(request) or deployed(request, renamed(request.name, RULES))
+    size = pixels(request.input_shape, request.img_size)
+    found = _mobilenet(request) or built(request, OWN, request.name, size) or yolo_network(request)
+    found = found or deployed(request, renamed(request.name, RULES))
     if found is None:
         known = registries.known_names()
         raise UnknownNameError("network of RDK X5", request.name, known, "see docs/published_networks.md")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from search_spaces.published.base import Ids, Option, Shape, own
 
@@ -19,6 +19,9 @@ Rule = tuple[str, Callable[[re.Match[str]], Built]]
 """Pattern of a whole name, and what it means."""
 
 IMAGENET = (224, 224)
+
+SIZE: Final = "height and width of the image"
+"""Value of an option that stands for what it says."""
 
 
 def ours(target: str, *inputs: Shape | Ids, **options: Option) -> Callable[[re.Match[str]], Built]:
@@ -65,6 +68,8 @@ def built(
     for pattern, meaning in rules:
         if match := re.fullmatch(pattern, name, re.IGNORECASE):
             target, options, inputs = meaning(match)
-            shapes = inputs or ((1, channels, *(size or IMAGENET)),)
+            size = size or IMAGENET
+            options = {k: size if v == SIZE else v for k, v in options.items()}
+            shapes = inputs or ((1, channels, *size),)
             return own(target, *shapes, name=request.name, **options)
     return None

@@ -16,7 +16,7 @@ from hw_models.errors import UnknownNameError
 from search_spaces.published import registries
 from search_spaces.published.base import Shape, pixels
 from search_spaces.published.deployed import deployed, renamed
-from search_spaces.published.families import Rule, built, ours
+from search_spaces.published.families import SIZE, Rule, built, ours
 from search_spaces.published.yolo_names import yolo_network
 
 if TYPE_CHECKING:
@@ -33,6 +33,10 @@ def _words(width: int) -> Shape:
 
 OWN: Final[tuple[Rule, ...]] = (
     (r"mobilenet_v(?P<version>[12])(?:_(?P<width>\d\.\d+))?", ours("mobilenets:mobilenet_v{version}")),
+    (
+        r"mobilenet_v3_(?P<size>large|small)_minimalistic",
+        ours("mobilenets:mobilenet_v3", minimalistic=True),
+    ),
     (r"resnet_v1_(?P<depth>50|101|152)", ours("slim_resnet:slim_resnet", version=1)),
     (
         r"resnext(?P<depth>\d+)_(?P<cardinality>\d+)x(?P<width>\d+)d",
@@ -64,6 +68,10 @@ OWN: Final[tuple[Rule, ...]] = (
     (r"deeplab_v3_mobilenet_v2_wo_dilation", ours("deeplab:deeplab_mobilenet", output_stride=32)),
     (r"centernet_resnet_v1_(?P<depth>\d+)(?:_postprocess)?", ours("centernet:CenterNet")),
     (r"lightface_slim", ours("slim_faces:SlimFaces")),
+    (r"nanodet_repvgg(?:_640)?", ours("nanodet:NanoDet")),
+    (r"nanodet_repvgg_(?P<size>a[0-2])(?:_640)?", ours("nanodet:NanoDet")),
+    (r"scdepth_?v3", ours("monodepth:MonoDepth")),
+    (r"depth_anything(?:_v2)?_vits", ours("depth:DepthAnything", size=SIZE)),
     (r"stdc(?P<variant>\d)", ours("stdc:Stdc")),
     (r"fcn8_resnet_v1_(?P<depth>\d+)", ours("stdc:Fcn8")),
     (r"segformer_b(?P<variant>\d)(?:_bn)?", ours("stdc:SegFormer")),
@@ -74,7 +82,7 @@ OWN: Final[tuple[Rule, ...]] = (
     (r"tinyclip_vit_61m_32_text_29m_\w+_text_encoder", ours(TEXT, _words(512), layers=9)),
     (r"tinyclip_vit_39m_16_\w+_image_encoder", ours("clip_towers:image_tower")),
     (r"tinyclip_vit_61m_32_\w+_image_encoder", ours("clip_towers:image_tower", patch=32, width=640)),
-    (r"detr_resnet_v1_(?P<depth>50|101)", ours("detr:Detr", (1, 3, 800, 800), size=(800, 800))),
+    (r"detr_resnet_v1_(?P<depth>50|101)", ours("detr:Detr", size=SIZE)),
 )
 """Architectures of ours by the zoo's names."""
 

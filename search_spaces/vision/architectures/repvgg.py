@@ -22,17 +22,32 @@ SIZES: Final = {
 WIDTHS: Final = (64, 128, 256, 512)
 
 
-def repvgg(size: str = "a0", classes: int = 1000, groups: int = 1) -> nn.Module:
-    """RepVGG; 8.3 M parameters for A0. `groups`: of every second block ("g2", "g4")."""
+def repvgg_stages(size: str, groups: int = 1, last: int = 0) -> tuple[list[nn.Module], list[int]]:
+    """First convolution and four stages, with the channels of each.
+
+    Args:
+        size: key of `SIZES`.
+        groups: of every second block.
+        last: channels of the last stage; 0: as published.
+    """
     blocks, factors = SIZES[size]
     c_in = min(64, int(64 * factors[0]))
-    layers: list[nn.Module] = [nn.Conv2d(3, c_in, 3, 2, 1), nn.ReLU()]
-    at = 0
-    for n, factor, width in zip(blocks, factors, WIDTHS, strict=True):
-        out = int(width * factor)
-        for block in range(n):
-            at += 1
-            grouped = groups if at % 2 == 0 else 1
-            layers += [nn.Conv2d(c_in, out, 3, 2 if block == 0 else 1, 1, groups=grouped), nn.ReLU()]
-            c_in = out
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(c_in, classes))
+    stages: list[nn.Module] = [nn.Sequential(nn.Conv2d(3, c_in, 3, 2, 1), nn.ReLU())]
+    widths = [c_in, *(int(width * factor) for width, factor in zip(WIDTHS, factors, strict=True))]
+    widths[-1] = last or widths[-1]
+    done = 0
+    for n, c_from, out in zip(blocks, widths[:-1], widths[1:], strict=True):
+        layers: list[nn.Module] = []
+        for at in range(n):
+            done += 1
+            c_in, stride = (c_from, 2) if at == 0 else (out, 1)
+            grouped = 1 if done % 2 else groups
+            layers += [nn.Conv2d(c_in, out, 3, stride, 1, groups=grouped), nn.ReLU()]
+        stages.append(nn.Sequential(*layers))
+    return stages, widths
+
+
+def repvgg(size: str = "a0", classes: int = 1000, groups: int = 1) -> nn.Module:
+    """RepVGG; 8.3 M parameters for A0. `groups`: of every second block ("g2", "g4")."""
+    stages, widths = repvgg_stages(size.lower(), groups)
+    return nn.Sequential(*stages, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(widths[-1], classes))
