@@ -101,7 +101,8 @@ def place(workload: Workload, chip: Accelerator, precision: str) -> Placement:
 def transfers(kernels: Kernels, chips: Chips) -> FloatArray:
     """(W, C) s of hand-overs between engines in each network, where a model costs fallbacks; 0: none.
 
-    A kernel after a hand-over reads what the other engine made; kernels run one after the other.
+    A kernel after a hand-over reads what the other engine made; kernels run one after the other. An operator
+    that a lowering merged into a kernel goes where that kernel goes.
     """
     n_networks, bounds = kernels.n_networks, kernels.network_ptr
     found = np.zeros((n_networks, len(chips)))
