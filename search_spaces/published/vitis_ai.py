@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 PRUNED: Final = "search_spaces.published.vitis_ai:pruned_module"
 
+WHOLE: Final = 0.02
+"""A network that lacks less than this share of the MACs is not pruned: what sources count differs by as much."""
+
 BOXES: Final = ("offsets", "scores")
 """Layers of a detector whose widths are those of its anchors and classes."""
 
@@ -125,7 +128,7 @@ def _built(request: NamedNetwork, network: Network) -> Workload:
     recipe = network.recipe(size)
     whole = workload_of(recipe, request.name)
     pruned = network.thinned or "prun" in request.name.lower()
-    if not pruned or request.macs is None or request.macs >= whole.macs:
+    if not pruned or request.macs is None or request.macs >= (1 - WHOLE) * whole.macs:
         return whole
     inner: tuple[tuple[str, Option], ...] = (
         ("target", recipe.target),

@@ -1,7 +1,7 @@
-"""MediaPipe's detectors of faces and palms and its face mesh, of blocks with a depthwise convolution beside the identity.
+"""MediaPipe's detectors of faces and palms and its face mesh, of residual blocks that are depthwise.
 
-Source: Bazarevsky et al., BlazeFace, CVPR workshops 2019; Kartynnik et al., Real-time Facial Surface Geometry,
-CVPR workshops 2019; zmurez/MediaPipePyTorch, blazeface.py and blazeface_landmark.py (Apache-2.0).
+Source: Bazarevsky et al., BlazeFace, CVPR workshops 2019; Kartynnik et al., Real-time Facial Surface
+Geometry, CVPR workshops 2019; zmurez/MediaPipePyTorch, blazeface.py and blazeface_landmark.py (Apache-2.0).
 """
 
 from __future__ import annotations

@@ -26,14 +26,17 @@ def _conv(c_in: int, c_out: int, kernel: int = 3, *, stride: int = 1, dilation: 
 
 
 def vgg16_features() -> Features:
-    """VGG-16 with its first two dense layers as convolutions, and two layers more: maps at 1/8 to 1/64."""
+    """VGG-16 with its first two dense layers as convolutions, and two layers more.
+
+    As in SSD the last pooling does not stride: maps at 1/8, 1/16, 1/16 and 1/32 of the image.
+    """
     stages: list[nn.Module] = []
     c_in = 3
     for out, layers in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)):
         convs = [_conv(c_in if at == 0 else out, out) for at in range(layers)]
         stages.append(nn.Sequential(*([nn.MaxPool2d(2, 2, ceil_mode=True)] if stages else []), *convs))
         c_in = out
-    stages.append(nn.Sequential(nn.MaxPool2d(2, 2), _conv(512, 1024, dilation=3), _conv(1024, 1024, 1)))
+    stages.append(nn.Sequential(nn.MaxPool2d(3, 1, 1), _conv(512, 1024, dilation=6), _conv(1024, 1024, 1)))
     stages.append(nn.Sequential(_conv(1024, 256, 1), _conv(256, 512, stride=2)))
     return Features(stages, (64, 128, 256, 512, 512, 1024, 512), (3, 4, 5, 6))
 
@@ -54,31 +57,35 @@ class Boxes(nn.Module):
 class Transfer(nn.Module):
     """A map of the backbone, joined with the coarser one, for the second refinement."""
 
-    def __init__(self, c_in: int, *, coarsest: bool) -> None:
+    def __init__(self, c_in: int, up: nn.Module) -> None:
         super().__init__()
         self.before = nn.Sequential(_conv(c_in, MIDDLE), nn.Conv2d(MIDDLE, MIDDLE, 3, 1, 1))
-        self.up = None if coarsest else nn.ConvTranspose2d(MIDDLE, MIDDLE, 2, 2)
+        self.up = up
         self.after = _conv(MIDDLE, MIDDLE)
 
     @override
     def forward(self, x: Tensor, coarse: Tensor | None) -> Tensor:
         y = self.before(x)
-        if self.up is not None and coarse is not None:
+        if coarse is not None:
             y = y + self.up(coarse)
         joined: Tensor = self.after(y.relu())
         return joined
 
 
+def _twice() -> nn.Module:
+    return nn.ConvTranspose2d(MIDDLE, MIDDLE, 2, 2)
+
+
 class RefineDet(nn.Module):
-    """RefineDet320; 21 classes in the Pascal VOC form."""
+    """RefineDet320; 41 G MACs at 320 pixels with the 21 classes of Pascal VOC."""
 
     def __init__(self, classes: int = 21) -> None:
         super().__init__()
         self.backbone = vgg16_features()
         channels = self.backbone.tapped
         self.first = nn.ModuleList(Boxes(c, 2) for c in channels)
-        last = len(channels) - 1
-        self.transfer = nn.ModuleList(Transfer(c, coarsest=at == last) for at, c in enumerate(channels))
+        ups = (_twice(), nn.Identity(), _twice(), nn.Identity())  # the second and third map are of one size
+        self.transfer = nn.ModuleList(Transfer(c, up) for c, up in zip(channels, ups, strict=True))
         self.second = nn.ModuleList(Boxes(MIDDLE, classes) for _ in channels)
 
     @override

@@ -44,6 +44,10 @@ def hub(name: str, component: str = "", shape: str = "", params: float | None = 
         ("electra_bert_base_discrim_google", "1x384", 109.0),
         ("nomic_embed_text", "1x128 (seqlen can vary)", 137.0),
         ("yolov8_det", "640x640", 3.18),
+        ("salsanext", "1x5x64x2048", 6.71),
+        ("segformer_base", "512x512", 3.75),
+        ("deeplab_xception", "480x520", 41.26),
+        ("sesr_m5", "128x128", 0.343),
     ],
 )
 def test_parameters_of_the_info_pages(name: str, shape: str, params_m: float) -> None:
@@ -55,6 +59,19 @@ def test_encoder_and_decoder_share_the_parameters_of_the_checkpoint() -> None:
     encoder = hub("whisper_tiny", "HfWhisperEncoder", "80x3000 (30 seconds audio)")
     decoder = hub("whisper_tiny", "HfWhisperDecoder", "80x3000 (30 seconds audio)")
     assert encoder.params + decoder.params == 37_760_640  # openai/whisper-tiny
+
+
+@pytest.mark.parametrize(
+    ("name", "component", "params_m"),
+    [
+        ("mediapipe_face", "FaceDetector", 0.135),
+        ("mediapipe_face", "FaceLandmarkDetector", 0.603),
+        ("mediapipe_hand", "HandDetector", 1.76),
+        ("easyocr", "EasyOCRDetector", 20.77),
+    ],
+)
+def test_parts_have_the_parameters_of_their_checkpoints(name: str, component: str, params_m: float) -> None:
+    assert hub(name, component).params / 1e6 == pytest.approx(params_m, rel=0.01)
 
 
 def test_a_decoder_makes_one_token() -> None:

@@ -46,6 +46,8 @@ def convolutions(workload: Workload) -> int:
         ("ENet_cityscapes_pt", "512x1024", 8.6, 0.03),
         ("semantic_seg_citys_tf2", "512x1024", 54.0, 0.02),
         ("yolov3_coco_tf2", "416x416", 65.9, 0.005),
+        ("refinedet_VOC_tf", "320x320", 81.9, 0.005),
+        ("RefineDet-Medical_EDD_baseline_tf", "320x320", 81.28, 0.005),
     ],
 )
 def test_operations_of_the_names(name: str, shape: str, gops: float, within: float) -> None:
