@@ -48,7 +48,7 @@ PLAIN: Final = (
     "spill",
 )
 BY_FORMAT: Final = ("move", "alone", "vector", "entry", "image")
-PULL, DEVICE_PULL, SPREAD_PULL = 0.25, 0.02, 0.3
+PULL, DEVICE_PULL, SPREAD_PULL = 0.5, 0.02, 0.3
 """Weights of a constant's distance from its start, of a device's factor, of its three factors' difference."""
 START: Final[dict[str, Any]] = {
     "overlap": 2.5,
