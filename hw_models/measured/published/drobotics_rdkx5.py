@@ -19,7 +19,7 @@ DEVICE: Final = "rdk_x5"
 """Key of the one board of the file, which has no column for it."""
 
 CLASSIFIES: Final = r"(?i)yolo.*-cls$"
-"""YOLO's classifiers, which run at 224 pixels: upstream states their operations at 640, as Ultralytics does."""
+"""YOLO's classifiers run at 224 pixels; upstream states their operations at 640, as Ultralytics does."""
 
 COLUMNS: Final = (
     Column("task", "text", "classification or yolo.", required=True),
