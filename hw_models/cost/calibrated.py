@@ -10,7 +10,7 @@ import numpy as np
 from hw_models.cost.arrays import Fidelity
 from hw_models.cost.chips import ENGINE_KINDS
 from hw_models.cost.combine import kernel_seconds, shares
-from hw_models.cost.laws.catalogue import law
+from hw_models.cost.laws.catalogue import law, usual_runtime
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,7 +58,10 @@ class Lawful:
     @classmethod
     def prepare(cls, chips: Chips, lowering: str, laws: Laws) -> Lawful:
         """The law of each chip's main engine under a lowering."""
-        of = tuple(law(ENGINE_KINDS[k], lowering, laws.runtime, laws.crossfit) for k in chips.kind)
+        of = tuple(
+            law(ENGINE_KINDS[k], lowering, laws.runtime or usual_runtime(chip), laws.crossfit)
+            for k, chip in zip(chips.kind, chips.accelerators, strict=True)
+        )
         start = np.zeros(len(chips))
         for one, columns in _alike(of):
             start[columns] = one.start(chips.take(columns))

@@ -17,6 +17,7 @@ from hw_models.cost.laws.constants import ConstantsLaw
 
 if TYPE_CHECKING:
     from hw_models.cost.laws.base import Law
+    from hw_models.spec.accelerator import Accelerator
 
 N_FOLDS: Final = 5
 SEAMS: Final = ("base", "catalogue", "constants")
@@ -61,6 +62,18 @@ def law(kind: str, lowering: str, runtime: str | None = None, crossfit: str | No
         found: Law = module.law(lowering, crossfit, *told)
         return found
     return ConstantsLaw.of(kind, lowering)
+
+
+def usual_runtime(chip: Accelerator) -> str | None:
+    """The runtime whose law is of chips built as this one; None: no law is of such chips alone.
+
+    For a chip of which nobody says what executes: a module tells by `is_of(chip)` whether its law is of it,
+        from the architecture that a vendor publishes.
+    """
+    kind = chip.main_engine.kind
+    found = (m for m in _modules() if kind == m.KIND and hasattr(m, "is_of") and m.is_of(chip))
+    module = next(found, None)
+    return None if module is None else str(module.RUNTIMES[0])
 
 
 @cache

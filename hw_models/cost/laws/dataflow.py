@@ -27,9 +27,13 @@ from hw_models.workload.op import Precision
 
 if TYPE_CHECKING:
     from hw_models.cost.chips import Chips
+    from hw_models.spec.accelerator import Accelerator
 
 KIND: Final = "npu"
 RUNTIMES: Final = ("hailort",)
+
+VENDORS: Final = ("Hailo",)
+"""Who publishes that its NPUs are of this architecture."""
 
 REFERENCE_PEAK: Final = 26e12
 """op/s of the chip whose capacities the constants tell; another's are in proportion to its peak."""
@@ -226,6 +230,11 @@ def peaks(chips: Chips) -> FloatArray:
     best: FloatArray = np.fmax.reduce(chips.mac_peak, axis=1, initial=np.nan)
     int8: FloatArray = chips.mac_peak[:, Precision.INT8]
     return np.where(np.isnan(int8), best, int8)
+
+
+def is_of(chip: Accelerator) -> bool:
+    """Whether a chip lays the layers of a network out side by side."""
+    return chip.vendor in VENDORS
 
 
 @cache

@@ -223,6 +223,11 @@ def cycles(kernels: Kernels, lanes: Lanes, rounds: FloatArray) -> FloatArray:
     return np.where(runs, groups * pixels * steps * window, 0.0)
 
 
+def is_of(chip: Accelerator) -> bool:
+    """Whether a chip is an FPGA with cores of this kind."""
+    return chip.device_class == "fpga_npu"
+
+
 @cache
 def law(lowering: str, crossfit: str | None = None) -> DpuLaw:
     """The law of DPUs; their compiler merges whatever framework the network came from.

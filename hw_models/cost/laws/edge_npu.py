@@ -22,9 +22,13 @@ from hw_models.shipped import shipped_yaml
 
 if TYPE_CHECKING:
     from hw_models.cost.chips import Chips
+    from hw_models.spec.accelerator import Accelerator
 
 KIND: Final = "npu"
 RUNTIMES: Final = ("rknn", "hobot_dnn", "tidl")
+
+VENDORS: Final = ("Rockchip", "D-Robotics", "TI", "Texas Instruments")
+"""Whose embedded SoCs have NPUs of this kind: one MAC array, a small vector unit, an SoC's memory."""
 
 CONVOLUTIONS: Final = (KernelClass.CONV, KernelClass.POINTWISE, KernelClass.GROUPED)
 PRODUCTS: Final = (KernelClass.GEMM, KernelClass.BATCHED_GEMM, KernelClass.ATTENTION)
@@ -114,6 +118,11 @@ def mac_share(kernels: Kernels, constants: EdgeNpuConstants) -> FloatArray:
     share[np.isin(kernels.cls, PRODUCTS)] = constants.gemm
     share[kernels.cls == KernelClass.DEPTHWISE] = constants.depthwise
     return share
+
+
+def is_of(chip: Accelerator) -> bool:
+    """Whether a chip's NPU is one of those that the constants are of."""
+    return chip.vendor in VENDORS
 
 
 @cache

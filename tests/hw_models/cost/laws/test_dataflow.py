@@ -11,6 +11,7 @@ from hw_models.cost.arrays import KernelClass
 from hw_models.cost.chips import Chips
 from hw_models.cost.laws import dataflow
 from hw_models.cost.laws.catalogue import law as found_law
+from hw_models.cost.laws.catalogue import usual_runtime
 from hw_models.cost.roofline import DRAM, MAC, VECTOR, Roofline
 from hw_models.errors import InputError
 from hw_models.measured.devices import accelerator_from_row, shipped_devices
@@ -106,3 +107,11 @@ def test_it_is_the_law_of_hailo_and_leaves_out_what_is_asked() -> None:
     assert found_law("npu", "ideal", "hailort", "family:2") != law
     with pytest.raises(InputError, match="no law of dataflow chips for lowering 'quick'"):
         dataflow.law("quick")
+
+
+def test_a_chip_of_which_nobody_says_what_executes_has_the_law_of_its_kind(toy) -> None:
+    devices = shipped_devices()
+    usual = {key: usual_runtime(devices.accelerator(key)) for key in ("hailo-15l", "zcu104", "rk1808", "s24")}
+    assert usual == {"hailo-15l": "hailort", "zcu104": "vitis_ai", "rk1808": "rknn", "s24": None}
+    assert usual_runtime(toy()) is None
+    assert usual_runtime(devices.accelerator("rtx4090")) is None
