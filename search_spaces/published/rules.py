@@ -112,9 +112,10 @@ def _number(text: str) -> Option:
 
 
 def examples(rules: Iterable[Rule]) -> tuple[str, ...]:
-    """Names to suggest: patterns without what is optional in them."""
+    """Names to suggest: patterns without what is optional in them, where that leaves a name."""
     plain = (re.sub(r"\(\?P<\w+>([^|()]*)[^()]*\)|\(\?:?[^()]*\)\?", r"\1", pattern) for pattern, _ in rules)
-    return tuple(re.sub(r"[\\()?]", "", text.partition("|")[0]) for text in plain)
+    firsts = (text.partition("|")[0] for text in plain)
+    return tuple(text for text in firsts if re.fullmatch(r"[\w./-]+", text))
 
 
 def stated_size(request: NamedNetwork, network: Network) -> Size:

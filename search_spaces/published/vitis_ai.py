@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 PRUNED: Final = "search_spaces.published.vitis_ai:pruned_module"
 
 WHOLE: Final = 0.02
-"""A network that lacks less than this share of the MACs is not pruned: what sources count differs by as much."""
+"""A network that lacks less than this share of the MACs is not pruned: sources differ by as much."""
 
 BOXES: Final = ("offsets", "scores")
 """Layers of a detector whose widths are those of its anchors and classes."""
