@@ -23,7 +23,7 @@ from hw_models.lowering.steps import Role
 if TYPE_CHECKING:
     from hw_models.lowering.fusion import Groups
     from hw_models.lowering.inlining import Node
-    from hw_models.lowering.steps import Schedule
+    from hw_models.lowering.steps import Schedule, Step
     from hw_models.workload.graph import Workload
 
 GRAPH_RUNTIMES: Final = ("onnx", "tflite", "armnn")
@@ -35,6 +35,8 @@ CHEAP: Final = frozenset(
 """Activations that the kernels of all these libraries apply as they store their output."""
 
 SUMS: Final = frozenset(["add", "sub"])
+AFFINE: Final = frozenset(["mul", "add", "sub", "div"])
+"""By parameters, behind a convolution: folded into its weights (conv_mul_fusion.cc, conv_add_fusion.cc)."""
 CONVOLUTIONS: Final = frozenset(
     [KernelClass.CONV, KernelClass.POINTWISE, KernelClass.GROUPED, KernelClass.DEPTHWISE]
 )
@@ -93,14 +95,17 @@ def _host(
 ) -> int | None:
     """The kernel that takes node `i` along: the latest that makes one of its inputs for it alone."""
     step = nodes[i].step
-    if step.role != Role.POINTWISE or not (step.foldable or step.name in CHEAP or step.name in SUMS):
+    if step.role != Role.POINTWISE:
+        return None
+    if not (step.foldable or step.name in CHEAP or step.name in SUMS or _is_affine(step)):
         return None
     hosts = []
     for v, _, n in step.reads:
         alone = readers[v] == 1 and len(writers.get(v, ())) == 1
         if alone and n == plan.elements[v] and plan.key(v) == step.size:
             hosts.append(home[writers[v][0]])
-    if not hosts or (step.name in SUMS and len({v for v, _, _ in step.reads}) < 2):
+    lonely = step.name in SUMS and len({v for v, _, _ in step.reads}) < 2
+    if not hosts or (lonely and not _is_affine(step)):
         return None
     at = max(hosts)
     if any(home[w] > at for v, _, _ in step.reads for w in writers.get(v, ())):
@@ -108,12 +113,22 @@ def _host(
     return at if _takes(nodes, groups[at], i) else None
 
 
+def _is_affine(step: Step) -> bool:
+    """Whether a step scales or shifts one activation by parameters, fewer than it has elements."""
+    few = sum(n for _, _, n in step.weights) < step.size // 2
+    return step.name in AFFINE and len(step.reads) == 1 and bool(step.weights) and few
+
+
 def _takes(nodes: list[Node], group: list[int], i: int) -> bool:
     """Whether the kernel of a group of nodes has room for one more."""
     step, main = nodes[i].step, nodes[group[0]].step
-    in_conv, done = main.cls in CONVOLUTIONS, {nodes[j].step.name for j in group[1:]}
+    in_conv, after = main.cls in CONVOLUTIONS, [nodes[j].step for j in group[1:]]
+    activated = any(s.name in CHEAP for s in after)
+    summed = any(s.name in SUMS and not _is_affine(s) for s in after)
     if step.foldable:
-        return (in_conv or main.cls == KernelClass.GEMM) and not done - {step.name}
+        return (in_conv or main.cls == KernelClass.GEMM) and not (activated or summed)
+    if _is_affine(step):
+        return in_conv and not (activated or summed)
     if step.name in SUMS:
-        return in_conv and not done & (CHEAP | SUMS)
-    return (in_conv or main.cls == KernelClass.GEMM or main.name in SUMS) and not done & CHEAP
+        return in_conv and not (activated or summed)
+    return (in_conv or main.cls == KernelClass.GEMM or main.name in SUMS) and not activated

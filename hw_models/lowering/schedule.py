@@ -42,7 +42,7 @@ Source: PyTorch 2.9, torch/_inductor/lowering.py, `cat`, MAX_COMPLEX_POINTWISE_C
 """
 
 _MOVED: Final = frozenset(
-    ["permute", "transpose", "movedim", "split", "split_with_sizes", "chunk", "unbind", "slice"]
+    ["permute", "transpose", "movedim", "split", "split_with_sizes", "chunk", "slice"]
 )
 """Views that a runtime without strides makes by copying."""
 

@@ -82,11 +82,41 @@ class Amounts:
 
     @property
     def blocked(self) -> np.ndarray:
-        """(U,) whether the channels of a grouped or depthwise convolution fill whole blocks."""
+        """(U,) whether the channels of a convolution fill whole blocks.
+
+        Of a dense one the inputs count, if there are more than a block: outputs can be padded.
+        """
         g, k, c = self.dims[:, 1], self.dims[:, 2], self.dims[:, 3]
-        depthwise = self.of(_C.DEPTHWISE)
-        fits: np.ndarray = np.where(depthwise, (g * k) % BLOCK == 0, (k % BLOCK == 0) & (c % BLOCK == 0))
+        dense = (c % BLOCK == 0) | (c < BLOCK)
+        grouped = (k % BLOCK == 0) & (c % BLOCK == 0)
+        fits: np.ndarray = np.where(
+            self.of(_C.DEPTHWISE), (g * k) % BLOCK == 0, np.where(g > 1, grouped, dense)
+        )
         return fits
+
+    @property
+    def thin(self) -> FloatArray:
+        """(U,) how much worse than with half a block of channels products of one group are."""
+        narrow: FloatArray = np.square(BLOCK / 2 / self.dims[:, 3])
+        return narrow
+
+    @property
+    def resized(self) -> np.ndarray:
+        """(U,) whether a kernel resizes images."""
+        found: np.ndarray = self.kernels.kind == OpKind.RESIZE
+        return found
+
+    @property
+    def cubic(self) -> np.ndarray:
+        """(U,) whether an output is made of more than four inputs: bicubic, for which no library has SIMD."""
+        many: np.ndarray = self.dims[:, 4] > 4
+        return many
+
+    @property
+    def products(self) -> FloatArray:
+        """(U,) outputs of a matrix product, two operations each."""
+        made: FloatArray = 2.0 * self.dims[:, :3].prod(axis=1)
+        return made
 
     @property
     def padded(self) -> FloatArray:
@@ -121,8 +151,9 @@ def _vector_ops_of(cls: KernelClass) -> Callable[[Amounts], FloatArray]:
 MAC_TERMS: Final[Mapping[str, Callable[[Amounts], FloatArray]]] = {
     "conv": lambda a: _only(a.of(_C.CONV), a.padded),
     "pointwise": lambda a: _only(a.of(_C.POINTWISE), a.padded),
+    "dense_ragged": lambda a: _only(a.of(_C.CONV, _C.POINTWISE) & ~a.blocked, a.ops),
     "grouped": lambda a: _only(a.of(_C.GROUPED), a.ops),
-    "grouped_ragged": lambda a: _only(a.of(_C.GROUPED) & ~a.blocked, a.ops),
+    "grouped_ragged": lambda a: _only(a.of(_C.GROUPED) & ~a.blocked, a.ops * a.thin),
     "depthwise": lambda a: _only(a.of(_C.DEPTHWISE), a.ops),
     "depthwise_ragged": lambda a: _only(a.of(_C.DEPTHWISE) & ~a.blocked, a.ops),
     "gemm": lambda a: _only(a.of(_C.GEMM), a.ops),
@@ -132,22 +163,26 @@ MAC_TERMS: Final[Mapping[str, Callable[[Amounts], FloatArray]]] = {
 """op over the peak at the kernel's precision. `ragged` comes on top, where channels fill no whole blocks."""
 
 VECTOR_TERMS: Final[Mapping[str, Callable[[Amounts], FloatArray]]] = {
+    "outputs": lambda a: _only(a.of(_C.GEMM, _C.BATCHED_GEMM), a.products),
     "window": lambda a: _only(a.of(_C.DEPTHWISE), 2.0 * a.kernels.out_elements),
     "scores": lambda a: _only(a.of(_C.ATTENTION), a.dims[:, :4].prod(axis=1)),
     "epilogue": lambda a: _only(a.of(*_CONV, _C.GEMM, _C.BATCHED_GEMM), a.kernels.vector_ops),
     "special": lambda a: _only(a.heavy, a.kernels.vector_ops),
     **{name: _vector_ops_of(c) for name, c in _SMALL.items()},
 }
-"""op over the FP32 rate; window: outputs of depthwise convolutions; scores: elements of attention."""
+"""op over the FP32 rate. Outputs: of matrix products, whose time short sums do not hide; window: outputs of
+depthwise convolutions; scores: elements of attention."""
 
 CACHE_TERMS: Final[Mapping[str, Callable[[Amounts], FloatArray]]] = {
     "weights": lambda a: _only(a.of(*_CONV, *_PRODUCT), a.kernels.weight_bytes),
     "operands": lambda a: _only(a.of(*_CONV, *_PRODUCT), a.moved),
     "simple": lambda a: _only(a.of(_C.ELEMENTWISE) & ~a.heavy, a.moved),
     "passes": lambda a: _only(a.of(_C.NORM, _C.SOFTMAX, _C.REDUCE, _C.POOL), a.moved),
-    "copy": lambda a: _only(a.of(_C.COPY), a.moved),
+    "copy": lambda a: _only(a.of(_C.COPY) & (a.kernels.kind != OpKind.VIEW), a.moved),
+    "permuted": lambda a: _only(a.of(_C.COPY) & (a.kernels.kind == OpKind.VIEW), a.moved),
     "picked": lambda a: _only(a.of(_C.GATHER) & (a.kernels.kind != OpKind.RESIZE), a.moved),
-    "resize": lambda a: _only(a.kernels.kind == OpKind.RESIZE, a.kernels.write_bytes),
+    "resize": lambda a: _only(a.resized & ~a.cubic, a.kernels.write_bytes * np.sqrt(a.dims[:, 4])),
+    "cubic": lambda a: _only(a.resized & a.cubic, a.kernels.write_bytes),
 }
 """byte over the FP32 rate (byte/s for op/s): ports of the inner caches grow with SIMD width and clock."""
 
