@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
+from hw_models.errors import InputError
 from search_spaces.published.base import Ids, Option, Shape, own
 
 if TYPE_CHECKING:
@@ -71,5 +72,9 @@ def built(
             size = size or IMAGENET
             options = {k: size if v == SIZE else v for k, v in options.items()}
             shapes = inputs or ((1, channels, *size),)
-            return own(target, *shapes, name=request.name, **options)
+            try:
+                return own(target, *shapes, name=request.name, **options)
+            except KeyError as error:
+                msg = f"{request.name} cannot be built: {target} has no size {error}"
+                raise InputError(msg) from error
     return None

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from hw_models.errors import UnknownNameError
+from search_spaces.published import registries
 from search_spaces.published.base import Ids, Option, Shape, own
 from search_spaces.published.yolo_names import yolo_network
 from search_spaces.vision.timm_models import timm_workload
@@ -42,6 +43,9 @@ def build(request: NamedNetwork) -> Workload:
     for pattern, make in RULES:
         if match := pattern.fullmatch(request.name):
             return make(match, request)
+    found = registries.registered(request)
+    if found is not None:
+        return found
     raise UnknownNameError("MLPerf network", request.name, EXAMPLES, "see docs/published_networks.md")
 
 

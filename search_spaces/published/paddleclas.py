@@ -54,14 +54,16 @@ OWN: Final[tuple[Rule, ...]] = (
 """Architectures of ours by PaddleClas's names."""
 
 RENAMED: Final = (
-    (r"PPHGNet_(\w+)", r"hgnet_\1"),
+    (r"PPHGNet(V2)?_(\w+)", r"hgnet\1_\2"),
+    (r"TNT_(s)mall", r"tnt_\1_legacy_patch16_224"),
+    (r"(PVT_V2_B2)_Linear", r"\1_li"),
     (r"HRNet_(W\d+)_C", r"hrnet_\1"),
     (r"(Ghost|ReX)Net_x?(\d)_(\d)", r"\1net_\g<2>\g<3>0"),
     (r"SwinTransformer_(\w+)", r"swin_\1"),
     (r"(DeiT_\w+?)_distilled_(\w+)", r"\1_distilled_\2"),
     (r"(pcpvt_\w+)", r"twins_\1"),
     (r"alt_gvt_(\w+)", r"twins_svt_\1"),
-    (r"ResNeSt(\d+)", r"resnest\1d"),
+    (r"ResNeSt(\d+)", r"resnest\1"),
     (r"RegNetX_(\d)GF", r"regnetx_0\g<1>0"),
 )
 """Names that the registries write in another way."""

@@ -23,7 +23,7 @@ CLIP_TOKENS: Final = 20
 
 OWN: Final[tuple[Rule, ...]] = (
     (r"mobilenetv(?P<version>[12])(-\d+)?", ours("mobilenets:mobilenet_v{version}", classes=1000)),
-    (r"resnet(?P<depth>\d+)-v2(-\d+)?", ours("slim_resnet:slim_resnet", version=2, classes=1000)),
+    (r"resnet(?P<depth>50|101|152|200)-v2(-\d+)?", ours("slim_resnet:slim_resnet", version=2, classes=1000)),
     (r"deeplab-v3-plus-mobilenet-v2", ours("deeplab:deeplab_mobilenet", output_stride=8)),
     (r"ppyoloe_(?P<size>[smlx])", ours("ppyoloe:PpYoloe")),
     (r"lprnet", ours("lprnet:LprNet")),
@@ -33,7 +33,11 @@ OWN: Final[tuple[Rule, ...]] = (
 )
 """Architectures of ours by the zoo's names."""
 
-RENAMED: Final = ((r"clip_images", "vit_base_patch32_clip_224"),)
+RENAMED: Final = (
+    (r"clip_images", "vit_base_patch32_clip_224"),
+    (r"resnet(\d+)-v2(?:-\d+)?", r"resnetv2_\1"),
+    (r"resnet(\d+)-v1(?:-\d+)?", r"resnet\1"),
+)
 """Names that the registries write in another way."""
 
 

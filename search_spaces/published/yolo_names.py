@@ -29,7 +29,9 @@ TASKS: Final = {"seg": "seg", "pose": "pose", "obb": "obb", "cls": "cls", "det":
 ACTIVATIONS: Final = ("relu", "relu6", "leaky", "silu")
 SIZES: Final = {"nano": "n", "tiny": "t", "small": "s", "medium": "m", "large": "l", "extra": "x"}
 LETTERS: Final = frozenset("ntsmblxce")
-IGNORED: Final = frozenset(("coco", "gluon", "bbox", "decoding", "only", "nms", "core", "ultralytics", "p5"))
+IGNORED: Final = frozenset(
+    ("coco", "gluon", "bbox", "decoding", "only", "nms", "core", "ultralytics", "p5", "tag")
+)
 """Words that say where the weights are from, or what is done with the boxes outside the network."""
 
 DEFAULT_SIDE: Final = {3: 416, 4: 416}
