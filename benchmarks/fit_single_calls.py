@@ -24,6 +24,7 @@ from hw_models.cost.arrays import FloatArray, KernelClass
 from hw_models.cost.combine import kernel_seconds
 from hw_models.measured.loaders import DATASETS, load
 from hw_models.validation import metrics
+from hw_models.validation.calls.gpu import AMD, Gpu
 from hw_models.validation.operators import OperatorGroup, operator_groups, roofline_seconds
 from hw_models.validation.single_calls import (
     GROUPS,
@@ -34,6 +35,7 @@ from hw_models.validation.single_calls import (
 )
 
 VECTOR_GROUPS = ("elementwise", "norm", "softmax")
+NORMS = ("input_layernorm", "post_attention_layernorm")
 STAGES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "products": (
         ("neusight_gemm",),
@@ -44,8 +46,9 @@ STAGES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
                 "fill.vector",
                 "lane_energy.vector",
                 "warm",
-                "read",
                 "written",
+                "read.vector",
+                "library",
             ),
             *("patience", "scattered", "start.host.gemm", "start.host.batched_gemm", "extra.host"),
             *("start_overlap.host.gemm", "start_overlap.host.batched_gemm"),
@@ -68,15 +71,17 @@ STAGES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "device": (
         ("vidur_llm_ops", "llmcompass_ops"),
         (
-            *("tile.matrix", "tile_loss.matrix", "fill.matrix", "lane_energy.matrix"),
+            *("tile.matrix", "tile_loss.matrix", "fill.matrix", "lane_energy.matrix", "read.matrix"),
             *(f"in_flight.{g}" for g in ("gather", "mlp_act", "attn_rope")),
-            *("in_flight.input_layernorm", "in_flight.post_attention_layernorm"),
-            *("bandwidth.hbm.gather", "bandwidth.gddr.gather", "start.device", "start_overlap.device"),
+            *(f"in_flight.{g}" for g in NORMS),
+            *(f"bandwidth.{m}.{g}" for m in ("hbm", "gddr") for g in ("gather", *NORMS)),
+            *("resident", "start.device", "start_overlap.device"),
         ),
     ),
     "library": (
         ("deepbench_gemm", "deepbench_conv", "deepbench_conv_inference"),
         (
+            "lane_energy.integer",
             "start.library.conv",
             "start.library.gemm",
             "start_overlap.library.conv",
@@ -86,11 +91,21 @@ STAGES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 """Name of a stage -> sets, and paths of constants: a leaf, or all leaves below."""
 
-FIRM = ("tile", "lane_energy", "start_overlap", "bandwidth")
+FIRM = ("tile", "lane_energy", "bandwidth")
 """Constants whose prior is narrow: data of one device left out must not trade them for each other."""
 WIDTHS = {True: 0.06, False: 0.25}
 """Standard deviation of the prior of a constant's logarithm around what stands in the file, firm or not."""
-SHARES = ("tile", "bandwidth", "convolution", "scattered", "read", "written", "transforms")
+SHARES = (
+    "tile",
+    "library",
+    "bandwidth",
+    "convolution",
+    "scattered",
+    "read",
+    "written",
+    "transforms",
+    "resident",
+)
 """Constants that are shares: at most 1, of `tile` at most what keeps the largest tile below the peak."""
 ROUNDS = 5
 """Steps of the fit; it starts from what stands in the file."""
@@ -175,6 +190,18 @@ def staged(groups: Sequence[OperatorGroup], start: CallConstants) -> CallConstan
     return start
 
 
+def unseen(groups: Sequence[OperatorGroup], c: CallConstants) -> CallConstants:
+    """Constants of one library alone as if it were any other, where no group is of that library."""
+    known = {Gpu.of(g.chips, 0).library for g in groups}
+    every = leaves(asdict(c))
+    neutral = {}
+    for path in every:
+        base, _, library = path.rpartition("_" if "_" in path.rpartition(".")[2] else ".")
+        if library in {AMD, "ampere"} - known:
+            neutral[path] = every.get(base, 1.0)
+    return changed(c, neutral)
+
+
 def lines(group: OperatorGroup, predicted: FloatArray, name: str) -> list[dict[str, Any]]:
     """Error and rank by kind of operator."""
     kind = np.array([GROUP_OF[KernelClass(int(k))] for k in group.kernels.cls])
@@ -249,7 +276,7 @@ def main() -> None:
             back = [p for p in leaves(asdict(start)) if any(p == q or p.startswith(f"{q}.") for q in paths)]
             c = changed(c, {p: leaves(asdict(start))[p] for p in back})
             some = [g for g in groups if g.dataset in stage_sets and g.chips.names[0] != device]
-            c = fitted(some, paths, c) if some else c
+            c = fitted(some, paths, unseen(some, c)) if some else c
         for g in out:
             predicted = seconds(g, c)
             rows += lines(g, predicted, "left out")

@@ -25,7 +25,7 @@ from hw_models.validation.calls.constants import (
     call_constants,
 )
 from hw_models.validation.calls.convolutions import convolution_time
-from hw_models.validation.calls.gpu import Gpu
+from hw_models.validation.calls.gpu import BEFORE_MATRIX_UNITS, Gpu
 from hw_models.validation.calls.products import (
     ALL,
     BATCHED,
@@ -59,6 +59,10 @@ PLAIN_ORDERS: Final = ("gemm_nn", "gemm_nt", "gemm_tt")
 
 REGIMES: Final = ("start", "compute", "memory")
 """What may take most of a call; intervals go by it."""
+
+ALIGNED: Final = 32
+"""Multiple of all dimensions at which chips of 128 lanes a multiprocessor turn operands instead of walking
+along their rows. Source: kernels of neusight_gemm: `sgemm_128x128x8_NT_vec` on the P4, none on the P100."""
 
 BLOCK_WIDTH: Final = 1024
 """Longest row that one warp keeps in its registers. Source: PyTorch, `PersistentSoftmax.cuh`."""
@@ -134,7 +138,7 @@ def contraction_time(kernels: Kernels, gpu: Gpu, c: CallConstants, start_s: floa
     if not product.any():
         return best
     products = _products(kernels, gpu)
-    matrix = gpu.on_matrix_units(products.rate)
+    matrix = products.matrix
     batched = kernels.cls == KernelClass.BATCHED_GEMM
     ways: tuple[tuple[tuple[Tile, ...], BoolArray], ...] = (
         (ON_MATRIX_UNITS, matrix),
@@ -158,6 +162,8 @@ def _products(kernels: Kernels, gpu: Gpu) -> Products:
     )
     read = kernels.read_bytes + kernels.weight_bytes
     plain = np.array([label in PLAIN_ORDERS for label in kernels.labels], np.bool_)
+    if gpu.library == BEFORE_MATRIX_UNITS and gpu.wide:
+        plain |= (kernels.dims[:, 1:4] % ALIGNED == 0).all(axis=1)
     return Products(
         batch=np.where(attention, d[0] * d[1], d[0]),
         m=np.where(attention, d[2], d[1]),
@@ -167,6 +173,7 @@ def _products(kernels: Kernels, gpu: Gpu) -> Products:
         read=read,
         written=kernels.write_bytes,
         rate=gpu.rate(kernels),
+        matrix=gpu.on_matrix_units(kernels),
         split=True,
         rows_apart=(kernels.cls == KernelClass.GEMM) & ~plain,
     )
@@ -181,17 +188,27 @@ def _stream_seconds(
     the cache unless the rows at work together are larger. PyTorch's norm takes two kernels, so that the whole
     tensor comes twice.
     """
-    share = by_class(c.bandwidth[gpu.memory], 1.0)[kernels.cls]
+    table = c.bandwidth[gpu.memory]
+    share = by_function(table, kernels.labels, by_class(table, 1.0)[kernels.cls])
     width = np.where(kernels.dims[:, 1] > 0, kernels.dims[:, 1], 1)
     inner, outer = kernels.outer_bytes.copy(), kernels.outer_bytes.copy()
     long = (kernels.kind == OpKind.SOFTMAX) & (width > BLOCK_WIDTH)
-    inner[long] *= c.passes["softmax"]
+    inner[long] *= _passes("softmax", gpu, c)
     row = outer / np.maximum(kernels.out_elements / width, 1.0)
     spilt = long & (row * gpu.units > gpu.cache)
     outer[spilt] *= c.passes["spilt"]
     if timed == "host":
         missed = np.clip(1.0 - gpu.cache / np.maximum(kernels.read_bytes, 1.0), 0.0, 1.0)
-        again = np.where(kernels.kind == OpKind.NORM, (c.passes["norm"] - 1.0) * kernels.read_bytes, 0.0)
+        again = np.where(
+            kernels.kind == OpKind.NORM, (_passes("norm", gpu, c) - 1.0) * kernels.read_bytes, 0.0
+        )
         inner, outer = inner + again, outer + missed * again
+    if timed == "device":  # a model's operators in turn: what the one before wrote is still in the cache
+        outer = outer * (1.0 - c.resident * np.clip(gpu.cache / np.maximum(outer, 1.0), 0.0, 1.0))
     flight = by_function(c.in_flight, kernels.labels, by_class(c.in_flight, np.nan)[kernels.cls])
     return outer / (gpu.bandwidth * share), inner / (flight * gpu.units * gpu.clock)
+
+
+def _passes(group: str, gpu: Gpu, c: CallConstants) -> float:
+    """Passes over a row, which the releases that a newer generation is measured with keep on the chip."""
+    return c.passes.get(f"{group}_{gpu.library}", c.passes[group])

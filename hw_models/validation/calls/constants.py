@@ -41,17 +41,25 @@ class CallConstants:
         tile: share of the peak in a tile without end, on "vector" lanes and "matrix" units; tile_loss: how it
             falls with the reciprocals of a tile's rows and columns; fill: steps of the sum that filling and
             draining a tile cost.
-        lane_energy: J of one multiply-accumulate for each nm of the process node, the board's share included;
+        lane_energy: J of one multiply-accumulate for each nm of the process node, the board's share included,
+            of an "integer" lane of its four;
             warm: s of work at the rated clock before the power is regulated.
-        read, written: share of the outer memory's bandwidth that operands and results of products reach.
+        library: share of that rate that a vendor's or generation's kernels reach, those that are named.
+        read, written: share of the outer memory's bandwidth that operands of products reach, by the units
+            that multiply, and their results.
         patience: bytes that tiles at work together walk over before they drift apart, in caches; scattered:
             share of the bandwidth once they have; both by "maxwell" and "later" generations.
-        convolution: what "direct" and "fused" (Winograd in one kernel) convolutions reach of the peak;
-            transforms: share of the bandwidth of Winograd's transforms; stages: kernels that they add.
-        bandwidth: share of the bandwidth by group of what is no product, "hbm" and "gddr" memories apart.
+        convolution: what "direct", "fused" (Winograd in one kernel) and "transformed" (in steps) convolutions
+            reach of the peak, a library's choice that is not the fastest included;
+        transforms: share of the bandwidth of Winograd's transforms of "images" and "filters"; stages: kernels
+            that they add.
+        bandwidth: share of the bandwidth of what is no product, by group or function, "hbm" and "gddr"
+            memories apart.
         in_flight: bytes a clock that one multiprocessor moves, by group or function; not named: no limit.
+        resident: of the bytes that a cache holds, the share that a call inside a model finds there.
         passes: bytes over those of a single pass: "softmax" over rows longer than a warp keeps, inside the
-            multiprocessors, and "spilt" at the memory where such rows leave the cache; what "norm" reads.
+            multiprocessors, and "spilt" at the memory where such rows leave the cache; what "norm" reads;
+            `softmax_ampere` and so on: of one generation.
         start: s by how a call was timed and by group or function; vendor_start: factors of it by library.
         extra: s that each kernel of a call beside its first costs, by how it was timed.
         low, high: 90 % interval of a device not fitted on, factors by how it was timed and what binds it.
@@ -65,15 +73,17 @@ class CallConstants:
     fill: Mapping[str, float]
     lane_energy: Mapping[str, float]
     warm: float
-    read: float
+    library: Mapping[str, float]
+    read: Mapping[str, float]
     written: float
     patience: Mapping[str, float]
     scattered: Mapping[str, float]
     convolution: Mapping[str, float]
-    transforms: float
+    transforms: Mapping[str, float]
     stages: float
     bandwidth: Mapping[str, Mapping[str, float]]
     in_flight: Mapping[str, float]
+    resident: float
     passes: Mapping[str, float]
     start: Mapping[str, Mapping[str, float]]
     vendor_start: Mapping[str, float]

@@ -71,6 +71,7 @@ def _direct(kernels: Kernels, gpu: Gpu, c: CallConstants) -> Products:
         read=read,
         written=kernels.write_bytes,
         rate=gpu.rate(kernels) * c.convolution["direct"],
+        matrix=gpu.on_matrix_units(kernels),
         split=False,
         rows_apart=np.zeros(len(kernels.cls), np.bool_),
     )
@@ -84,13 +85,17 @@ def _fused_winograd(kernels: Kernels, gpu: Gpu, c: CallConstants) -> CallTime:
     d = _dims(kernels)
     rate = gpu.rate(kernels)
     blocks = d[0] * np.ceil(d[4] / 2) * np.ceil(d[5] / 2)
-    pairs = np.ceil(blocks / FUSED_BLOCKS) * np.ceil(d[2] / FUSED_FILTERS) / 2.0
-    each = 2.0 * 2.0 * 16.0 * FUSED_BLOCKS * FUSED_FILTERS * (np.ceil(d[3] / 8) * 8 + c.fill["vector"])
-    reached = rate / gpu.units * c.convolution["fused"]
-    mac = warmed(np.ceil(pairs / gpu.units) * each / reached, gpu.cap(rate, c.lane_energy), c.warm)
+    tiles = np.ceil(blocks / FUSED_BLOCKS) * np.ceil(d[2] / FUSED_FILTERS)
+    each = 2.0 * 16.0 * FUSED_BLOCKS * FUSED_FILTERS * (np.ceil(d[3] / 8) * 8 + c.fill["vector"])
+    reached = rate / gpu.units * c.convolution["fused"] * c.library.get(gpu.library, 1.0)
+    mac = warmed(
+        np.ceil(tiles / gpu.units) * each / reached,
+        gpu.cap(rate, gpu.on_matrix_units(kernels), c.lane_energy),
+        c.warm,
+    )
     read = kernels.read_bytes + kernels.weight_bytes
-    filters = 2.0 * 16.0 / 9.0 * kernels.weight_bytes / c.transforms
-    memory = (read / c.read + kernels.write_bytes / c.written + filters) / gpu.bandwidth
+    filters = 2.0 * 16.0 / 9.0 * kernels.weight_bytes / c.transforms["filters"]
+    memory = (read / c.read["vector"] + kernels.write_bytes / c.written + filters) / gpu.bandwidth
     return CallTime(mac, memory, np.zeros(len(mac)))
 
 
@@ -108,11 +113,12 @@ def _winograd(kernels: Kernels, gpu: Gpu, c: CallConstants, start_s: float) -> C
         size=np.full(len(blocks), BYTES),
         read=inputs + filters,
         written=outputs,
-        rate=gpu.rate(kernels),
+        rate=gpu.rate(kernels) * c.convolution["transformed"],
+        matrix=gpu.on_matrix_units(kernels),
         split=False,
         rows_apart=np.zeros(len(blocks), np.bool_),
     )
     time = fastest_tiling(products, FROM_WINOGRAD, gpu, c, start_s)
-    moved = kernels.read_bytes + inputs + outputs + kernels.write_bytes + 1.25 * filters
-    transforms = moved / (gpu.bandwidth * c.transforms)
+    moved = kernels.read_bytes + inputs + outputs + kernels.write_bytes
+    transforms = (moved / c.transforms["images"] + 1.25 * filters / c.transforms["filters"]) / gpu.bandwidth
     return CallTime(time.total(c.overlap, 0.0), transforms, np.full(len(blocks), c.stages))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from hw_models.validation.calls.gpu import MATRIX, VECTOR, Gpu, warmed
+from hw_models.validation.calls.gpu import BEFORE_MATRIX_UNITS, MATRIX, VECTOR, Gpu, warmed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,7 +63,7 @@ class Products:
     Attributes:
         size: bytes of one element of the operands.
         read, written: bytes of operands and of results.
-        rate: op/s of the units that multiply.
+        rate: op/s of the units that multiply; matrix: whether those are matrix units.
         split: whether the sum may be cut into parts.
         rows_apart: whether neighbours in memory are neighbours in the sum, of both operands.
     """
@@ -76,6 +76,7 @@ class Products:
     read: FloatArray
     written: FloatArray
     rate: FloatArray
+    matrix: BoolArray
     split: bool
     rows_apart: BoolArray
 
@@ -123,11 +124,13 @@ def fastest_tiling(
     split sums: NVIDIA, CUTLASS, "Efficient GEMM in CUDA", "Parallelized Reductions".
     """
     best = CallTime.never(len(products.m))
-    cap = gpu.cap(products.rate, c.lane_energy)
-    matrix = gpu.on_matrix_units(products.rate)
-    share, loss, fill = (np.where(matrix, t[MATRIX], t[VECTOR]) for t in (c.tile, c.tile_loss, c.fill))
+    cap = gpu.cap(products.rate, products.matrix, c.lane_energy)
+    share, loss, fill = (
+        np.where(products.matrix, t[MATRIX], t[VECTOR]) for t in (c.tile, c.tile_loss, c.fill)
+    )
+    made = c.library.get(gpu.library, 1.0)
     for tm, tn in tiles:
-        reached = products.rate / gpu.units * share / (1.0 + loss * (1.0 / tm + 1.0 / tn))
+        reached = products.rate / gpu.units * share * made / (1.0 + loss * (1.0 / tm + 1.0 / tn))
         count = products.batch * np.ceil(products.m / tm) * np.ceil(products.n / tn)
         once = _memory_seconds(products, (tm, tn), count, gpu, c)
         for parts in SPLITS if products.split else SPLITS[:1]:
@@ -150,7 +153,8 @@ def _memory_seconds(
     itself, at a fraction of the bandwidth.
     """
     p = products
-    plain = p.read / (gpu.bandwidth * c.read) + p.written / (gpu.bandwidth * c.written)
+    reading = gpu.bandwidth * np.where(p.matrix, c.read[MATRIX], c.read[VECTOR])
+    plain = p.read / reading + p.written / (gpu.bandwidth * c.written)
     if not p.rows_apart.any():
         return plain
     tm, tn = tile
@@ -160,12 +164,12 @@ def _memory_seconds(
     high = np.clip(np.floor(together / columns), 1.0, rows)
     walked = (np.minimum(wide * tn, p.n) + np.minimum(high * tm, p.m)) * p.depth * p.size
     again = np.maximum(p.batch * columns * rows / (wide * high) * walked, p.read)
-    old = gpu.library == "maxwell"
+    old = gpu.library == BEFORE_MATRIX_UNITS
     x = walked / np.maximum(gpu.cache * c.patience["maxwell" if old else "later"], 1.0)
     missed = np.where(p.rows_apart & (p.read / p.batch >= FITS * gpu.cache), x * x / (1.0 + x * x), 0.0)
     alone = (
         count * (tm + tn) * p.depth * p.size / (gpu.bandwidth * c.scattered["maxwell" if old else "later"])
     )
-    near = np.where(p.read / p.batch < FITS * gpu.cache, p.read, again) / (gpu.bandwidth * c.read)
+    near = np.where(p.read / p.batch < FITS * gpu.cache, p.read, again) / reading
     drifting = near * (1.0 - missed) + alone * missed + p.written / (gpu.bandwidth * c.written)
     return np.where(p.rows_apart, drifting, plain)
