@@ -46,6 +46,7 @@ ORIGIN: Final = {
     "load": 1.0,
     "maps": 0.1,
     "context": 5e-4,
+    "hop": 5e-5,
     "switch": 3e-4,
 }
 """Where the constants are pulled to: round figures of the right order."""

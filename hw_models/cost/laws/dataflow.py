@@ -37,8 +37,8 @@ VENDORS: Final = ("Hailo",)
 
 REFERENCE_PEAK: Final = 26e12
 """op/s of the chip whose capacities the constants tell; another's are in proportion to its peak."""
-BLOCK: Final = 8
-"""Channels that a MAC unit takes and gives at once. Source: fitted as the best of 1, 4, 8 and 16."""
+BLOCK: Final = 16
+"""Channels that a part of the chip takes and gives at once. Source: fitted as the best of 4, 8, 16 and 32."""
 
 CONVOLUTIONS: Final = (KernelClass.CONV, KernelClass.POINTWISE, KernelClass.GROUPED, KernelClass.GEMM)
 PRODUCTS: Final = (KernelClass.BATCHED_GEMM, KernelClass.ATTENTION)
@@ -57,7 +57,8 @@ class DataflowConstants:
             products of two feature maps fill a chip, were there nothing else.
         softness: in what share of its capacity a chip goes from one context to several.
         load: times that weights cross the link in a step; maps: times that feature maps do.
-        context: s of a step for each time that the network fills the chip; switch: s of a step.
+        context: s of a step for each time that the network fills the chip; hop: the same for each input;
+            switch: s of a step.
         low, high: the 90 % interval of the period, as factors of the value.
     """
 
@@ -74,6 +75,7 @@ class DataflowConstants:
     load: float
     maps: float
     context: float
+    hop: float
     switch: float
     low: float
     high: float
@@ -164,7 +166,8 @@ def period(demand: Demand, c: DataflowConstants, peak: float, link: float) -> Fl
     one = busy + c.start * demand.batch + c.entry * demand.inputs / link
     full = filled(demand, c, peak)
     moved = c.load * demand.weights + c.maps * demand.maps
-    several = one + moved / link + c.context * np.maximum(full, 1.0) + c.switch
+    contexts = np.maximum(full, 1.0) * (c.context + c.hop * demand.batch)
+    several = one + moved / link + contexts + c.switch
     share = 1.0 / (1.0 + np.exp(np.clip((full - 1.0) / c.softness, -50.0, 50.0)))
     out: FloatArray = one**share * several ** (1.0 - share)
     return out
