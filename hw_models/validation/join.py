@@ -16,6 +16,7 @@ from hw_models.errors import CodesignError
 from hw_models.measured.loaders import DATASETS
 from hw_models.measured.schema import STEP
 from hw_models.measured.stand_ins import running
+from hw_models.measured.threads import on_threads
 from hw_models.validation.networks import Networks, Resolver
 from hw_models.workload.named import NamedNetwork
 from hw_models.workload.op import Precision
@@ -40,6 +41,8 @@ RUN: Final = ["dataset", "network", "component", "img_size", "input_shape", "par
 """What tells one network from another."""
 
 TORCH: Final = "torch"
+GRAPH: Final = "folded"
+"""Lowering of runtimes that run graphs: their "compiled" means no compiler."""
 
 Name = tuple[str, str, str]
 """Data set, device and mode."""
@@ -286,12 +289,13 @@ def _group(
 ) -> Group:
     first = rows.iloc[0]
     chip = configured(chips[first["dataset"], first["device"]], first)
-    chip = running(chip, str(first["precision"]))
+    chip = on_threads(running(chip, str(first["precision"])), first["threads"])
 
     def text(column: str) -> str | None:
         return first[column] if isinstance(first[column], str) else None
 
     stated = {1.0: "compiled", 0.0: "eager"}
+    usual = default_lowering(chip, text("runtime"))
     return Group(
         dataset=first["dataset"],
         device=first["device"],
@@ -300,7 +304,7 @@ def _group(
         rows=rows,
         workloads=tuple(networks[i] for i in rows.index if i in networks),
         precision=str(first["precision"]),
-        lowering=stated.get(first["compiled"]) or default_lowering(chip),
+        lowering=usual if usual == GRAPH else stated.get(first["compiled"]) or usual,
         layout=text("layout"),
         runtime=text("runtime"),
         runtime_version=text("runtime_version"),
