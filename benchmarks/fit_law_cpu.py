@@ -24,7 +24,7 @@ from scipy.stats import kendalltau
 
 from hw_models.cost.chips import Chips
 from hw_models.cost.laws.catalogue import N_FOLDS, without_device
-from hw_models.cost.laws.cpu import MAC_TERMS, TERMS, Shape
+from hw_models.cost.laws.cpu import CALL_TERMS, MAC_TERMS, TERMS, Shape
 from hw_models.workload.op import Precision
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ class Fitted:
     def missed(self) -> float:
         """Mean error of devices left out, of families where there is one device."""
         rows = [s for s in self.scores if not s["loose"]]
-        return float(np.mean([min(s.get("device_out", s["family_out"])["mape"], LOST) for s in rows]))
+        return float(np.mean([min((s.get("device_out") or s["family_out"])["mape"], LOST) for s in rows]))
 
 
 def fit(parts: list[tuple[FloatArray, FloatArray]], prior: FloatArray, problem: Problem) -> FloatArray:
@@ -182,7 +182,7 @@ def fit(parts: list[tuple[FloatArray, FloatArray]], prior: FloatArray, problem: 
     relative = np.concatenate([terms / seconds[:, None] for terms, seconds in parts])
     weight = np.concatenate([np.full(len(s), 1.0 / max(len(s), 1)) for _, s in parts]) / len(parts)
     # unknowns above their bounds, in units of their prior, so that the problem is well scaled
-    scale = np.maximum(prior, np.array([1e-6 if name in {"library", "loop"} else 0.1 for name in TERMS]))
+    scale = np.maximum(prior, np.array([1e-6 if name in CALL_TERMS else 0.1 for name in TERMS]))
     prior = np.where(allowed, np.maximum(prior, low), 0.0)
     pull = np.sqrt(problem.pull * KINK)
     theta = prior
@@ -230,14 +230,15 @@ def _solve(problem: Problem, data: list[Group], prior: FloatArray, shape: Shape)
     found: dict[str, FloatArray] = {"": fit([(t, g.seconds) for g, t in fitted_on], prior, problem)}
     for fold in range(N_FOLDS):
         kept = [(t[g.fold != fold], g.seconds[g.fold != fold]) for g, t in fitted_on]
-        found[f"family:{fold}"] = fit(kept, prior, problem)
+        if sum(len(seconds) for _, seconds in kept):  # MobileNets and EfficientNets are of one fold
+            found[f"family:{fold}"] = fit(kept, prior, problem)
     for device in devices if len(devices) > 1 else []:
         kept = [(t, g.seconds) for g, t in fitted_on if g.device != device]
         found[without_device(device)] = fit(kept, prior, problem)
     scores, errors = [], {}
     for g, t in zip(data, terms, strict=True):
-        by_fold = np.array([t @ found[f"family:{i}"] for i in range(N_FOLDS)])
-        family_out = by_fold[g.fold, np.arange(len(g.seconds))]
+        by_fold = [t @ found.get(f"family:{i}", np.full(len(TERMS), np.nan)) for i in range(N_FOLDS)]
+        left_out = np.array(by_fold)[g.fold, np.arange(len(g.seconds))]
         one = without_device(g.device)
         row: dict[str, Any] = {
             "runtime": g.runtime,
@@ -245,9 +246,9 @@ def _solve(problem: Problem, data: list[Group], prior: FloatArray, shape: Shape)
             "precision": "int8" if g.narrow else "fp32",
             "loose": g.device in LOOSE,
             "in_sample": score(t @ found[""], g.seconds),
-            "family_out": score(family_out, g.seconds),
         }
-        left_out = family_out
+        if np.isfinite(left_out).all():
+            row["family_out"] = score(left_out, g.seconds)
         if one in found or row["loose"]:
             left_out = t @ found.get(one, found[""])
             row["device_out"] = score(left_out, g.seconds)
@@ -389,7 +390,7 @@ def _number(value: float) -> str:
 
 HEAD: Final = """\
 # Constants of the law of CPUs (`cpu.py`), for each runtime: factors of the seconds that a term takes at the
-# public rates, `library` and `loop` in s; `floats` where products run in floats, `narrow` in 8 bits; what is
+# public rates, times of a call in s; `floats` where products run in floats, `narrow` in 8 bits; what is
 # missing is 0. `power`: W of a board at the wall. Without a fold of families, or a device: cpu_crossfit.yaml.
 # Written by benchmarks/fit_law_cpu.py.
 schema_version: 1
