@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 NAME: Final = re.compile(
     r"(?:(?P<before>tiny)[-_])?yolo[-_]?(?:v?(?P<version>\d{1,2})|(?P<x>x))"
-    r"(?P<size>[ntsmblxce])?(?P<levels>6)?(?P<split>u)?(?P<rest>(?:[-_ ].*)?|tiny.*)",
+    r"(?P<size>xs|[ntsmblxce])?(?P<levels>6)?(?P<split>u)?(?P<rest>(?:[-_ ].*)?|tiny.*)",
 )
 RELEASE: Final = re.compile(r"[vr]?\d+(?:\.\d+)+")
 SIDE: Final = re.compile(r"\d{3,4}(x\d{3,4})?")
@@ -51,6 +51,7 @@ class Yolo:
         levels: 6 in the variants for 1280 pixels.
         split: YOLOv5 with the head of YOLOv8.
         tiny, wide: as the name says.
+        small_pools: Hailo's variants "wo_spp".
         side: pixels in the name.
     """
 
@@ -63,6 +64,7 @@ class Yolo:
     split: bool = False
     tiny: bool = False
     wide: bool = False
+    small_pools: bool = False
     side: int | None = None
 
 
@@ -73,12 +75,12 @@ def parsed(name: str) -> Yolo | None:
         return None
     found = Yolo(
         version=0 if match["x"] else int(match["version"]),
-        size=match["size"] or "",
+        size=(match["size"] or "").replace("xs", "s"),
         levels=6 if match["levels"] else 5,
         split=bool(match["split"]),
         tiny=bool(match["before"]),
     )
-    for word in re.split(r"[-_ ]+", match["rest"]):
+    for word in re.split(r"[-_ ]+", match["rest"].replace("wo_spp", "wospp")):
         if word and word not in IGNORED:
             change = _said(word, found)
             if change is None:
@@ -94,8 +96,8 @@ def _said(word: str, so_far: Yolo) -> Mapping[str, Any] | None:
         change = {"task": TASKS[word]}
     elif word in ACTIVATIONS:
         change = {"act": word}
-    elif word in ("tiny", "wide"):
-        change = {word: True}
+    elif word in ("tiny", "wide", "wospp"):
+        change = {word.replace("wospp", "small_pools"): True}
     elif not so_far.size and (word in LETTERS or word in SIZES):
         change = {"size": SIZES.get(word, word)}
     elif SIDE.fullmatch(word):
@@ -164,6 +166,8 @@ def _of_release(yolo: Yolo, size: str, release: tuple[int, ...] | None) -> Optio
     options: Options = {}
     if yolo.version == 5 and release is not None:
         options = {"release": release[0], "levels": yolo.levels, "split_head": yolo.split}
+        if yolo.small_pools:
+            options["small_pools"] = True
         if release[0] < FIRST_WITH_SILU:
             options["act"] = "leaky"
     elif yolo.version == 6 and release is not None:

@@ -239,7 +239,7 @@ def _with_wide_p3(
 
 def yolov5(
     size: str = "n", task: str = "detect", act: str = "silu", *, release: int = 6, split_head: bool = False,
-    levels: int = 5,
+    levels: int = 5, small_pools: bool = False,
 ) -> nn.Module:  # fmt: skip
     """YOLOv5.
 
@@ -250,9 +250,12 @@ def yolov5(
         release: 6 and later start with a 6x6 convolution; 2 and 3 have the early CSP and a focus layer.
         split_head: with the head of YOLOv8 ("yolov5nu").
         levels: halvings; 6 for the variants for 1280 pixels ("yolov5m6").
+        small_pools: six chained poolings of 3 in the pyramid pooling, which is how the published totals of
+            Hailo's variants "wo_spp" come out.
     """
     scale = Scale(*V5[size])
     early, focus = release < 4, release < 6
+    windows = (3,) * 6 if small_pools else (5, 9, 13) if focus else (5, 5, 5)
     c = [
         scale.channels(b)
         for b in ((64, 128, 256, 512, 1024) if levels == 5 else (64, 128, 256, 512, 768, 1024))
@@ -261,12 +264,12 @@ def yolov5(
     repeats = ((3, 9, 9) if focus else (3, 6, 9)) + (3,) * (levels - 4)
     stages: list[nn.Module] = [Focus(3, c[0], act) if focus else Conv(3, c[0], 6, stride=2, activation=act)]
     for at, n in enumerate(repeats, start=1):
-        down, made = (
-            _down(c[at - 1], c[at], act),
-            block(c[at], c[at], scale.repeats(n), add=at < levels - 1 or not focus, act=act),
-        )
-        pool = [PyramidPool(c[at], c[at], act, chained=not focus)] if at == levels - 1 else []
-        stages.append(nn.Sequential(down, *([*pool, made] if focus else [made, *pool])))
+        layers = [_down(c[at - 1], c[at], act)]
+        layers.append(block(c[at], c[at], scale.repeats(n), add=at < levels - 1 or not focus, act=act))
+        if at == levels - 1:
+            pool = PyramidPool(c[at], c[at], act, windows=windows, chained=small_pools or not focus)
+            layers.insert(1 if focus else 2, pool)
+        stages.append(nn.Sequential(*layers))
     maps = c[2:]
     n = scale.repeats(3)
     pairs = list(itertools.pairwise(maps))

@@ -151,15 +151,24 @@ class PyramidPool(nn.Module):
         c_in: channels read.
         c_out: channels written.
         act: activation.
-        chained: three windows of 5 one after the other ("SPPF") instead of 5, 9 and 13 side by side.
+        windows: of the poolings.
+        chained: one after the other ("SPPF") instead of side by side.
     """
 
-    def __init__(self, c_in: int, c_out: int, act: str = "silu", *, chained: bool = True) -> None:
+    def __init__(
+        self,
+        c_in: int,
+        c_out: int,
+        act: str = "silu",
+        *,
+        windows: tuple[int, ...] = (5, 5, 5),
+        chained: bool = True,
+    ) -> None:
         super().__init__()
         hidden = c_in // 2
         self.first = Conv(c_in, hidden, activation=act)
-        self.pools = nn.ModuleList(nn.MaxPool2d(k, 1, k // 2) for k in ((5, 5, 5) if chained else (5, 9, 13)))
-        self.last = Conv(4 * hidden, c_out, activation=act)
+        self.pools = nn.ModuleList(nn.MaxPool2d(k, 1, k // 2) for k in windows)
+        self.last = Conv((1 + len(windows)) * hidden, c_out, activation=act)
         self.chained = chained
 
     @override

@@ -32,7 +32,9 @@ def yolox(size: str = "s", act: str = "silu") -> nn.Module:
     repeats = [max(round(n * depth), 1) for n in (3, 9, 9, 3)]
     stages: list[nn.Module] = [Focus(3, c[0], act)]
     for at, n in enumerate(repeats, start=1):
-        pool = [PyramidPool(c[at], c[at], act, chained=False)] if at == len(repeats) else []
+        pool = (
+            [PyramidPool(c[at], c[at], act, windows=(5, 9, 13), chained=False)] if at == len(repeats) else []
+        )
         block = csp(c[at], c[at], n, add=at < len(repeats))
         stages.append(nn.Sequential(conv3(c[at - 1], c[at], stride=2), *pool, block))
     n = repeats[0]

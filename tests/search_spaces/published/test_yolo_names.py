@@ -26,15 +26,14 @@ from search_spaces.published.yolo_names import Yolo, parsed, yolo_network
         ("yolov6n_0.2.1_nms_core", Yolo(6, "n", release=(0, 2, 1))),
         ("yolox_s_wide_leaky", Yolo(0, "s", act="leaky", wide=True)),
         ("yolox_nano", Yolo(0, "n")),
+        ("yolov5xs_wo_spp", Yolo(5, "s", small_pools=True)),
     ],
 )
 def test_names_are_understood(name: str, meant: Yolo) -> None:
     assert parsed(name) == meant
 
 
-@pytest.mark.parametrize(
-    "name", ["yolov5s_wo_spp", "yolov5s_c3tr", "yolo_world_v2s", "resnet50", "yolact_550"]
-)
+@pytest.mark.parametrize("name", ["yolov3_spp", "yolov5s_c3tr", "yolo_world_v2s", "resnet50", "yolact_550"])
 def test_a_word_that_is_not_understood_means_another_network(name: str) -> None:
     assert parsed(name) is None
 
