@@ -43,7 +43,8 @@ architectures of torchvision and timm under the many ways in which tables write 
 of our own (`search_spaces/vision/architectures`, `search_spaces/language`) from their papers, traced without
 weights. A rebuilt network counts as the one that was measured only if its parameters agree with the table
 within 2 % and its multiply-accumulates within 5 %, where the table states them (parameters beyond the two
-decimals of a million that it prints); else its rows are refused, never scored. *Agreement* below is the median and the largest difference of those that count.
+decimals of a million that it prints); else its rows are refused, never scored. How far they agree, below, is
+the median and the largest difference of those that count.
 
 What the rules do beyond names:
 
@@ -83,7 +84,7 @@ class Line:
         return f"{self.network.name}/{part}" if part else self.network.name
 
     def difference(self, what: str) -> float:
-        """Relative difference of `params` or `macs` from the table's, beyond what it prints; NaN: not known."""
+        """Relative difference of `params` or `macs` from what the table prints; NaN: not known."""
         stated = getattr(self.network, what)
         if not stated or isinstance(self.built, str):
             return np.nan
