@@ -103,7 +103,9 @@ class GpuConstants:
         slower: further such factors: of a "resize"; of norms with a "wide_row" of more than `WIDE_ROW`; of a
             "function" of more than `LONG_FUNCTION`; of a "copy" into another order, of other work on operands
             of "mixed" order.
-        unhidden: by class, time to move a convolution's tensors that its arithmetic does not hide.
+        unhidden: by class, share of the time to move a convolution's tensors once that arithmetic does not
+            hide: changes of layout before and after it; "innermost": how much of that is left where channels
+            lie innermost already.
         cache_bytes: bytes a clock that one multiprocessor moves to and from the last cache.
     """
 
@@ -155,7 +157,9 @@ class GpuLaw:
         out[..., DRAM] *= _memory_factor(kernels, c)[:, None]
         through_cache = kernels.outer_bytes[:, None] / (chips.units * chips.clock * clock * c.cache_bytes)
         out[..., SRAM] = np.where(np.isnan(out[..., SRAM]), through_cache, out[..., SRAM])
-        moved = _by_class(c.unhidden, 0.0)[kernels.cls] * (kernels.read_bytes + kernels.write_bytes)
+        apart = _by_class(c.unhidden, 0.0)[kernels.cls]
+        apart = apart * np.where(_layout(kernels), c.unhidden["innermost"], 1.0)
+        moved = apart * (kernels.read_bytes + kernels.write_bytes)
         out[..., EXPOSED] += moved[:, None] / chips.dram_bandwidth
         out[..., ISSUE] = np.where(out[..., ISSUE] > 0, out[..., ISSUE], c.issue)
         return out
