@@ -132,7 +132,7 @@ def yaml_text(data: dict[str, Any], whole: Fit, left: dict[str, Fit], report: di
         "schema_version": 1,
         "typical": data["typical"],
         "constants": {**_rounded(whole.constants), "latency": dict(ends)},
-        "source": "qualcomm_aihub_latency (qualcomm/ai-hub-models @ b61a0090), qnn_dlc, all layers on the NPU",
+        "source": "qualcomm_aihub_latency (qualcomm/ai-hub-models @ b61a0090), qnn_dlc, all on the NPU",
         "obtained": f"fit on {report['networks']} networks ({rows}); a device left out, float: MAPE "
         f"{unseen['mape']:.0%} without a scale, tau {unseen['tau']:.2f}",
         "crossfit": {name: {**_rounded(fit.constants), "latency": dict(ends)} for name, fit in left.items()},

@@ -41,6 +41,12 @@ GROUPS: Final[Mapping[str, tuple[KernelClass, ...]]] = {
 }
 PASSES: Final = 4.0
 """Times that scores cross the scratchpad: the first product writes, the softmax both, the second reads."""
+STEPS_OF_NORM: Final = 2.0
+"""Layers that a norm becomes which could not be folded, where it is quantised: a product and a sum.
+
+Source: qualcomm_aihub_latency, DenseNet-121: 372 layers in float, 497 in w8a8; 62 norms stand before
+convolutions.
+"""
 WIDE: Final = (Precision.FP64, Precision.FP32, Precision.TF32, Precision.BF16, Precision.FP16)
 """Formats that run as FP16 does where the constants have none of their own."""
 INTEGERS: Final = (Precision.INT4, Precision.INT8, Precision.UINT8, Precision.INT16)
@@ -59,8 +65,8 @@ class NpuConstants:
         weights: byte/s of DRAM that a stream of weights reaches, of the class's typical chip.
         prefetch: byte of weights of which half arrive while other layers run.
         scratchpad: byte/s of activations; move: byte/s of moving them elsewhere, alone:
-            byte/s of pointwise work that nothing takes along; both of floats,
-            and of integers at a byte an element.
+            byte/s of pointwise work that nothing takes along; both of floats, and of integers at a byte an
+            element.
         vector: op/s by format of the network, "special" for what its integers cannot do.
         issue: s of a kernel; start: s of an inference; step: s of one step of a recurrence.
         entry: byte/s of the network's input, which has few channels, through pointwise work on it, and
@@ -257,8 +263,10 @@ def scratchpad_seconds(kernels: Kernels, constants: NpuConstants) -> FloatArray:
     """(U,) s of activations through the scratchpad at pace 1; what only moves data re-orders it."""
     moved = kernels.read_bytes + kernels.write_bytes + PASSES * score_bytes(kernels)
     rate = np.full(kernels.n_distinct, constants.scratchpad)
-    for classes, rates in ((MOVES, constants.move), ((KernelClass.ELEMENTWISE,), constants.alone)):
-        of = np.isin(kernels.cls, classes)
+    pointwise, moves = kernels.cls == KernelClass.ELEMENTWISE, np.isin(kernels.cls, MOVES)
+    norms = pointwise & (kernels.kind == OpKind.NORM) & ~np.isin(kernels.math, WIDE)
+    moved = np.where(norms, STEPS_OF_NORM * moved, moved)
+    for of, rates in ((moves, constants.move), (pointwise, constants.alone)):
         rate[of] = by_element(kernels, rates)[of]
     seconds: FloatArray = moved / rate
     return seconds
