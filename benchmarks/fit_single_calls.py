@@ -28,6 +28,7 @@ from hw_models.validation.calls.gpu import AMD, Gpu
 from hw_models.validation.operators import OperatorGroup, operator_groups, roofline_seconds
 from hw_models.validation.single_calls import (
     GROUPS,
+    REGIMES,
     CallConstants,
     SingleCalls,
     call_constants,
@@ -107,6 +108,9 @@ SHARES = (
     "resident",
 )
 """Constants that are shares: at most 1, of `tile` at most what keeps the largest tile below the peak."""
+COVERED = 0.9
+LEAST = 60
+"""Errors that a regime needs for an interval of its own."""
 ROUNDS = 5
 """Steps of the fit; it starts from what stands in the file."""
 
@@ -225,16 +229,26 @@ def lines(group: OperatorGroup, predicted: FloatArray, name: str) -> list[dict[s
 
 
 def intervals(errors: pd.DataFrame) -> dict[str, dict[str, dict[str, float]]]:
-    """Factors of the 90 % interval by way of timing and regime; devices weigh alike."""
+    """Factors of the 90 % interval by way of timing and regime, or by way alone where data are few."""
     found: dict[str, dict[str, dict[str, float]]] = {"low": {}, "high": {}}
-    for (timed, regime), some in errors.groupby(["timed", "regime"]):
-        order = some.sort_values("log")
-        weight = 1.0 / order.groupby(["dataset", "device"])["log"].transform("size")
-        at = weight.cumsum() / weight.sum()
-        for end, q in (("low", 0.05), ("high", 0.95)):
-            value = float(np.exp(np.interp(q, at, order["log"])))
-            found[end].setdefault(str(timed), {})[str(regime)] = round(value, 2)
+    for timed, whole in errors.groupby("timed"):
+        for regime in REGIMES:
+            some = whole[whole["regime"] == regime]
+            low, high = shortest(some if len(some) >= LEAST else whole)
+            found["low"].setdefault(str(timed), {})[regime] = round(min(low, 0.95), 2)
+            found["high"].setdefault(str(timed), {})[regime] = round(max(high, 1.05), 2)
     return found
+
+
+def shortest(errors: pd.DataFrame) -> tuple[float, float]:
+    """Factors of the shortest interval with 90 % of the errors; sets of a device weigh alike."""
+    order = errors.sort_values("log")
+    weight = 1.0 / order.groupby(["dataset", "device"])["log"].transform("size")
+    at, factor = (weight.cumsum() / weight.sum()).to_numpy(), np.exp(order["log"].to_numpy())
+    lower = np.linspace(0.0, 1.0 - COVERED, 21)
+    lows, highs = np.interp(lower, at, factor), np.interp(lower + COVERED, at, factor)
+    best = int((highs - lows).argmin())
+    return float(lows[best]), float(highs[best])
 
 
 def main() -> None:
@@ -280,12 +294,12 @@ def main() -> None:
         for g in out:
             predicted = seconds(g, c)
             rows += lines(g, predicted, "left out")
-            regime = call_regime(terms_of(g, c))
+            regime = call_regime(terms_of(g, c), g.kernels.cls)
             errors.append(
                 pd.DataFrame(
                     {
                         "timed": g.timed,
-                        "regime": np.array(("start", "compute", "memory"))[regime],
+                        "regime": np.array(REGIMES)[regime],
                         "dataset": g.dataset,
                         "device": g.device,
                         "log": np.log(g.typical_s / predicted),

@@ -189,7 +189,7 @@ def predicted_seconds(group: OperatorGroup) -> tuple[FloatArray, FloatArray, Flo
     can = (terms.feasibility[:, 0] == Feasibility.OK) & np.isfinite(value)
     can &= fits(group.kernels, group.chips)[:, 0]
     value = np.where(can, value, np.nan)
-    low, high = call_interval(terms.seconds[:, 0], constants, group.timed)
+    low, high = call_interval(terms.seconds[:, 0], group.kernels.cls, constants, group.timed)
     return value, value * low, value * high, np.full(len(value), Fidelity.CALIBRATED, np.int64)
 
 

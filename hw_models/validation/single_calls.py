@@ -39,6 +39,8 @@ from hw_models.validation.calls.products import (
 from hw_models.workload.op import OpKind
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from hw_models.cost.chips import Chips
     from hw_models.spec.accelerator import Accelerator
     from hw_models.validation.calls.gpu import BoolArray
@@ -57,8 +59,9 @@ __all__ = [
 PLAIN_ORDERS: Final = ("gemm_nn", "gemm_nt", "gemm_tt")
 """Functions of products whose operands do not both lie along the sum; `linear` layers' do."""
 
-REGIMES: Final = ("start", "compute", "memory")
-"""What may take most of a call; intervals go by it."""
+BOUNDS: Final = ("start", "compute", "memory")
+REGIMES: Final = tuple(f"{what}_{bound}" for what in ("product", "conv", "stream") for bound in BOUNDS)
+"""Kind of a call and what takes most of it: intervals go by both."""
 
 ALIGNED: Final = 32
 """Multiple of all dimensions at which chips of 128 lanes a multiprocessor turn operands instead of walking
@@ -113,17 +116,22 @@ class SingleCalls:
             seconds[:, ISSUE] = np.where(np.isinf(busy), 0.0, (start**p + busy**p) ** (1 / p) - busy)
 
 
-def call_regime(seconds: FloatArray) -> IntArray:
-    """(U,) position in `REGIMES` of what takes most of a call, from (U, R) seconds."""
+def call_regime(seconds: FloatArray, cls: NDArray[np.int8]) -> IntArray:
+    """(U,) position in `REGIMES`, from (U, R) seconds and (U,) classes of kernels."""
     moved = np.fmax(seconds[:, DRAM], seconds[:, SRAM])
     parts = np.stack([seconds[:, ISSUE], np.fmax(seconds[:, MAC], seconds[:, VECTOR]), moved])
-    bound: IntArray = np.nan_to_num(parts, nan=-1.0, posinf=-1.0).argmax(axis=0)
-    return bound
+    bound = np.nan_to_num(parts, nan=-1.0, posinf=-1.0).argmax(axis=0)
+    conv = np.isin(cls, GROUPS["conv"])
+    product = np.isin(cls, (*GROUPS["gemm"], *GROUPS["batched_gemm"]))
+    found: IntArray = len(BOUNDS) * np.select([product, conv], [0, 1], 2) + bound
+    return found
 
 
-def call_interval(seconds: FloatArray, c: CallConstants, timed: str) -> tuple[FloatArray, FloatArray]:
-    """(U,) factors of the ends of the 90 % interval of a device not fitted on, from (U, R) seconds."""
-    regime = call_regime(seconds)
+def call_interval(
+    seconds: FloatArray, cls: NDArray[np.int8], c: CallConstants, timed: str
+) -> tuple[FloatArray, FloatArray]:
+    """(U,) factors of the ends of the 90 % interval of a device not fitted on; arguments of `call_regime`."""
+    regime = call_regime(seconds, cls)
     low, high = (np.array([table[timed][name] for name in REGIMES]) for table in (c.low, c.high))
     return low[regime], high[regime]
 
@@ -140,15 +148,17 @@ def contraction_time(kernels: Kernels, gpu: Gpu, c: CallConstants, start_s: floa
     products = _products(kernels, gpu)
     matrix = products.matrix
     batched = kernels.cls == KernelClass.BATCHED_GEMM
+    lone = ~matrix & batched
     ways: tuple[tuple[tuple[Tile, ...], BoolArray], ...] = (
         (ON_MATRIX_UNITS, matrix),
-        (BATCHED.get(gpu.library, ALL), ~matrix & batched),
+        (BATCHED.get(gpu.library, ALL), lone),
         (ROWS_APART.get(gpu.library, ALL), ~matrix & ~batched & products.rows_apart),
         (ALL, ~matrix & ~batched & ~products.rows_apart),
     )
     for tiles, here in ways:
         if (product & here).any():
-            way = fastest_tiling(products, tiles, gpu, c, start_s)
+            whole = replace(products, split=False) if here is lone else products
+            way = fastest_tiling(whole, tiles, gpu, c, start_s)
             best = best.or_faster(way, c.overlap, start_s, product & here)
     return best
 

@@ -62,7 +62,8 @@ class CallConstants:
             `softmax_ampere` and so on: of one generation.
         start: s by how a call was timed and by group or function; vendor_start: factors of it by library.
         extra: s that each kernel of a call beside its first costs, by how it was timed.
-        low, high: 90 % interval of a device not fitted on, factors by how it was timed and what binds it.
+        low, high: 90 % interval of a device not fitted on, factors by how it was timed, its kind and
+            what binds it.
         source, obtained: what they were fitted on, and how well.
     """
 

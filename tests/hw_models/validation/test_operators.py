@@ -196,9 +196,9 @@ def test_no_product_beats_its_roofline_and_better_chips_are_never_slower(
 def test_the_start_adds_at_most_itself() -> None:
     found = kernels(gemm(1024, 1024, 1024), ("elementwise", "add", "elements=100000 reads=2"))
     issue = SingleCalls("host").terms(found, Chips.of([chip()])).seconds[:, 0, ISSUE]
-    start = call_constants().start["host"]
+    start, again = call_constants().start["host"], call_constants().extra["host"]
     assert (issue > 0).all()
-    assert (issue <= [start["gemm"], start["elementwise"]]).all()
+    assert (issue <= [1.001 * start["gemm"] + again, 1.001 * start["elementwise"]]).all()
 
 
 def written(folder: Path, lines: list[str], **change: Any) -> Validation:
