@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from hw_models.errors import CodesignError
+from hw_models.workload.conventions import nearest_count
 from hw_models.workload.graph import Workload
 from hw_models.workload.named import NamedNetwork
 
@@ -21,8 +22,8 @@ SAME_MACS: Final = 0.05
 SAME_FORM: Final = 0.002
 """The same for two forms of one network."""
 
-PRINTED: Final = 0.5e4
-"""Parameters that are lost where a source prints millions with two decimals."""
+PRINTED: Final = (1e6, 1e5, 1e4)
+"""Last digits of parameters that sources print, in millions: "29.0" for 28.29 where none is left."""
 
 REPARAMETERIZED_SINCE: Final = (2, 9)
 """From this PyTorch release on, re-parameterised networks were benchmarked; only where to look first."""
@@ -103,16 +104,18 @@ def _another(network: NamedNetwork, built: Workload, *, check_macs: bool) -> str
     another = f"another network than was measured: '{network.name}' has"
     if _difference(built, params) > SAME_PARAMS:
         return f"{another} {built.params / 1e6:.2f} M parameters here, {params / 1e6:.2f} M in the file"
-    if check_macs and abs(built.macs / macs - 1) > SAME_MACS:
-        return f"{another} {built.macs / 1e9:.3f} G MACs here, {macs / 1e9:.3f} G in the file"
+    counted = nearest_count(built, macs) if check_macs and macs > 0 else macs
+    if abs(counted / macs - 1) > SAME_MACS:
+        return f"{another} {counted / 1e9:.3f} G MACs here, {macs / 1e9:.3f} G in the file"
     return None
 
 
 def _difference(workload: Workload, params: float) -> float:
-    """Relative difference of parameter counts beyond two printed decimals of a million; 0 if not stated."""
+    """Relative difference of parameter counts beyond half of the last printed digit; 0 if not stated."""
     if not params > 0:
         return 0.0
-    return max(0.0, abs(workload.params - params) - PRINTED) / params
+    digit = next((d for d in PRINTED if round(params) % d == 0), PRINTED[-1])
+    return max(0.0, abs(workload.params - params) - digit / 2) / params
 
 
 def _same(one: Workload, other: Workload) -> bool:
