@@ -33,10 +33,10 @@ OTHERWISE: Final = frozenset({"googlenet", "inception_v3"})
 
 
 CLASSIFIERS, SEGMENTERS = "224x224", "512x512"
-"""Sizes at which registry networks were compiled, whatever their page says of the size that they were trained at.
+"""Sizes at which registry networks were compiled, whatever size their page says that they were trained at.
 
-Source: qualcomm/ai-hub-models, `ImagenetClassifier.get_input_spec` (one size for all); of segmentation read off:
-FCN-ResNet50 and EfficientNet-B4 take the time of 512x512 and 224x224, not of the pages' 224x224 and 380x380.
+Source: qualcomm/ai-hub-models, `ImagenetClassifier.get_input_spec` (one size for all). Read off the latencies:
+FCN-ResNet50 takes the time of 512x512 (page: 224x224), EfficientNet-B4 that of 224x224 (page: 380x380).
 """
 
 
