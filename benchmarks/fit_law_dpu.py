@@ -47,8 +47,7 @@ OVERLAP: Final = 4.0
 PULL: Final = 0.2
 SOFT: Final = 0.1
 GROSS: Final = 3.0
-"""Log error of a row that is none of this network on this board: rates of 20 times its cores' peak, or of
-1/30."""
+"""Log error of a row that is none of this network on this board, such as 14 frames a second for 512."""
 
 ARCHITECTURES: Final = {
     "edge": {
