@@ -35,7 +35,7 @@ OTHERWISE: Final = frozenset({"googlenet", "inception_v3"})
 CLASSIFIERS, SEGMENTERS = "224x224", "512x512"
 """Sizes at which registry networks were compiled, whatever size their page says that they were trained at.
 
-Source: qualcomm/ai-hub-models, `ImagenetClassifier.get_input_spec` (one size for all). Read off the latencies:
+Source: qualcomm/ai-hub-models, `ImagenetClassifier.get_input_spec` (one size for all). Read off latencies:
 FCN-ResNet50 takes the time of 512x512 (page: 224x224), EfficientNet-B4 that of 224x224 (page: 380x380).
 """
 
