@@ -19,7 +19,7 @@ from hw_models.cost.arrays import KernelClass
 from hw_models.cost.roofline import DRAM, EXPOSED, GPU, ISSUE, MAC, SRAM, VECTOR
 from hw_models.errors import UnknownNameError
 from hw_models.shipped import shipped_yaml
-from hw_models.workload.op import OpKind
+from hw_models.workload.op import BITS, OpKind, Precision
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -63,19 +63,25 @@ TAPS: Final = (3, 5, 7, 9)
 WIDE_ROW: Final = 16384
 """Elements of a row that one block of threads cannot keep between its sums and their use: read again."""
 
-LONG_FUNCTION: Final = 30.0
-"""Vector operations an element from which a function has no short form: erf and what is made of it."""
-
 FULL_POWER: Final = 450.0 / 128
 FULL_CLOCK: Final = 2.52e9
 POWER_OF_CLOCK, CLOCK_OF_POWER = 0.25, 0.82
 """Board power of one SM [W] and rated clock [Hz] of a GPU that is not throttled, RTX 4090, and the exponents
 of `sustained_clock`."""
 
+LOADED_TILE: Final = (256, 128)
+LOADED_BYTES: Final = 35.0
+"""Outputs of the largest tile, and bytes a clock that one multiprocessor loads for it from the last cache.
+
+Source: 35 fitted on operators of 17 GPUs (`hw_models/validation/single_calls.yaml`). GeForce cards stay far
+below; on an H100 it halves what the matrix units could do.
+"""
+
 CONVS: Final = (KernelClass.CONV, KernelClass.POINTWISE, KernelClass.GROUPED)
 MATRIX: Final = (*CONVS, KernelClass.GEMM, KernelClass.BATCHED_GEMM)
 """Classes that are one product, or one for each group, cut into tiles."""
 
+_ELEMENT_BYTES: Final = np.array([BITS[p] / 8 for p in Precision])
 _IS_MATRIX: Final = np.isin(list(KernelClass), MATRIX)
 _IS_CONV: Final = np.isin(list(KernelClass), (*CONVS, KernelClass.DEPTHWISE))
 
@@ -100,9 +106,10 @@ class GpuConstants:
             window, per tap; "stride": where positions are left out.
         vector: factor on the time of the vector lanes.
         memory: by class, factor on the time at the bandwidth of the outer memory.
-        slower: further such factors: of a "resize"; of norms with a "wide_row" of more than `WIDE_ROW`; of a
-            "function" of more than `LONG_FUNCTION`; of a "copy" into another order, of other work on operands
-            of "mixed" order.
+        slower: further such factors: of a "resize"; of norms with a "wide_row" of more than `WIDE_ROW`; of
+            a long "function"; of a "copy" into another order, of other work on operands of "mixed" order.
+        long_function: vector operations an element from which a function is long: erf (36) where each
+            operator is a kernel, the sigmoid of SiLU (19) where it ends a chain of them.
         unhidden: by class, share of the time to move a convolution's tensors once that arithmetic does not
             hide: changes of layout before and after it; "innermost": how much of that is left where channels
             lie innermost already.
@@ -121,6 +128,7 @@ class GpuConstants:
     vector: float
     memory: Table
     slower: Table
+    long_function: float
     unhidden: Table
     cache_bytes: float
 
@@ -155,8 +163,10 @@ class GpuLaw:
         out[..., MAC] *= _matrix_factor(kernels, c)[:, None] / clock
         out[..., VECTOR] *= _vector_factor(kernels, c)[:, None] / clock
         out[..., DRAM] *= _memory_factor(kernels, c)[:, None]
-        through_cache = kernels.outer_bytes[:, None] / (chips.units * chips.clock * clock * c.cache_bytes)
+        clocks = chips.units * chips.clock * clock
+        through_cache = kernels.outer_bytes[:, None] / (clocks * c.cache_bytes)
         out[..., SRAM] = np.where(np.isnan(out[..., SRAM]), through_cache, out[..., SRAM])
+        out[..., SRAM] = np.fmax(out[..., SRAM], _loaded_bytes(kernels)[:, None] / (clocks * LOADED_BYTES))
         apart = _by_class(c.unhidden, 0.0)[kernels.cls]
         apart = apart * np.where(_layout(kernels), c.unhidden["innermost"], 1.0)
         moved = apart * (kernels.read_bytes + kernels.write_bytes)
@@ -189,49 +199,57 @@ def sustained_clock(chips: Chips) -> FloatArray:
 
 def _matrix_factor(kernels: Kernels, c: GpuConstants) -> FloatArray:
     """(U,) factor on MAC time: class, short sums, tiles that are not full, alignment, shape of attention."""
-    d = kernels.dims.astype(np.float64).T
-    conv = kernels.kind == OpKind.CONV
+    factor = _by_class(c.compute, 1.0)[kernels.cls]
+    at = np.flatnonzero(_IS_MATRIX[kernels.cls])
+    d, cls = kernels.dims[at].T.astype(np.float64), kernels.cls[at]
+    conv = kernels.kind[at] == OpKind.CONV
     rows, columns = np.where(conv, d[0] * d[4] * d[5], d[1]), d[2]
     depth = np.where(conv, d[3] * d[6] * d[7], d[3])
-    factor = _by_class(c.compute, 1.0)[kernels.cls]
-    short = 1.0 + _by_class(c.short_sum, 0.0)[kernels.cls] / depth
+    short = 1.0 + _by_class(c.short_sum, 0.0)[cls] / depth
     outputs = np.ceil(rows / TILE) * np.ceil(columns / TILE) * TILE**2
     part = (outputs / (rows * columns)) ** c.part_tile
     odd = (columns % ALIGNED != 0) | (depth % ALIGNED != 0)
     loose = (columns % TILE != 0) | (depth % FULL_STEP != 0)
     aligned = np.where(odd, c.unaligned["row"], np.where(loose, c.unaligned["step"], 1.0))
-    length, width = d[2], d[4]
+    factor[at] *= short * part * aligned
+    at = np.flatnonzero(kernels.cls == KernelClass.ATTENTION)
+    length, width = kernels.dims[at][:, [2, 4]].T.astype(np.float64)
     narrow = np.maximum(HEAD / width, 1.0) ** c.attention["width"]
-    attention = factor * narrow * (1.0 + c.attention["length"] * HEAD / length)
-    product = np.where(_IS_MATRIX[kernels.cls], factor * short * part * aligned, factor)
-    return np.where(kernels.cls == KernelClass.ATTENTION, attention, product)
+    factor[at] *= narrow * (1.0 + c.attention["length"] * HEAD / length)
+    return factor
+
+
+def _loaded_bytes(kernels: Kernels) -> FloatArray:
+    """(U,) bytes that multiprocessors load for the tiles of products, a row and a column for each."""
+    share = sum(1.0 / side for side in LOADED_TILE) * _ELEMENT_BYTES[kernels.math]
+    return np.where(_IS_MATRIX[kernels.cls], kernels.macs * share, 0.0)
 
 
 def _vector_factor(kernels: Kernels, c: GpuConstants) -> FloatArray:
     """(U,) factor on the time of the vector lanes, which run depthwise convolutions."""
-    side = np.log(np.sqrt(kernels.dims[:, 6].astype(np.float64) * kernels.dims[:, 7]))
-    strided = kernels.geometry[:, :2].max(axis=1) > 1
+    factor = np.full(len(kernels.cls), c.vector)
+    at = np.flatnonzero(kernels.cls == KernelClass.DEPTHWISE)
+    side = np.log(np.sqrt(kernels.dims[at, 6].astype(np.float64) * kernels.dims[at, 7]))
+    strided = kernels.geometry[at, :2].max(axis=1, initial=1) > 1
     ways = []
     for taps in (c.taps, c.taps_last):
         by_side = np.interp(side, np.log(TAPS), np.log([taps[str(t)] for t in TAPS]))
         ways.append(np.exp(by_side) * np.where(strided, taps["stride"], 1.0))
-    depthwise = c.compute["depthwise"] * np.where(_layout(kernels), ways[1], ways[0])
-    return np.where(kernels.cls == KernelClass.DEPTHWISE, depthwise, c.vector)
+    factor[at] = c.compute["depthwise"] * np.where(_layout(kernels)[at], ways[1], ways[0])
+    return factor
 
 
 def _memory_factor(kernels: Kernels, c: GpuConstants) -> FloatArray:
     """(U,) factor on the time at the bandwidth of the outer memory."""
     cls, s = kernels.cls, c.slower
     factor = _by_class(c.memory, 1.0)[cls]
-    work = kernels.vector_ops / np.maximum(kernels.out_elements, 1.0)
-    cases = (
-        (kernels.kind == OpKind.RESIZE, s["resize"]),
-        ((cls == KernelClass.NORM) & (kernels.dims[:, 1] > WIDE_ROW), s["wide_row"]),
-        ((cls == KernelClass.ELEMENTWISE) & (work > LONG_FUNCTION), s["function"]),
-        (_layout(kernels) & ~_IS_CONV[cls], np.where(cls == KernelClass.COPY, s["copy"], s["mixed"])),
-    )
-    for applies, slower in cases:
-        factor = factor * np.where(applies, slower, 1.0)
+    factor[kernels.kind == OpKind.RESIZE] *= s["resize"]
+    factor[(cls == KernelClass.NORM) & (kernels.dims[:, 1] > WIDE_ROW)] *= s["wide_row"]
+    is_long = kernels.vector_ops > c.long_function * kernels.out_elements
+    factor[(cls == KernelClass.ELEMENTWISE) & is_long] *= s["function"]
+    moved = _layout(kernels) & ~_IS_CONV[cls]
+    factor[moved & (cls == KernelClass.COPY)] *= s["copy"]
+    factor[moved & (cls != KernelClass.COPY)] *= s["mixed"]
     return factor
 
 

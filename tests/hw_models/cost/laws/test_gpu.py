@@ -150,6 +150,18 @@ def test_all_bytes_pass_the_cache():
     assert seconds[0, 0, ISSUE] == constants("eager").issue
 
 
+def test_matrix_units_of_data_centre_parts_wait_for_their_tiles():
+    """H100: 989 TFLOPS of 132 multiprocessors at 1.755 GHz ask for 50 byte/clock, 35 come; RTX 4090: 6."""
+    kernels = kernels_of({"cls": GEMM, "dims": (1, 8192, 8192, 8192), "read": 3e8, "write": 1.5e8})
+    bytes_per_mac = 2 * (1 / 256 + 1 / 128)
+    for chip in ("h100_sxm_80gb", "rtx4090"):
+        chips = Chips.of([load_chip(chip)])
+        seconds = law("compiled").apply(Roofline().terms(kernels, chips).seconds, kernels, chips)[0, 0]
+        clocks = float((chips.units * chips.clock)[0])
+        assert seconds[SRAM] == pytest.approx(8192**3 * bytes_per_mac / (clocks * 35))
+        assert bool(seconds[SRAM] > seconds[MAC]) is (chip != "rtx4090")
+
+
 @pytest.mark.parametrize(
     ("chip", "measured", "off"),
     [("t4", 0.61, 0.02), ("a100_pcie_40gb", 0.87, 0.08), ("v100_pcie_32gb", 0.98, 0.03)],
