@@ -251,6 +251,40 @@ def shortest(errors: pd.DataFrame) -> tuple[float, float]:
     return float(lows[best]), float(highs[best])
 
 
+def left_out(
+    groups: Sequence[OperatorGroup], start: CallConstants, whole: CallConstants
+) -> tuple[list[dict[str, Any]], pd.DataFrame]:
+    """Scores of every device with constants fitted without it, and the errors with their regimes."""
+    rows: list[dict[str, Any]] = []
+    errors = []
+    for device in dict.fromkeys(g.chips.names[0] for g in groups):
+        out = [g for g in groups if g.chips.names[0] == device]
+        sets = {g.dataset for g in out}
+        stages = {n: s for n, s in STAGES.items() if sets & set(s[0])}
+        c = whole
+        for stage_sets, paths in stages.values():
+            back = [p for p in leaves(asdict(start)) if any(p == q or p.startswith(f"{q}.") for q in paths)]
+            c = changed(c, {p: leaves(asdict(start))[p] for p in back})
+            some = [g for g in groups if g.dataset in stage_sets and g.chips.names[0] != device]
+            c = fitted(some, paths, unseen(some, c)) if some else c
+        for g in out:
+            predicted = seconds(g, c)
+            rows += lines(g, predicted, "left out")
+            regime = call_regime(terms_of(g, c), g.kernels.cls)
+            errors.append(
+                pd.DataFrame(
+                    {
+                        "timed": g.timed,
+                        "regime": np.array(REGIMES)[regime],
+                        "dataset": g.dataset,
+                        "device": g.device,
+                        "log": np.log(g.typical_s / predicted),
+                    }
+                )
+            )
+    return rows, pd.concat(errors)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -277,36 +311,13 @@ def main() -> None:
     }
     for path, value in constants.items():
         print(f"{path}: {value:.3g}")
-    rows, errors = [], []
+    rows = []
     for g in groups:
         rows += lines(g, roofline_seconds(g.kernels, g.chip).value[:, 0], "class")
         rows += lines(g, seconds(g, whole), "fitted")
-    for device in dict.fromkeys(g.chips.names[0] for g in groups):
-        out = [g for g in groups if g.chips.names[0] == device]
-        sets = {g.dataset for g in out}
-        stages = {n: s for n, s in STAGES.items() if sets & set(s[0])}
-        c = whole
-        for stage_sets, paths in stages.values():
-            back = [p for p in leaves(asdict(start)) if any(p == q or p.startswith(f"{q}.") for q in paths)]
-            c = changed(c, {p: leaves(asdict(start))[p] for p in back})
-            some = [g for g in groups if g.dataset in stage_sets and g.chips.names[0] != device]
-            c = fitted(some, paths, unseen(some, c)) if some else c
-        for g in out:
-            predicted = seconds(g, c)
-            rows += lines(g, predicted, "left out")
-            regime = call_regime(terms_of(g, c), g.kernels.cls)
-            errors.append(
-                pd.DataFrame(
-                    {
-                        "timed": g.timed,
-                        "regime": np.array(REGIMES)[regime],
-                        "dataset": g.dataset,
-                        "device": g.device,
-                        "log": np.log(g.typical_s / predicted),
-                    }
-                )
-            )
-    ends = intervals(pd.concat(errors))
+    apart, errors = left_out(groups, start, whole)
+    rows += apart
+    ends = intervals(errors)
     print(json.dumps(ends, indent=1))
     keys = ["dataset", "device", "precision", "kind", "n"]
     frame = pd.DataFrame(rows)
