@@ -152,8 +152,9 @@ class NpuLaw:
                 if figure.source == CLASS_FIGURE and name in ratio:
                     code = Precision[name.upper()]
                     factor[c, code] = chips.mac_peak[c, code] / (whole[c] * ratio[name])
-        for scheme, formats in STORAGE_ONLY.items():
-            factor[:, scheme] = factor[:, formats[0]]
+            for scheme, formats in STORAGE_ONLY.items():
+                if scheme.label not in chip.main_engine.peak:
+                    factor[c, scheme] = factor[c, formats[0]]
         return factor
 
     def _spilt(self, kernels: Kernels, chips: Chips) -> FloatArray:
