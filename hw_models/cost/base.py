@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from hw_models.cost.adjust import ClassConstants
     from hw_models.cost.arrays import FloatArray, Kernels, Terms
+    from hw_models.cost.calibrated import Lawful
     from hw_models.cost.chips import Chips
     from hw_models.cost.energy import Counts, Energies
     from hw_models.cost.explain import Explanation
@@ -222,6 +223,7 @@ class Detail:
         constants: class constants in force; None for a bound.
         counts, energies: of the whole network.
         start_s: s that an inference takes once, beside its kernels.
+        lawful: the chip with the law of its class and what was measured on it; None: the model has neither.
     """
 
     workload: Workload
@@ -235,6 +237,7 @@ class Detail:
     counts: Counts
     energies: Energies
     start_s: float = 0.0
+    lawful: Lawful | None = None
 
     @property
     def seconds(self) -> FloatArray:

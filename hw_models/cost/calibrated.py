@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -17,9 +17,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from hw_models.calibration.setting import Calibration
+    from hw_models.calibration.standing import Standing
     from hw_models.cost.arrays import FloatArray, Kernels
     from hw_models.cost.chips import Chips
     from hw_models.cost.laws.base import Law
+    from hw_models.spec.accelerator import Accelerator
 
 
 @dataclass(frozen=True)
@@ -31,10 +34,17 @@ class Laws:
             class's law.
         crossfit: what the laws' constants must not have seen, see `hw_models.cost.laws.catalogue`; None:
             nothing.
+        layout: of the tensors, "nchw" or "nhwc"; None: not said.
+        calibrations: to use beside those that lie beside the chips' files, or in their place.
+        own: whether a chip's own calibration counts; anchored: whether those of other chips of its class do.
     """
 
     runtime: str | None = None
     crossfit: str | None = None
+    layout: str | None = None
+    calibrations: tuple[Calibration, ...] = ()
+    own: bool = True
+    anchored: bool = True
 
 
 PLAIN: Final = Laws()
@@ -49,34 +59,85 @@ class Lawful:
         chips: with class figures where their files have none.
         of: (C,) the law of each chip.
         start: (C,) s that an inference takes once, beside its kernels.
+        standings: (C,) what measurements say of each chip.
     """
 
     chips: Chips
     of: tuple[Law, ...]
     start: FloatArray
+    standings: tuple[Standing, ...]
 
     @classmethod
-    def prepare(cls, chips: Chips, lowering: str, laws: Laws) -> Lawful:
-        """The law of each chip's main engine under a lowering."""
+    def prepare(cls, chips: Chips, lowering: str, laws: Laws, precision: str | None = None) -> Lawful:
+        """The law of each chip's main engine under a lowering, and its calibration at a precision.
+
+        Args:
+            chips: with class figures where their files have none.
+            lowering: of the networks.
+            laws: what to go by.
+            precision: of the networks; None: calibrations are left out.
+
+        Raises:
+            FileError: a calibration is malformed or of another version.
+            InputError: a chip's figures changed since it was calibrated.
+        """
+        standings = _standings(chips, lowering, laws, precision)
         of = tuple(
-            law(ENGINE_KINDS[k], lowering, laws.runtime or usual_runtime(chip), laws.crossfit)
-            for k, chip in zip(chips.kind, chips.accelerators, strict=True)
+            law(ENGINE_KINDS[k], lowering, laws.runtime or _runtime(stands, chip), laws.crossfit)
+            for k, chip, stands in zip(chips.kind, chips.accelerators, standings, strict=True)
         )
         start = np.zeros(len(chips))
         for one, columns in _alike(of):
             start[columns] = one.start(chips.take(columns))
-        return cls(chips, of, start)
+        start *= [s.scalars.fixed for s in standings]
+        return cls(chips, of, start, standings)
 
     @property
     def fidelity(self) -> NDArray[np.int8]:
         """(C,) code of what a latency is where no class figure stands in for one of the chip's."""
-        return np.full(len(self.chips), Fidelity.ROOFLINE, np.int8)
+        measured = [s.setting is not None for s in self.standings]
+        return np.where(measured, Fidelity.CALIBRATED, Fidelity.ROOFLINE).astype(np.int8)
 
     def apply(self, seconds: FloatArray, kernels: Kernels) -> FloatArray:
-        """The roofline's terms (U, C, R) in seconds as each chip's class runs them."""
+        """The roofline's terms (U, C, R) in seconds as each chip's class runs them, and as the chip does."""
         out = np.empty_like(seconds)
         for one, columns in _alike(self.of):
             out[:, columns] = one.apply(seconds[:, columns], kernels, self.chips.take(columns))
+        for c, stands in enumerate(self.standings):
+            if stands.setting is not None:
+                out[:, c] = stands.scalars.apply(out[:, c])
+        return out
+
+    def residual(self, kernels: Kernels, n: int) -> tuple[FloatArray, FloatArray]:
+        """(W, n) mean and standard deviation of log of measured over predicted, of the first n chips.
+
+        0 and NaN where no measurement says anything.
+        """
+        shape = (kernels.n_networks, n)
+        mean, sure = np.zeros(shape), np.full(shape, np.nan)
+        found: dict[str, FloatArray] = {}
+        for c, stands in enumerate(self.standings[:n]):
+            if not stands.speaks:
+                continue
+            from hw_models.calibration.features import network_features
+
+            kind = ENGINE_KINDS[self.chips.kind[c]]
+            if kind not in found:
+                found[kind] = network_features(kernels, kind)
+            mean[:, c], sure[:, c] = stands.residual(found[kind])
+        return mean, sure
+
+    def ends(self, sure: FloatArray) -> FloatArray:
+        """(2, W, n) logarithms of the ends of the interval over the value, by `sure` (W, n) of `residual`.
+
+        By what its own calibration left out where a chip has one, else the law's for a chip it never saw.
+        """
+        n = sure.shape[1]
+        out = np.repeat(np.log(self.interval()[:, None, :n]), len(sure), axis=1)
+        for c, stands in enumerate(self.standings[:n]):
+            if stands.setting is not None and stands.setting.width is not None:
+                half = np.maximum(stands.setting.width.at(sure[:, c]), stands.setting.floor)
+                out[:, :, c] = -half, half
         return out
 
     def kernel_seconds(self, seconds: FloatArray) -> FloatArray:
@@ -116,6 +177,24 @@ class Lawful:
         for one, columns in _alike(self.of):
             out[:, columns] = combine(seconds[:, columns], one.overlap)
         return out
+
+
+def _standings(chips: Chips, lowering: str, laws: Laws, precision: str | None) -> tuple[Standing, ...]:
+    """What measurements say of each chip; one at an end of its ranges stands as the chip itself."""
+    from hw_models.calibration.standing import NOTHING, Asked, standing
+
+    if precision is None or not (laws.own or laws.anchored):
+        return (NOTHING,) * len(chips)
+    told = {f.name: getattr(laws, f.name) for f in fields(Laws)}
+    asked = Asked(precision=precision, lowering=lowering, **told)
+    found = {id(chip): chip for chip in chips.accelerators}
+    by_chip = {key: standing(chip, asked) for key, chip in found.items()}
+    return tuple(by_chip[id(chip)] for chip in chips.accelerators)
+
+
+def _runtime(stands: Standing, chip: Accelerator) -> str | None:
+    """What executes where nobody says: what the chip was calibrated with, else what is usual there."""
+    return stands.setting.way.run_by if stands.setting is not None else usual_runtime(chip)
 
 
 def _alike(laws: tuple[Law, ...]) -> list[tuple[Law, NDArray[np.intp]]]:

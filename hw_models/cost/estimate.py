@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hw_models.cost.arrays import CostGrid, Feasibility, Fidelity, GridQuantity, Kernels, Terms
 from hw_models.cost.base import COST_UNITS, Cost, Detail, Estimate, show
+from hw_models.cost.calibrated import Lawful
 from hw_models.cost.chips import Chips, default_lowering, default_precision, fallbacks
 from hw_models.cost.energy import Counts, Energies
-from hw_models.cost.grid import Evaluated, Prepared, evaluate
+from hw_models.cost.grid import Evaluated, Prepared, evaluate, way_of
 from hw_models.cost.models import CostModel, cost_model
 from hw_models.cost.notes import not_modelled_of, reason_of, warnings_of
 from hw_models.cost.precision import Compression
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from hw_models.calibration.setting import Calibration
     from hw_models.cost.frame import Comparison
     from hw_models.spec.accelerator import Accelerator
     from hw_models.workload.graph import Workload
@@ -41,6 +44,8 @@ def estimate(  # noqa: PLR0913  (what a user may set)
     sparsity: str | None = None,
     quantisation: str | None = None,
     mapping: Path | str | None = None,
+    runtime: str | None = None,
+    calibration: Calibration | Path | str | None = None,
 ) -> Cost:
     """Cost of one network on one chip: the batch of one of `estimate_many`, with what stands behind it.
 
@@ -58,6 +63,10 @@ def estimate(  # noqa: PLR0913  (what a user may set)
             per_group:128"; None: not asked for.
         mapping: file of mappings that layers are to run with, see `hw_models.cost.tiled.mappings`; None: all
             are found.
+        runtime: what executes, "torch 2.4.0" or "onnxruntime"; None: what the chip was calibrated with, else
+            what is usual. For model "calibrated".
+        calibration: of the chip, or its file; None: the one that lies beside the chip's file or ships. For
+            model "calibrated".
 
     Raises:
         NotCostableError: the chip lacks a peak, a bandwidth, a peak at the precision, or the sparse format or
@@ -67,13 +76,15 @@ def estimate(  # noqa: PLR0913  (what a user may set)
     """
     accelerator = as_accelerator(chip, mode)
     compression = Compression.of(sparsity, quantisation)
-    assembly = cost_model(model).compressing(compression)
+    given = () if calibration is None else (calibration,)
+    assembly = asked_model(model, runtime, given).compressing(compression)
     _check_costable(accelerator)
     assembly.check(accelerator)
     named = precision or default_precision(accelerator)
     _check_precision(accelerator, named, assembly)
     _check_compression(accelerator, named, compression)
-    kernels = _lower([workload], named, batch, lowering or default_lowering(accelerator), compression)
+    way = lowering or default_lowering(accelerator, runtime)
+    kernels = _lower([workload], named, batch, way, compression)
     if mapping is not None:
         kernels = _mapped(kernels, mapping, assembly)
     chips = Chips.of([accelerator])
@@ -82,7 +93,7 @@ def estimate(  # noqa: PLR0913  (what a user may set)
     return _cost(workload, accelerator, kernels, grid, found.terms, assembly)
 
 
-def estimate_many(
+def estimate_many(  # noqa: PLR0913  (what a user may set)
     workloads: Sequence[Workload],
     chips: Sequence[Accelerator | str],
     *,
@@ -92,6 +103,8 @@ def estimate_many(
     lowering: str | None = None,
     sparsity: str | None = None,
     quantisation: str | None = None,
+    runtime: str | None = None,
+    calibrations: Sequence[Calibration | Path | str] = (),
 ) -> CostGrid:
     """Costs of all networks on all chips as arrays; what cannot be told is NaN, with a feasibility code.
 
@@ -104,12 +117,15 @@ def estimate_many(
         lowering: see `estimate`.
         sparsity: see `estimate`.
         quantisation: see `estimate`.
+        runtime: see `estimate`.
+        calibrations: of any of the chips, see `estimate`.
     """
     accelerators = [as_accelerator(c) for c in chips]
     precisions = _precisions(accelerators, precision)
-    choices = [(p, lowering or default_lowering(a)) for p, a in zip(precisions, accelerators, strict=True)]
+    pairs = zip(precisions, accelerators, strict=True)
+    choices = [(p, lowering or default_lowering(a, runtime)) for p, a in pairs]
     compression = Compression.of(sparsity, quantisation)
-    assembly = cost_model(model).compressing(compression)
+    assembly = asked_model(model, runtime, calibrations).compressing(compression)
     parts: list[tuple[list[int], CostGrid]] = []
     for choice in dict.fromkeys(choices):
         columns = [i for i, made in enumerate(choices) if made == choice]
@@ -140,6 +156,31 @@ def compare(
         except NotCostableError as error:
             costs.append((accelerator.label, str(error)))
     return Comparison(workload.name, tuple(costs))
+
+
+def asked_model(
+    model: str | CostModel, runtime: str | None, calibrations: Sequence[Calibration | Path | str]
+) -> CostModel:
+    """The cost model of that name, for a runtime and with calibrations given by hand.
+
+    Raises:
+        UnknownNameError: no such model.
+        InputError: a runtime or a calibration for a model that goes by none.
+        FileError: a calibration that is missing, malformed or of another version.
+    """
+    found = cost_model(model)
+    if runtime is None and not calibrations:
+        return found
+    if found.laws is None:
+        what = "runtime" if runtime is not None else "calibration"
+        raise InputError(f"model '{found.name}' goes by no {what}; give model='calibrated', or leave it out")
+    from hw_models.calibration.file import read_calibration
+
+    read = tuple(read_calibration(c) if isinstance(c, (str, PathLike)) else c for c in calibrations)
+    laws = replace(
+        found.laws, runtime=runtime or found.laws.runtime, calibrations=read or found.laws.calibrations
+    )
+    return replace(found, laws=laws)
 
 
 def as_accelerator(chip: Accelerator | str, mode: str | None = None) -> Accelerator:
@@ -290,8 +331,10 @@ def _cost(
 ) -> Cost:
     """The one cell of a grid with everything that stands behind it."""
     chips = Chips.of([accelerator])
-    prepared = Prepared.of(chips, model, grid.lowering[0])
+    prepared = Prepared.of(chips, model, *way_of(kernels))
     terms = prepared.terms(kernels) if terms is None else terms
+    shares, start = prepared.shares(terms.seconds[:, :1])[:, 0], prepared.start
+    scale = prepared.residual(kernels)
     detail = Detail(
         workload=workload,
         accelerator=accelerator,
@@ -299,11 +342,12 @@ def _cost(
         chips=prepared.chips,
         model=model,
         terms=terms,
-        shares=prepared.shares(terms.seconds[:, :1])[:, 0],
+        shares=shares if scale is None else shares * scale,
         constants=model.priors.for_chips(chips, grid.lowering[0])[0] if model.priors else None,
         counts=Counts.of(kernels, terms.actions[:, :1]),
         energies=Energies.of(chips),
-        start_s=0.0 if prepared.start is None else float(prepared.start[0]),
+        start_s=0.0 if start is None else float(start[0] * (scale or 1.0)),
+        lawful=prepared.adjustment if isinstance(prepared.adjustment, Lawful) else None,
     )
     code = Feasibility(int(grid.feasibility[0, 0]))
     estimates = {name: Estimate.at(grid.quantities[name], 0, 0, unit) for name, unit in COST_UNITS.items()}

@@ -10,6 +10,7 @@ import numpy as np
 from hw_models.cost.arrays import RESOURCES, Fidelity
 from hw_models.cost.base import show
 from hw_models.cost.chips import last_on_chip, vector_peak
+from hw_models.cost.explain_calibrated import law_lines
 from hw_models.cost.explain_energy import cited
 from hw_models.cost.frame import bound_of, resource_seconds
 from hw_models.cost.grid import DRAM_BYTES
@@ -99,6 +100,8 @@ def formula_lines(cost: Cost) -> Iterator[Line]:
         seconds = float(alone[RESOURCES.index(name)])
         if seconds > 0:
             yield name, f"{meaning}: {show(seconds, 's')}"
+    if d.start_s > 0:
+        yield "start", f"before the first kernel and after the last, once: {show(d.start_s, 's')}"
     issue = float(d.seconds[0, ISSUE]) if len(d.seconds) else 0.0
     yield "issue", f"{k.n_instances} kernels x {show(issue, 's')} = {show(float(alone[ISSUE]), 's')}"
 
@@ -129,7 +132,9 @@ def latency_figures(cost: Cost) -> Iterator[Line]:
         yield "on-chip capacity", f"{show(d.constants.sram_capacity, 'byte')}: prior of the class"
     if d.terms.fidelity == Fidelity.TILED:
         yield from _organisation_lines(chip)
-    if d.constants:
+    if d.lawful is not None:
+        yield from law_lines(d)
+    elif d.constants:
         yield from _class_lines(cost, d.constants)
 
 

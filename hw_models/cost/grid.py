@@ -51,8 +51,8 @@ class Prepared:
     adjustment: Adjustment | Lawful | None
 
     @classmethod
-    def of(cls, chips: Chips, model: CostModel, lowering: str) -> Prepared:
-        """For one way of lowering."""
+    def of(cls, chips: Chips, model: CostModel, lowering: str, precision: str | None = None) -> Prepared:
+        """For one way of lowering; `precision` of the networks, where calibrations are to count."""
         if model.priors is None:
             return cls(model, chips, None)
         constants = model.priors.for_chips(chips, lowering)
@@ -61,7 +61,7 @@ class Prepared:
         )
         filled = chips.with_priors(per_mac, sram)
         if model.laws is not None:
-            return cls(model, filled, Lawful.prepare(filled, lowering, model.laws))
+            return cls(model, filled, Lawful.prepare(filled, lowering, model.laws, precision))
         return cls(model, filled, Adjustment.of(filled, constants))
 
     def terms(self, kernels: Kernels) -> Terms:
@@ -82,6 +82,12 @@ class Prepared:
         if isinstance(self.adjustment, Lawful):
             return self.adjustment.shares(seconds)
         return shares(seconds, self.model.overlap)
+
+    def residual(self, kernels: Kernels) -> float | None:
+        """Measured over predicted time of the first network on the first chip; None: nothing was measured."""
+        if not isinstance(self.adjustment, Lawful):
+            return None
+        return float(np.exp(self.adjustment.residual(kernels, 1)[0][0, 0]))
 
     @property
     def start(self) -> FloatArray | None:
@@ -229,7 +235,7 @@ def _latency(kernels: Kernels, chips: Chips, model: CostModel) -> tuple[GridQuan
     ranged = np.flatnonzero(_differ(chips, slow) | _differ(chips, fast))
     n, r = len(chips), len(ranged)
     everything = chips.followed_by(slow.take(ranged), fast.take(ranged))
-    prepared = Prepared.of(everything, model, kernels.lowering[0] if kernels.lowering else DEFAULT_LOWERING)
+    prepared = Prepared.of(everything, model, *way_of(kernels))
     total = latency_and_counts(kernels, prepared, n)
     seconds, known = total.seconds, total.worst[:, :n] != Feasibility.UNKNOWN
     value = np.where(np.isfinite(seconds[:, :n]) & known, seconds[:, :n], np.nan)
@@ -242,7 +248,7 @@ def _latency(kernels: Kernels, chips: Chips, model: CostModel) -> tuple[GridQuan
         return GridQuantity(value, low, high, fidelity_codes(value, up < 0, model.fidelity)), total
     prior = _stands_in(kernels, prepared.chips, n) | total.stands_in[:, :n]
     if isinstance(prepared.adjustment, Lawful):
-        return _lawful(prepared.adjustment, value, (down, up), prior), total
+        return _lawful(prepared.adjustment, kernels, value, (down, up), prior), total
     adjustment, first = prepared.adjustment, slice(0, n)
     started = np.diff(kernels.network_ptr)[:, None]
     issue, least, most = (started * seconds[first] for seconds in adjustment.issue)
@@ -254,21 +260,38 @@ def _latency(kernels: Kernels, chips: Chips, model: CostModel) -> tuple[GridQuan
 
 
 def _lawful(
-    lawful: Lawful, value: FloatArray, ends: tuple[FloatArray, FloatArray], prior: NDArray[np.bool_]
+    lawful: Lawful,
+    kernels: Kernels,
+    value: FloatArray,
+    ends: tuple[FloatArray, FloatArray],
+    prior: NDArray[np.bool_],
 ) -> GridQuantity:
-    """Latency by the law of each chip's class, with the law's interval and the chips' own ranges.
+    """Latency by the law of each chip's class and what was measured, with the interval of both.
+
+    A chip that was measured has its ranges settled; of another they enter.
 
     Args:
         lawful: chips, those to be costed first.
-        value: (W, n) s.
+        kernels: of all networks.
+        value: (W, n) s by the law.
         ends: (W, n) logarithms of the time at either end of the chips' ranges over the value.
         prior: (W, n) whether a class figure stands in.
     """
-    down, up = ends
-    least, most = np.log(lawful.interval()[:, : value.shape[1]])
+    n = value.shape[1]
+    measured = lawful.fidelity[:n] == Fidelity.CALIBRATED
+    residual, sure = lawful.residual(kernels, n)
+    down, up = (np.where(measured, 0.0, end) for end in ends)
+    least, most = lawful.ends(sure)
+    value = value * np.exp(residual)
     low, high = value * np.exp(-_together(down, least)), value * np.exp(_together(up, most))
-    codes = fidelity_codes(value, prior, lawful.fidelity[: value.shape[1]])
+    codes = fidelity_codes(value, prior & ~measured, lawful.fidelity[:n])
     return GridQuantity(value, low, high, codes)
+
+
+def way_of(kernels: Kernels) -> tuple[str, str | None]:
+    """Lowering and precision of networks that share both."""
+    lowering = kernels.lowering[0] if kernels.lowering else DEFAULT_LOWERING
+    return lowering, kernels.precision[0] if kernels.precision else None
 
 
 def _stands_in(kernels: Kernels, chips: Chips, n: int) -> NDArray[np.bool_]:

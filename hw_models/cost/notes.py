@@ -79,6 +79,9 @@ def warnings_of(
         )
     if unknown and estimates["latency"].is_known:
         found.append(f"unknown {' and '.join(unknown)}: class figures stand in, so latency is a prior")
+    stands = detail.lawful.standings[0] if detail.lawful else None
+    if stands is not None and stands.note:
+        found.append(f"{detail.accelerator.label} is costed by the law of its class: {stands.note}")
     return tuple(found)
 
 

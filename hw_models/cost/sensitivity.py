@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -15,13 +15,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hw_models.cost.adjust import ClassConstants
-    from hw_models.cost.base import Cost
+    from hw_models.cost.base import Cost, Detail
+    from hw_models.cost.models import CostModel
     from hw_models.spec.accelerator import Accelerator
 
 SMALL: Final = 1.01
 """Factor by which a rate is raised where time is smooth in it."""
 STEP: Final = 1.1
 """The same where the best mapping may change with it."""
+ROOFLINES: Final = ("roofline", "roofline_bound", "calibrated")
+"""Models that time a kernel as a whole, whatever the array it runs on."""
 DOUBLE: Final = 2.0
 """Factor by which a size grows."""
 
@@ -50,15 +53,19 @@ class Lever:
 def levers(cost: Cost) -> tuple[Lever, ...]:
     """Every lever that the chip's file has a figure for, the one that gains most first.
 
-    The network is costed again for each, so that a tiled cost finds the best mapping of every variant.
+    The network is costed again for each, so that a tiled cost finds the best mapping of every variant. What
+    was measured on a chip is no measurement of a variant: it stays as a factor on all.
     """
     before = cost.latency.value
     if before is None:
         return ()
     detail = cost.detail
-    found = list(_variants(detail.accelerator, cost.model, detail.constants))
-    chips = Chips.of([chip for _, _, chip in found])
-    after = evaluate(detail.kernels, chips, detail.model).quantities["latency"].value[0]
+    constants = detail.constants if detail.lawful is None else None
+    found = list(_variants(detail.accelerator, cost.model, constants))
+    chips = Chips.of([detail.accelerator, *(chip for _, _, chip in found)])
+    same, *after = evaluate(detail.kernels, chips, _law_alone(detail)).quantities["latency"].value[0]
+    if detail.lawful is not None:
+        after = [seconds * before / same for seconds in after]
     pulled = [
         Lever(name, factor, float(seconds), before)
         for (name, factor, _), seconds in zip(found, after, strict=True)
@@ -67,11 +74,19 @@ def levers(cost: Cost) -> tuple[Lever, ...]:
     return tuple(sorted(pulled, key=lambda lever: lever.elasticity))
 
 
+def _law_alone(detail: Detail) -> CostModel:
+    """The model without what was measured on single chips."""
+    model = detail.model
+    if model.laws is None:
+        return model
+    return replace(model, laws=replace(model.laws, own=False, anchored=False))
+
+
 def _variants(
     chip: Accelerator, model: str, constants: ClassConstants | None
 ) -> Iterator[tuple[str, float, Accelerator]]:
     engine, memory, inner = chip.main_engine, chip.dram, last_on_chip(chip)
-    rate = STEP if engine.dataflow and not model.startswith("roofline") else SMALL
+    rate = STEP if engine.dataflow and model not in ROOFLINES else SMALL
     scaled: list[tuple[str, bool, dict[str, float]]] = [
         ("peak of the MAC units", not _has_array(chip, model), {"peak": rate}),
         ("rate of the vector unit", bool(vector_peak(engine)), {"vector_peak": rate}),
@@ -115,7 +130,7 @@ def _with_engine(chip: Accelerator, engine: Any) -> Accelerator:
 
 
 def _has_array(chip: Accelerator, model: str) -> bool:
-    return chip.main_engine.array is not None and not model.startswith("roofline")
+    return chip.main_engine.array is not None and model not in ROOFLINES
 
 
 def _has_rate(memory: Any) -> bool:

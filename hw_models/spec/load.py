@@ -32,6 +32,8 @@ CHIPS_ENV: Final = "CODESIGN_CHIPS"
 
 PACKAGED: Final = Path(__file__).resolve().parent.parent / "chips"
 SUFFIXES: Final = (".yaml", ".yml")
+CALIBRATION: Final = ".calibration"
+"""Ending of the names of what lies beside chip files and is none."""
 
 
 def load_chip(name: str | os.PathLike[str], mode: str | None = None) -> Accelerator:
@@ -74,7 +76,7 @@ def chip_files() -> dict[str, Path]:
     found: dict[str, Path] = {}
     for folder in _folders():
         for file in sorted(folder.iterdir()):
-            if file.suffix in SUFFIXES:
+            if file.suffix in SUFFIXES and not file.stem.endswith(CALIBRATION):
                 found.setdefault(file.stem, file)
     return dict(sorted(found.items()))
 
@@ -114,9 +116,31 @@ def _current(file: Path) -> Accelerator:
     return _read_once(file, changed)
 
 
+def file_of(chip: Accelerator) -> Path | None:
+    """The file that a chip was read from in this process as long as it says the same; None: there is none."""
+    named = chip_files().get(chip.name)
+    files: list[Path] = [*_READ.get(chip.name, ()), *([named] if named else [])]
+    for file in files:
+        if file.is_file() and any(chip == known for known in _in_mode(_current(file), chip.mode)):
+            return file
+    return None
+
+
+def _in_mode(chip: Accelerator, mode: str | None) -> list[Accelerator]:
+    """The chip as its file has it, and at a power mode."""
+    return [chip, *(chip.at_mode(m.name) for m in chip.power_modes if m.name == mode and chip.mode is None)]
+
+
+_READ: Final[dict[str, list[Path]]] = {}
+"""Files that chips of a name were read from, the last one first."""
+
+
 @lru_cache(maxsize=512)
 def _read_once(file: Path, _changed: int) -> Accelerator:
-    return read_chip(file)
+    chip = read_chip(file)
+    known = _READ.setdefault(chip.name, [])
+    known[:] = [file, *(k for k in known if k != file)]
+    return chip
 
 
 def read_chip(file: str | os.PathLike[str]) -> Accelerator:

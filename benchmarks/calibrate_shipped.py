@@ -1,0 +1,68 @@
+"""Make the calibrations that ship, from the records that ship, into `hw_models/chips/calibrations/`.
+
+    python benchmarks/calibrate_shipped.py [--chip rtx4090] [--dataset timm_throughput]
+
+To be run again whenever a law, a lowering, a chip file or a set of records changes: a calibration stands on
+the law of its class and is left aside where that has changed. Chips are made twice where they have fewer networks
+than others of their class add to (`hw_models.calibration.anchors`): the second round knows the first.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Final
+
+from hw_models.calibration.anchors import ENOUGH
+from hw_models.calibration.calibrate import calibrate
+from hw_models.calibration.file import SUFFIX, write_calibration
+from hw_models.calibration.find import SHIPPED
+from hw_models.errors import CodesignError
+from hw_models.measured.devices import shipped_devices
+from hw_models.measured.loaders import DATASETS, load
+from hw_models.measured.records import Records, concat
+from hw_models.spec.load import list_chips, load_chip
+from search_spaces.published.catalogue import published_network
+
+SETS: Final = ("timm_throughput", "qualcomm_aihub_latency")
+"""Sets of whole networks, one inference after the other."""
+
+
+def by_chip(sets: tuple[str, ...]) -> dict[str, Records]:
+    """Records of every chip that has a file, under the chip's own name."""
+    table, known, found = shipped_devices(), set(list_chips()), dict[str, list[Records]]()
+    for name, records in load(datasets=sets).records.items():
+        for device in sorted(records.frame["device"].unique()):
+            key = table.key(name, DATASETS[name].device_column, device)
+            if key in known:
+                mine = records.of_devices([device])
+                frame = mine.frame.assign(device=key)
+                found.setdefault(key, []).append(Records(frame, mine.set_aside.assign(device=key)))
+    return {key: concat(parts) for key, parts in sorted(found.items())}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--chip", action="append", help="only these chips")
+    parser.add_argument("--dataset", action="append", help="only these sets")
+    args = parser.parse_args()
+    SHIPPED.mkdir(exist_ok=True)
+    records = by_chip(tuple(args.dataset or SETS))
+    wanted = [c for c in records if not args.chip or c in args.chip]
+    sparse: list[str] = []
+    for round_, chips in enumerate((wanted, sparse)):
+        for chip in chips:
+            try:
+                made = calibrate(load_chip(chip), records[chip], resolver=published_network)
+            except CodesignError as error:
+                print(f"{chip}: {error}")
+                continue
+            write_calibration(made, SHIPPED / f"{chip}{SUFFIX}")
+            if not round_ and any(len(s) < ENOUGH for s in made.settings):
+                sparse.append(chip)
+            columns = ["version", "precision", "lowering", "layout", "networks", "mape", "kendall_tau"]
+            columns += ["coverage_90", "width_90", "law_mape", "law_kendall_tau", "sibling_mape"]
+            print(chip, made.to_frame()[columns].round(3).to_string(index=False), sep="\n", flush=True)
+
+
+if __name__ == "__main__":
+    main()
