@@ -3,8 +3,8 @@
     python benchmarks/calibrate_shipped.py [--chip rtx4090] [--dataset timm_throughput]
 
 To be run again whenever a law, a lowering, a chip file or a set of records changes: a calibration stands on
-the law of its class and is left aside where that has changed. Chips are made twice where they have fewer networks
-than others of their class add to (`hw_models.calibration.anchors`): the second round knows the first.
+the law of its class and is left aside where that has changed. Chips are made twice where others of
+their class add to their networks (`hw_models.calibration.anchors`): the second round knows the first.
 """
 
 from __future__ import annotations

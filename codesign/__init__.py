@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from hw_models.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from codesign.calibration import calibrate as calibrate
     from codesign.front import Front as Front
     from codesign.measure import measure as measure
     from codesign.measure import measure_many as measure_many
@@ -49,6 +50,7 @@ _HOMES: Final = {
     "SearchSpace": "search_spaces.space",
     "Study": "codesign.search.study",
     "Workload": "hw_models.workload.graph",
+    "calibrate": "codesign.calibration",
     "compare": "hw_models.cost.estimate",
     "estimate": "hw_models.cost.estimate",
     "estimate_many": "hw_models.cost.estimate",

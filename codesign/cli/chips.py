@@ -124,6 +124,56 @@ def schema(
     typer.echo(f"wrote {out}; in a chip file: # yaml-language-server: $schema={out}")
 
 
+@chips.command()
+def calibrate(
+    name: Annotated[str, typer.Argument(help="The chip that was measured: a name, or a file.")],
+    records: Annotated[Path, typer.Option(help="Measurements of networks on it, as `measure` writes them.")],
+    out: Annotated[
+        Path | None, typer.Option(help="File to write; default: beside the chip's file, where it is found.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="Name of the chip in the records.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Fit what measurements add to the law of the chip's class; write it beside the chip's file."""
+    from codesign.calibration import calibrate as fit
+    from hw_models.calibration.file import write_calibration
+    from hw_models.calibration.find import SHIPPED, beside
+    from hw_models.spec.load import load_chip
+
+    chip = load_chip(name)
+    made = fit(chip, records, device=device)
+    near = beside(chip)
+    packaged = near is None or near.parent == SHIPPED.parent
+    target = out or (Path(f"{chip.label}.calibration.yaml") if packaged or near is None else near)
+    write_calibration(made, target)
+    frame = made.to_frame()
+    if as_json:
+        told = {
+            "chip": made.chip,
+            "file": str(target),
+            "rows": made.n_rows,
+            "set_aside": dict(made.set_aside),
+        }
+        curves = [list(s.curve) for s in made.settings]
+        rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
+        print_json(
+            told | {"settings": [{**r, "learning_curve": c} for r, c in zip(rows, curves, strict=True)]}
+        )
+        return
+    columns = {"networks": "networks", "mape": "error", "law_mape": "of the law", "coverage_90": "in 90 %"}
+    ways = [str(s.way) for s in made.settings]
+    print_table(
+        [
+            {"way": way, **{title: row[key] for key, title in columns.items()}}
+            for way, row in zip(ways, frame.to_dict("records"), strict=True)
+        ]
+    )
+    for reason, n in made.set_aside.items():
+        typer.echo(f"set aside: {n} rows: {reason}")
+    typer.echo(f"wrote {target}")
+    typer.echo(f"codesign estimate timm:resnet50 --chip {name} --model calibrated")
+
+
 def _text_row(chip: Accelerator) -> dict[str, Any]:
     from hw_models.spec.show import peaks_text
 

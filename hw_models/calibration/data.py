@@ -176,7 +176,7 @@ def _ways(chip: Accelerator, frame: pd.DataFrame) -> pd.Series:
             runtime=_text(row.runtime),
             version=_text(row.runtime_version),
             precision=_text(row.precision) or next(iter(chip.precisions)),
-            lowering=_lowering(chip, _text(row.runtime), row.compiled),
+            lowering=_lowering(chip, _text(row.runtime), row.compiled, _text(row.layout)),
             layout=_text(row.layout),
         )
         for row in frame.itertuples()
@@ -184,10 +184,12 @@ def _ways(chip: Accelerator, frame: pd.DataFrame) -> pd.Series:
     return pd.Series(ways, index=frame.index, dtype=object)
 
 
-def _lowering(chip: Accelerator, runtime: str, compiled: object) -> str:
+def _lowering(chip: Accelerator, runtime: str, compiled: object, layout: str) -> str:
     """As PyTorch was told to run it, else as is usual of the runtime on such a chip."""
     usual = default_lowering(chip, runtime or None)
-    return usual if usual == GRAPH else {1.0: "compiled", 0.0: "eager"}.get(compiled, usual)  # type: ignore[call-overload]
+    if usual == GRAPH or compiled not in (0, 1):
+        return usual
+    return "compiled" if compiled else "eager_nhwc" if layout == "nhwc" else "eager"
 
 
 def _text(cell: object) -> str:
