@@ -12,11 +12,11 @@ import numpy as np
 
 from hw_models.calibration.points import Points
 from hw_models.calibration.setting import Way
-from hw_models.cost.chips import Chips, default_lowering
+from hw_models.cost.chips import Chips, lowering_as_run
 from hw_models.errors import InputError, did_you_mean, nearest, sentence
 from hw_models.measured.records import Records
 from hw_models.measured.schema import PROVENANCE, STEP
-from hw_models.validation.join import GRAPH, TORCH, named
+from hw_models.validation.join import TORCH, named
 from hw_models.validation.networks import Networks, Resolver
 
 if TYPE_CHECKING:
@@ -176,20 +176,12 @@ def _ways(chip: Accelerator, frame: pd.DataFrame) -> pd.Series:
             runtime=_text(row.runtime),
             version=_text(row.runtime_version),
             precision=_text(row.precision) or next(iter(chip.precisions)),
-            lowering=_lowering(chip, _text(row.runtime), row.compiled, _text(row.layout)),
+            lowering=lowering_as_run(chip, _text(row.runtime) or None, row.compiled, _text(row.layout)),
             layout=_text(row.layout),
         )
         for row in frame.itertuples()
     ]
     return pd.Series(ways, index=frame.index, dtype=object)
-
-
-def _lowering(chip: Accelerator, runtime: str, compiled: object, layout: str) -> str:
-    """As PyTorch was told to run it, else as is usual of the runtime on such a chip."""
-    usual = default_lowering(chip, runtime or None)
-    if usual == GRAPH or compiled not in (0, 1):
-        return usual
-    return "compiled" if compiled else "eager_nhwc" if layout == "nhwc" else "eager"
 
 
 def _text(cell: object) -> str:

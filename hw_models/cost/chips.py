@@ -241,6 +241,23 @@ def default_lowering(accelerator: Accelerator, runtime: str | None = None) -> st
     return "compiled" if accelerator.main_engine.kind in {"gpu", "cpu"} else "ideal"
 
 
+def lowering_as_run(
+    accelerator: Accelerator, runtime: str | None, compiled: object, layout: str | None
+) -> str:
+    """As a record says that PyTorch ran a network, else as is usual of the runtime on such a chip.
+
+    Args:
+        accelerator: the chip.
+        runtime: what executed; None: not told.
+        compiled: 1 or 0; anything else: not told.
+        layout: "nchw" or "nhwc"; None: not told.
+    """
+    usual = default_lowering(accelerator, runtime)
+    if usual == "folded" or compiled not in (0, 1):
+        return usual
+    return "compiled" if compiled else "eager_nhwc" if layout == "nhwc" else "eager"
+
+
 def vector_peak(engine: Engine) -> Mapping[str, Sourced]:
     """Rates of the vector unit; of a GPU or CPU that states none its FP32 peak: those lanes run FP32."""
     if not engine.vector_peak and engine.kind in {"gpu", "cpu"} and "fp32" in engine.peak:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from hw_models.cost.chips import Chips, default_lowering
+from hw_models.cost.chips import Chips, lowering_as_run
 from hw_models.errors import CodesignError
 from hw_models.measured.loaders import DATASETS
 from hw_models.measured.schema import STEP
@@ -41,8 +41,6 @@ RUN: Final = ["dataset", "network", "component", "img_size", "input_shape", "par
 """What tells one network from another."""
 
 TORCH: Final = "torch"
-GRAPH: Final = "folded"
-"""Lowering of runtimes that run graphs: their "compiled" means no compiler."""
 
 Name = tuple[str, str, str]
 """Data set, device and mode."""
@@ -294,8 +292,6 @@ def _group(
     def text(column: str) -> str | None:
         return first[column] if isinstance(first[column], str) else None
 
-    stated = {1.0: "compiled", 0.0: "eager"}
-    usual = default_lowering(chip, text("runtime"))
     return Group(
         dataset=first["dataset"],
         device=first["device"],
@@ -304,7 +300,7 @@ def _group(
         rows=rows,
         workloads=tuple(networks[i] for i in rows.index if i in networks),
         precision=str(first["precision"]),
-        lowering=usual if usual == GRAPH else stated.get(first["compiled"]) or usual,
+        lowering=lowering_as_run(chip, text("runtime"), first["compiled"], text("layout")),
         layout=text("layout"),
         runtime=text("runtime"),
         runtime_version=text("runtime_version"),

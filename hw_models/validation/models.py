@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from hw_models.calibration.standing import Asked, standing
 from hw_models.cost.calibrated import Laws
 from hw_models.cost.laws.catalogue import law, without_device, without_family
 from hw_models.cost.models import calibrated_model
@@ -35,12 +36,16 @@ def assembly(group: Group, split: str) -> Assembly | None:
         split: one of the four above.
     """
     kind, crossfit = group.chip.main_engine.kind, left_out(group, split)
-    whole = law(kind, group.lowering, group.runtime)
-    if crossfit is not None and law(kind, group.lowering, group.runtime, crossfit) == whole:
-        return None
     runtime = " ".join(part for part in (group.runtime, group.runtime_version) if part) or None
-    model = calibrated_model(Laws(runtime=runtime, crossfit=crossfit))
-    return Assembly(model, getattr(whole, "source", ""))
+    whole = law(kind, group.lowering, runtime)
+    laws = Laws(runtime=runtime, layout=group.layout)
+    own = standing(group.chip, Asked(group.precision, group.lowering, runtime, group.layout)).setting
+    if crossfit is not None and own is None and law(kind, group.lowering, runtime, crossfit) == whole:
+        return None
+    source = getattr(whole, "source", "")
+    if own is not None and split != DEVICE_OUT:
+        source = f"{source}; {len(own)} networks on the chip itself"
+    return Assembly(calibrated_model(replace(laws, crossfit=crossfit)), source)
 
 
 def left_out(group: Group, split: str) -> str | None:
