@@ -35,6 +35,10 @@ GAIN: Final = 0.99
 """Error with a part over that without it below which the part helps."""
 
 
+HARM: Final = 1.02
+"""The same above which what siblings share does harm where none was measured."""
+
+
 @dataclass(frozen=True, eq=False)
 class Fitted:
     """What was fitted on the points of one setting.
@@ -107,7 +111,7 @@ def choose(residuals: Residuals, groups: NDArray[np.intp]) -> Kernel:
         tried = Residuals(kernel, some.features, some.values)
         errors[kernel] = (_error(tried, of), _error(tried, np.arange(len(rows))))
     without = min(e[0] for k, e in errors.items() if not k.structure and not k.sibling)
-    far = {k: e for k, e in errors.items() if not (k.structure or k.sibling) or e[0] < GAIN * without}
+    far = {k: e for k, e in errors.items() if e[0] < (GAIN if k.structure else HARM) * without}
     alone_best = min(e[1] for k, e in far.items() if not k.sibling)
     near = {k: e for k, e in far.items() if not k.sibling or e[1] < GAIN * alone_best}
     return min(near, key=lambda k: sum(near[k]))
