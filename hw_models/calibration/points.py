@@ -93,6 +93,7 @@ class LawPoints:
         """(N,) s of each network that go with each scalar."""
         kernels = self.points.kernels
         total = kernels.counts @ self.prepared.shares(scalars.apply(self.terms))[:, 0]
-        start = 0.0 if self.prepared.start is None else float(self.prepared.start[0]) * scalars.fixed
+        beside = self.prepared.beside(kernels)
+        start = 0.0 if beside is None else beside[:, 0] * scalars.fixed
         outer, fixed = total[:, DRAM], total[:, ISSUE]
         return Shares(total.sum(axis=1) - outer - fixed, outer, fixed + start)
