@@ -32,15 +32,6 @@ def activation_of(name: str | None, channels: int = 1) -> nn.Module:
     return nn.PReLU(channels) if name == "prelu" else ACTIVATIONS[name]()
 
 
-def divisible(channels: float, by: int = 8) -> int:
-    """Channels rounded to a multiple, never by more than a tenth down.
-
-    Source: `_make_divisible` of tensorflow/models, research/slim/nets/mobilenet.
-    """
-    rounded = max(by, int(channels + by / 2) // by * by)
-    return rounded + by if rounded < 0.9 * channels else rounded
-
-
 class ConvBnAct(nn.Module):
     """Convolution, batch norm, activation; (N, c_in, H, W) to (N, c_out, H / stride, W / stride).
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from torch import nn
 from typing_extensions import override
 
-from search_spaces.vision.architectures.layers import ConvBnAct, Features, divisible
+from search_spaces.vision.architectures.layers import ConvBnAct, Features, activation_of
+from search_spaces.vision.widths import divisible
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -85,12 +86,16 @@ class InvertedResidual(nn.Module):
 class Classifier(nn.Module):
     """The last map of features, averaged and classified; (N, 3, H, W) in, (N, classes) out."""
 
-    def __init__(self, features: Features, classes: int, hidden: int = 0) -> None:
+    def __init__(
+        self, features: Features, classes: int, hidden: int = 0, activation: str = "hardswish"
+    ) -> None:
         super().__init__()
         self.features = features
         channels = features.channels[-1]
         self.pool = nn.AdaptiveAvgPool2d(1)
-        self.hidden = nn.Sequential(nn.Linear(channels, hidden), nn.Hardswish()) if hidden else nn.Identity()
+        self.hidden = (
+            nn.Sequential(nn.Linear(channels, hidden), activation_of(activation)) if hidden else nn.Identity()
+        )
         self.classifier = nn.Linear(hidden or channels, classes)
 
     @override

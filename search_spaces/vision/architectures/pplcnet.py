@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 from torch import nn
 
-from search_spaces.vision.architectures.layers import ConvBnAct, divisible
+from search_spaces.vision.architectures.layers import ConvBnAct
 from search_spaces.vision.architectures.mobilenets import SqueezeExcite
+from search_spaces.vision.widths import divisible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

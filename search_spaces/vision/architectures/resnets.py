@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 from torch import nn
 from typing_extensions import override
 
-from search_spaces.vision.architectures.layers import ConvBnAct, divisible
+from search_spaces.vision.architectures.layers import ConvBnAct
+from search_spaces.vision.widths import divisible
 
 if TYPE_CHECKING:
     from torch import Tensor

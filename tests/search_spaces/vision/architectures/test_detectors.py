@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from hw_models.workload.from_torch.modules import WithoutInitialisation
 from search_spaces.vision.architectures.efficientdet import EfficientDet
 from search_spaces.vision.architectures.hardnet import links
-from search_spaces.vision.architectures.layers import ConvBnAct, divisible
+from search_spaces.vision.architectures.layers import ConvBnAct
 from search_spaces.vision.architectures.mobilenets import mobilenet_v2_features
 from search_spaces.vision.architectures.ssd import ssd_mobilenet
 from search_spaces.vision.architectures.yolo import Scale, yolo11, yolov5, yolov8, yolov10
@@ -21,6 +21,7 @@ from search_spaces.vision.architectures.yolov6 import yolov6
 from search_spaces.vision.architectures.yolov7 import yolov7_tiny
 from search_spaces.vision.architectures.yolov9 import yolov9
 from search_spaces.vision.architectures.yolox import yolox
+from search_spaces.vision.widths import divisible
 
 SIDE = 128
 
