@@ -25,6 +25,9 @@ SIBLING: Final = (0.0, 0.005, 0.02)
 ALONE: Final = (0.0005, 0.002, 0.008)
 """Candidates of the variances of log residuals."""
 
+LEVEL: Final = 0.0025
+"""Variance of what all networks share beyond the scalars."""
+
 ENOUGH: Final = 15
 """Networks from which on the variances are chosen by what families left out say."""
 
@@ -107,7 +110,7 @@ def choose(residuals: Residuals, groups: NDArray[np.intp]) -> Kernel:
     some, of = Residuals(USUAL, residuals.features[rows], residuals.values[rows]), groups[rows]
     errors: dict[Kernel, tuple[float, float]] = {}
     for structure, sibling, alone in product(STRUCTURE, SIBLING, ALONE):
-        kernel = Kernel(structure, sibling, USUAL.level, alone)
+        kernel = Kernel(structure, sibling, LEVEL, alone)
         tried = Residuals(kernel, some.features, some.values)
         errors[kernel] = (_error(tried, of), _error(tried, np.arange(len(rows))))
     without = min(e[0] for k, e in errors.items() if not k.structure and not k.sibling)
