@@ -11,6 +11,7 @@ from hw_models.lazy import lazy_names
 
 if TYPE_CHECKING:
     from codesign.calibration import calibrate as calibrate
+    from codesign.coverage import coverage as coverage
     from codesign.front import Front as Front
     from codesign.measure import measure as measure
     from codesign.measure import measure_many as measure_many
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from hw_models.cost.estimate import compare as compare
     from hw_models.cost.estimate import estimate as estimate
     from hw_models.cost.estimate import estimate_many as estimate_many
+    from hw_models.cost.streaming import stream_rate as stream_rate
     from hw_models.errors import CodesignError as CodesignError
     from hw_models.measured.importers.catalogue import import_profile as import_profile
     from hw_models.spec.accelerator import Accelerator as Accelerator
@@ -52,6 +54,7 @@ _HOMES: Final = {
     "Workload": "hw_models.workload.graph",
     "calibrate": "codesign.calibration",
     "compare": "hw_models.cost.estimate",
+    "coverage": "codesign.coverage",
     "estimate": "hw_models.cost.estimate",
     "estimate_many": "hw_models.cost.estimate",
     "list_chips": "hw_models.spec.load",
@@ -60,6 +63,7 @@ _HOMES: Final = {
     "load_space": "search_spaces.catalogue",
     "import_profile": "hw_models.measured.importers.catalogue",
     "measure": "codesign.measure",
+    "stream_rate": "hw_models.cost.streaming",
     "measure_many": "codesign.measure",
     "read_onnx": "hw_models.workload.from_onnx",
     "trace": "hw_models.workload.from_torch",

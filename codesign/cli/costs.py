@@ -84,7 +84,7 @@ def estimate_command(  # noqa: PLR0913, PLR0917  (a parameter for each option)
 
     options: dict[str, Any] = {"precision": precision, "batch": batch, "lowering": lowering}
     options |= {"model": cost_model, "sparsity": sparsity, "quantisation": quantisation, "mapping": mapping}
-    costs = _costs(_network(model, shape, constant), chip, mode, options)
+    costs = _costs(network(model, shape, constant), chip, mode, options)
     if as_json:
         print_json([_record(c) | ({"kernels": _kernels(c)} if kernels else {}) for c in costs])
     else:
@@ -122,7 +122,7 @@ def explain_command(  # noqa: PLR0913, PLR0917  (a parameter for each option)
 
     options: dict[str, Any] = {"precision": precision, "batch": batch, "lowering": lowering}
     options |= {"model": cost_model, "sparsity": sparsity, "quantisation": quantisation, "mapping": mapping}
-    (cost,) = _costs(_network(model, shape, constant), [chip], mode, options)
+    (cost,) = _costs(network(model, shape, constant), [chip], mode, options)
     explanation = cost.explain(what)
     if as_json:
         print_json(explanation.to_dict())
@@ -148,7 +148,7 @@ def compare_command(  # noqa: PLR0913, PLR0917  (a parameter for each option)
     from codesign.cli.output import print_json, print_table
     from hw_models.cost.estimate import as_accelerator, compare
 
-    workload = _network(model, shape, constant)
+    workload = network(model, shape, constant)
     chips = [as_accelerator(name, mode) for name in chip]
     options = {"precision": precision, "batch": batch, "lowering": lowering, "model": cost_model}
     found = compare(workload, chips, **options, sparsity=sparsity, quantisation=quantisation)
@@ -165,7 +165,8 @@ def compare_command(  # noqa: PLR0913, PLR0917  (a parameter for each option)
         raise typer.Exit(3)
 
 
-def _network(model: str, shape: list[str] | None, constant: list[str] | None) -> Workload:
+def network(model: str, shape: list[str] | None, constant: list[str] | None) -> Workload:
+    """The network that a user names."""
     from codesign.models import parse_constants, resolve_model
 
     return resolve_model(model, shape=shape, constants=parse_constants(constant or []))

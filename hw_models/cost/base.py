@@ -222,7 +222,7 @@ class Detail:
         shares: (U, R) of the kernel's time.
         constants: class constants in force; None for a bound.
         counts, energies: of the whole network.
-        start_s: s that an inference takes once, beside its kernels.
+        start_s: s that an inference takes beside its kernels: once, and to hand data between engines.
         lawful: the chip with the law of its class and what was measured on it; None: the model has neither.
     """
 

@@ -333,7 +333,7 @@ def _cost(
     chips = Chips.of([accelerator])
     prepared = Prepared.of(chips, model, *way_of(kernels))
     terms = prepared.terms(kernels) if terms is None else terms
-    shares, start = prepared.shares(terms.seconds[:, :1])[:, 0], prepared.start
+    shares, beside = prepared.shares(terms.seconds[:, :1])[:, 0], prepared.beside(kernels)
     scale = prepared.residual(kernels)
     detail = Detail(
         workload=workload,
@@ -346,7 +346,7 @@ def _cost(
         constants=model.priors.for_chips(chips, grid.lowering[0])[0] if model.priors else None,
         counts=Counts.of(kernels, terms.actions[:, :1]),
         energies=Energies.of(chips),
-        start_s=0.0 if start is None else float(start[0] * (scale or 1.0)),
+        start_s=0.0 if beside is None else float(beside[0, 0] * (scale or 1.0)),
         lawful=prepared.adjustment if isinstance(prepared.adjustment, Lawful) else None,
     )
     code = Feasibility(int(grid.feasibility[0, 0]))

@@ -101,7 +101,10 @@ def formula_lines(cost: Cost) -> Iterator[Line]:
         if seconds > 0:
             yield name, f"{meaning}: {show(seconds, 's')}"
     if d.start_s > 0:
-        yield "start", f"before the first kernel and after the last, once: {show(d.start_s, 's')}"
+        yield (
+            "start",
+            f"before and after the kernels, and between engines: {show(d.start_s, 's')}",
+        )
     issue = float(d.seconds[0, ISSUE]) if len(d.seconds) else 0.0
     yield "issue", f"{k.n_instances} kernels x {show(issue, 's')} = {show(float(alone[ISSUE]), 's')}"
 

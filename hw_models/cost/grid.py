@@ -22,7 +22,9 @@ from hw_models.cost.arrays import (
 from hw_models.cost.calibrated import Lawful
 from hw_models.cost.combine import kernel_seconds, shares
 from hw_models.cost.energy import Counts, Energies, energy, fidelity_codes, formats_of, power
+from hw_models.cost.fallbacks import on_fallbacks
 from hw_models.cost.roofline import FLASH, HOST
+from hw_models.lowering.placement import transfers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,7 +71,18 @@ class Prepared:
         terms = self.model.provider.terms(kernels, self.chips)
         if self.adjustment is None:
             return terms
-        return replace(terms, seconds=self.adjustment.apply(terms.seconds, kernels))
+        terms = replace(terms, seconds=self.adjustment.apply(terms.seconds, kernels))
+        return on_fallbacks(terms, kernels, self.chips, self._alone) if self._falls_back else terms
+
+    def _alone(self, chips: Chips, kernels: Kernels) -> Terms:
+        """Terms of kernels on one chip by the same model."""
+        return Prepared.of(chips, self.model, *way_of(kernels)).terms(kernels)
+
+    @property
+    def _falls_back(self) -> bool:
+        """Whether any chip hands to another engine what its main engine does not run."""
+        named = any(chip.main_engine.fallback for chip in self.chips.accelerators)
+        return named and isinstance(self.adjustment, Lawful)
 
     def kernel_seconds(self, terms: Terms) -> FloatArray:
         """(U, C) time of each kernel."""
@@ -89,10 +102,15 @@ class Prepared:
             return None
         return float(np.exp(self.adjustment.residual(kernels, 1)[0][0, 0]))
 
-    @property
-    def start(self) -> FloatArray | None:
-        """(C,) s that an inference takes once, beside its kernels; None: the model knows none."""
-        return self.adjustment.start if isinstance(self.adjustment, Lawful) else None
+    def beside(self, kernels: Kernels) -> FloatArray | None:
+        """(W, C) s that an inference takes beside its kernels: once, and to hand data between engines.
+
+        None: the model knows none.
+        """
+        if not isinstance(self.adjustment, Lawful):
+            return None
+        once = np.repeat(self.adjustment.start[None, :], kernels.n_networks, axis=0)
+        return once + transfers(kernels, self.chips) if self._falls_back else once
 
 
 def chunks(kernels: Kernels, n_chips: int) -> Iterator[tuple[slice, Kernels]]:
@@ -154,8 +172,8 @@ def latency_and_counts(kernels: Kernels, prepared: Prepared, n_counted: int) -> 
             if code != Feasibility.OK:
                 hit = (runs @ (terms.feasibility == code).astype(np.float64)) > 0
                 worst = np.where(hit, np.maximum(worst, code), worst).astype(np.int8)
-    if prepared.start is not None:
-        seconds += prepared.start
+    if (beside := prepared.beside(kernels)) is not None:
+        seconds += beside
     watts = prepared.adjustment.board_power() if isinstance(prepared.adjustment, Lawful) else None
     return Totals(seconds, counted, worst, stands_in, terms if pieces == 1 else None, watts)
 
@@ -295,7 +313,7 @@ def way_of(kernels: Kernels) -> tuple[str, str | None]:
 
 
 def _stands_in(kernels: Kernels, chips: Chips, n: int) -> NDArray[np.bool_]:
-    """(W, n) whether a class figure of a rate or of on-chip capacity enters the latency on the first chips."""
+    """(W, n) whether a class figure, of a rate or of on-chip capacity, enters latencies on the first chips."""
     inside = (kernels.counts @ np.isfinite(kernels.reuse_bytes).astype(np.float64)) > 0
     uses_vector = (kernels.counts @ kernels.vector_ops) > 0
     prior: NDArray[np.bool_] = uses_vector[:, None] & chips.vector_is_prior[None, :n]

@@ -118,4 +118,4 @@ def cost_model(name: str | CostModel) -> CostModel:
 def calibrated_model(laws: Laws = PLAIN) -> CostModel:
     """Model `calibrated` that goes by these laws and calibrations."""
     priors = class_priors()
-    return CostModel("calibrated", Roofline(), priors, priors.overlap, laws=laws)
+    return CostModel("calibrated", Roofline(), priors, priors.overlap, falls_back=True, laws=laws)

@@ -72,7 +72,7 @@ def stream_seconds(kernels: Kernels, chips: Chips, model: CostModel) -> GridQuan
 
 def stream_rate(
     workload: Workload,
-    chip: Accelerator,
+    chip: Accelerator | str,
     *,
     precision: str | None = None,
     batch: int = 1,
@@ -83,7 +83,7 @@ def stream_rate(
 
     Args:
         workload: the network.
-        chip: the accelerator.
+        chip: an accelerator, the name of one that ships, or a chip file.
         precision: what contractions run at; None: the first of fp16, int8, fp32 that the chip has a peak for.
         batch: inputs of one step.
         model: name of a cost model that knows classes of engines, or such a model.
@@ -92,8 +92,10 @@ def stream_rate(
     Raises:
         NotCostableError: the chip lacks a peak or a bandwidth, or cannot run the network.
     """
+    from hw_models.cost.estimate import as_accelerator
     from hw_models.lowering import lower
 
+    chip = as_accelerator(chip)
     if not chip.costable:
         raise NotCostableError(f"{chip.label} is not costable: {'; '.join(chip.why_not_costable())}")
     assembly = cost_model(model)

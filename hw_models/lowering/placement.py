@@ -11,8 +11,6 @@ from hw_models.lowering.precision import FLOATS, scheme_of
 from hw_models.workload.op import BITS, OpKind, Precision, TensorKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
     from hw_models.cost.arrays import FloatArray, IntArray, Kernels
@@ -106,7 +104,7 @@ def transfers(kernels: Kernels, chips: Chips) -> FloatArray:
     """
     n_networks, bounds = kernels.n_networks, kernels.network_ptr
     found = np.zeros((n_networks, len(chips)))
-    for c, engine in enumerate(_engine_of_kernels(kernels, chips)):
+    for c, engine in enumerate(engine_of_kernels(kernels, chips).T):
         if not engine.any():
             continue
         order = engine[kernels.index]
@@ -119,19 +117,20 @@ def transfers(kernels: Kernels, chips: Chips) -> FloatArray:
     return found
 
 
-def _engine_of_kernels(kernels: Kernels, chips: Chips) -> Iterator[IntArray]:
-    """For each chip (U,) the first engine of its chain that runs a kernel; the last where none does."""
+def engine_of_kernels(kernels: Kernels, chips: Chips) -> IntArray:
+    """(U, C) the first engine of a chip's chain of fallbacks that runs a kernel; the last where none does."""
     from hw_models.cost.chips import Chips, fallbacks, runs_itself
 
-    for chip in chips.accelerators:
+    found = np.zeros((kernels.n_distinct, len(chips)), np.int64)
+    for c, chip in enumerate(chips.accelerators):
         chain = fallbacks(chip)
         if len(chain) == 1:
-            yield np.zeros(kernels.n_distinct, np.int64)
             continue
         peak = Chips.of(chain).mac_peak[:, kernels.math]
-        runs = np.array([runs_itself(c.main_engine)[kernels.kind] for c in chain])
+        runs = np.array([runs_itself(one.main_engine)[kernels.kind] for one in chain])
         takes = runs & (np.isfinite(peak) | (kernels.macs == 0)[None, :])
-        yield np.where(takes.any(axis=0), takes.argmax(axis=0), len(chain) - 1)
+        found[:, c] = np.where(takes.any(axis=0), takes.argmax(axis=0), len(chain) - 1)
+    return found
 
 
 def _asked_of(workload: Workload) -> IntArray:

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from hw_models.cost.chips import Chips
+from hw_models.cost.estimate import estimate
 from hw_models.errors import NotCostableError
 from hw_models.lowering import lower
 from hw_models.lowering.coverage import coverage, measured_placements
@@ -155,3 +156,18 @@ def test_the_gate_agrees_with_measured_placements() -> None:
     always = (~frame["off"]).mean()
     assert always == pytest.approx(0.94, abs=0.01)
     assert agree > 0.98
+
+
+def test_a_fallback_costs_its_own_time_and_the_hand_overs(block: Workload, chip: Chip) -> None:
+    """Model `calibrated`: every kernel as its engine runs it, hand-overs beside them, the parts the whole."""
+    how: dict[str, Any] = {"precision": "int8", "lowering": "folded", "model": "calibrated"}
+    whole, split = (estimate(block, chip(ops), **how) for ops in (None, ("conv", "elementwise")))
+    softmax = [i for i, label in enumerate(split.detail.kernels.labels) if "softmax" in label]
+    others = [i for i in range(split.detail.kernels.n_distinct) if i not in softmax]
+    np.testing.assert_array_equal(split.detail.seconds[others], whole.detail.seconds[others])
+    assert (split.detail.seconds[softmax] != whole.detail.seconds[softmax]).any()
+    handed = coverage(block, chip(("conv", "elementwise"))).transfer_s
+    assert split.detail.start_s - whole.detail.start_s == pytest.approx(handed)
+    summed = split.to_frame()["time_us"].sum() * 1e-6
+    assert summed + split.detail.start_s == pytest.approx(split.latency.value)
+    assert split.latency.value > whole.latency.value
