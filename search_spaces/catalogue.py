@@ -11,6 +11,8 @@ from search_spaces.space import SearchSpace
 
 SPACES: Final[Mapping[str, str]] = {
     "timm_zoo": "search_spaces.vision.timm_zoo:TimmZoo",
+    "decoder": "search_spaces.language.decoder:Decoder",
+    "decoder_prefill": "search_spaces.language.decoder:DecoderPrefill",
     "systolic": "search_spaces.chips.systolic:Systolic",
     "vector": "search_spaces.chips.vector:Vector",
     "soc": "search_spaces.chips.soc:Soc",
