@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -108,15 +108,27 @@ def standing(chip: Accelerator, asked: Asked) -> Standing:
     return Standing(setting, anchors, note, asked.crossfit)
 
 
+def measured_lowering(chip: Accelerator, asked: Asked) -> str:
+    """The lowering that is asked about where the chip was measured in it, else the one it was measured in.
+
+    That of most networks; the one asked about where the chip has no calibration at that precision.
+
+    Raises:
+        FileError: its calibration is malformed or of another version.
+        InputError: the chip's figures changed since, or a calibration of another chip was given for it.
+    """
+    found = _calibration(chip, asked)
+    ways = [s for s in found.settings if _fits(s, replace(asked, lowering=s.way.lowering))] if found else []
+    if not ways or any(s.way.lowering == asked.lowering for s in ways):
+        return asked.lowering
+    return max(ways, key=len).way.lowering
+
+
 def _own(chip: Accelerator, asked: Asked) -> tuple[Setting | None, str]:
     """The setting of a chip that fits best, or why there is none."""
     if asked.crossfit == f"device:{chip.name}":
         return None, ""
-    given = [c for c in asked.calibrations if c.chip == chip.label]
-    for calibration in given:
-        if calibration.figures != figures_hash(chip):
-            raise stale(calibration, chip, "the calibration given")
-    found = given[0] if given else calibration_of(chip)
+    found = _calibration(chip, asked)
     if found is None:
         return None, ""
     if not found.settings:
@@ -129,6 +141,15 @@ def _own(chip: Accelerator, asked: Asked) -> tuple[Setting | None, str]:
     if not _holds(best, chip.main_engine.kind):
         return None, "its calibration stands on another version of the law of its class: calibrate it again"
     return best, ""
+
+
+def _calibration(chip: Accelerator, asked: Asked) -> Calibration | None:
+    """The calibration of a chip that was given by hand, else the one that is found."""
+    given = [c for c in asked.calibrations if c.chip == chip.label]
+    for calibration in given:
+        if calibration.figures != figures_hash(chip):
+            raise stale(calibration, chip, "the calibration given")
+    return given[0] if given else calibration_of(chip)
 
 
 def _others(chip: Accelerator, asked: Asked, own: Setting | None) -> Iterable[Setting]:

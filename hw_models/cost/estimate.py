@@ -83,7 +83,7 @@ def estimate(  # noqa: PLR0913  (what a user may set)
     named = precision or default_precision(accelerator)
     _check_precision(accelerator, named, assembly)
     _check_compression(accelerator, named, compression)
-    way = lowering or default_lowering(accelerator, runtime)
+    way = lowering or _usual_lowering(accelerator, named, runtime, assembly)
     kernels = _lower([workload], named, batch, way, compression)
     if mapping is not None:
         kernels = _mapped(kernels, mapping, assembly)
@@ -122,10 +122,10 @@ def estimate_many(  # noqa: PLR0913  (what a user may set)
     """
     accelerators = [as_accelerator(c) for c in chips]
     precisions = _precisions(accelerators, precision)
-    pairs = zip(precisions, accelerators, strict=True)
-    choices = [(p, lowering or default_lowering(a, runtime)) for p, a in pairs]
     compression = Compression.of(sparsity, quantisation)
     assembly = asked_model(model, runtime, calibrations).compressing(compression)
+    pairs = zip(precisions, accelerators, strict=True)
+    choices = [(p, lowering or _usual_lowering(a, p, runtime, assembly)) for p, a in pairs]
     parts: list[tuple[list[int], CostGrid]] = []
     for choice in dict.fromkeys(choices):
         columns = [i for i, made in enumerate(choices) if made == choice]
@@ -190,6 +190,18 @@ def as_accelerator(chip: Accelerator | str, mode: str | None = None) -> Accelera
     from hw_models.spec.load import load_chip
 
     return load_chip(chip, mode=mode)
+
+
+def _usual_lowering(accelerator: Accelerator, precision: str, runtime: str | None, model: CostModel) -> str:
+    """How networks come to a chip where nobody says: as it was measured, else as its class has it."""
+    usual = default_lowering(accelerator, runtime)
+    if model.laws is None or runtime is not None or not model.laws.own:
+        return usual
+    from hw_models.calibration.standing import Asked, measured_lowering
+
+    return measured_lowering(
+        accelerator, Asked(precision, usual, calibrations=model.laws.calibrations, layout=model.laws.layout)
+    )
 
 
 def _lower(

@@ -15,18 +15,20 @@ if TYPE_CHECKING:
 BUILDERS: Final[Mapping[str, str]] = {
     "drobotics_rdkx5_latency": "search_spaces.published.drobotics",
     "hailo_fps": "search_spaces.published.hailo",
+    "measured": "search_spaces.published.timm_throughput",
     "mlperf_edge_closed": "search_spaces.published.mlperf",
     "mlperf_edge_grid": "search_spaces.published.mlperf",
     "mlperf_mobile": "search_spaces.published.mlperf",
     "mlperf_tiny": "search_spaces.published.mlperf",
     "paddleclas_latency": "search_spaces.published.paddleclas",
+    "profile": "search_spaces.published.timm_throughput",
     "qualcomm_aihub_latency": "search_spaces.published.qualcomm_aihub",
     "rockchip_fps": "search_spaces.published.rockchip",
     "ti_tidl_evm_latency": "search_spaces.published.ti",
     "timm_throughput": "search_spaces.published.timm_throughput",
     "vitis_ai_dpu_fps": "search_spaces.published.vitis_ai",
 }
-"""Data set -> module with `build(request: NamedNetwork) -> Workload`."""
+"""Data set -> module with `build(request: NamedNetwork) -> Workload`; what is timed here has timm's names."""
 
 
 def published_network(request: NamedNetwork) -> Workload:
