@@ -83,7 +83,7 @@ def estimate(  # noqa: PLR0913  (what a user may set)
     named = precision or default_precision(accelerator)
     _check_precision(accelerator, named, assembly)
     _check_compression(accelerator, named, compression)
-    way = lowering or _usual_lowering(accelerator, named, runtime, assembly)
+    way = lowering or usual_lowering(accelerator, named, runtime, assembly)
     kernels = _lower([workload], named, batch, way, compression)
     if mapping is not None:
         kernels = _mapped(kernels, mapping, assembly)
@@ -125,7 +125,7 @@ def estimate_many(  # noqa: PLR0913  (what a user may set)
     compression = Compression.of(sparsity, quantisation)
     assembly = asked_model(model, runtime, calibrations).compressing(compression)
     pairs = zip(precisions, accelerators, strict=True)
-    choices = [(p, lowering or _usual_lowering(a, p, runtime, assembly)) for p, a in pairs]
+    choices = [(p, lowering or usual_lowering(a, p, runtime, assembly)) for p, a in pairs]
     parts: list[tuple[list[int], CostGrid]] = []
     for choice in dict.fromkeys(choices):
         columns = [i for i, made in enumerate(choices) if made == choice]
@@ -192,7 +192,7 @@ def as_accelerator(chip: Accelerator | str, mode: str | None = None) -> Accelera
     return load_chip(chip, mode=mode)
 
 
-def _usual_lowering(accelerator: Accelerator, precision: str, runtime: str | None, model: CostModel) -> str:
+def usual_lowering(accelerator: Accelerator, precision: str, runtime: str | None, model: CostModel) -> str:
     """How networks come to a chip where nobody says: as it was measured, else as its class has it."""
     usual = default_lowering(accelerator, runtime)
     if model.laws is None or runtime is not None or not model.laws.own:

@@ -14,8 +14,8 @@ import numpy as np
 from hw_models.cost.arrays import Feasibility, Fidelity, GridQuantity
 from hw_models.cost.base import Estimate
 from hw_models.cost.calibrated import Lawful
-from hw_models.cost.chips import Chips, default_lowering, default_precision
-from hw_models.cost.grid import DEFAULT_LOWERING, Prepared, evaluate
+from hw_models.cost.chips import Chips, default_precision
+from hw_models.cost.grid import Prepared, evaluate, way_of
 from hw_models.cost.models import CostModel, cost_model
 from hw_models.errors import NotCostableError
 
@@ -43,12 +43,11 @@ def stream_seconds(kernels: Kernels, chips: Chips, model: CostModel) -> GridQuan
 
     By the law of each chip's class where it knows how inputs overlap. Elsewhere an engine runs one step at a
     time: its kernels count, what the host does before and after is hidden behind the step before. The chips'
-    own ranges enter the interval as they do in a latency.
+    own ranges and what was measured on them enter as they do in a latency.
     """
     n = len(chips)
     slow, fast = chips.ends
-    lowering = kernels.lowering[0] if kernels.lowering else DEFAULT_LOWERING
-    prepared = Prepared.of(chips.followed_by(slow, fast), model, lowering)
+    prepared = Prepared.of(chips.followed_by(slow, fast), model, *way_of(kernels))
     terms = prepared.terms(kernels)
     seconds = np.asarray(kernels.counts @ prepared.kernel_seconds(terms))
     latency = evaluate(kernels, chips, model).quantities["latency"]
@@ -64,6 +63,8 @@ def stream_seconds(kernels: Kernels, chips: Chips, model: CostModel) -> GridQuan
                 later = np.log(seconds[:, first + n] / seconds[:, first])
             least, most = np.log(law.stream_interval(prepared.chips.take(first)))
             ends[0][:, first], ends[1][:, first] = -np.hypot(least, sooner), np.hypot(most, later)
+    if isinstance(adjustment, Lawful):
+        seconds[:, :n] *= np.exp(adjustment.residual(kernels, n)[0])
     known = np.isfinite(latency.value) & np.isfinite(seconds[:, :n])
     value = np.where(known, seconds[:, :n], np.nan)
     low, high = value * np.exp(ends)
@@ -92,19 +93,16 @@ def stream_rate(
     Raises:
         NotCostableError: the chip lacks a peak or a bandwidth, or cannot run the network.
     """
-    from hw_models.cost.estimate import as_accelerator
+    from hw_models.cost.estimate import as_accelerator, usual_lowering
     from hw_models.lowering import lower
 
     chip = as_accelerator(chip)
     if not chip.costable:
         raise NotCostableError(f"{chip.label} is not costable: {'; '.join(chip.why_not_costable())}")
     assembly = cost_model(model)
-    kernels = lower(
-        [workload],
-        lowering=lowering or default_lowering(chip),
-        precision=precision or default_precision(chip),
-        batch=batch,
-    )
+    precision = precision or default_precision(chip)
+    lowering = lowering or usual_lowering(chip, precision, None, assembly)
+    kernels = lower([workload], lowering=lowering, precision=precision, batch=batch)
     chips = Chips.of([chip])
     found = stream_seconds(kernels, chips, assembly)
     if not np.isfinite(found.value[0, 0]):
