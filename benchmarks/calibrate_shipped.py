@@ -10,34 +10,50 @@ their class add to their networks (`hw_models.calibration.anchors`): the second 
 from __future__ import annotations
 
 import argparse
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from hw_models.calibration.anchors import ENOUGH
 from hw_models.calibration.calibrate import calibrate
 from hw_models.calibration.file import SUFFIX, write_calibration
 from hw_models.calibration.find import SHIPPED
+from hw_models.calibration.setting import figures_hash
 from hw_models.errors import CodesignError
 from hw_models.measured.devices import shipped_devices
 from hw_models.measured.loaders import DATASETS, load
 from hw_models.measured.records import Records, concat
+from hw_models.measured.stand_ins import running
 from hw_models.spec.load import list_chips, load_chip
 from search_spaces.published.catalogue import published_network
+
+if TYPE_CHECKING:
+    from hw_models.spec.accelerator import Accelerator
 
 SETS: Final = ("timm_throughput", "qualcomm_aihub_latency")
 """Sets of whole networks, one inference after the other."""
 
 
-def by_chip(sets: tuple[str, ...]) -> dict[str, Records]:
-    """Records of every chip that has a file, under the chip's own name."""
+def by_chip(sets: tuple[str, ...]) -> dict[str, tuple[Accelerator, Records]]:
+    """Every measured chip by its key, with its records: from its file, else from its row of devices.csv.
+
+    A row whose figures are not those of the file stands for itself: it is what measurements of that key are
+    joined with.
+    """
     table, known, found = shipped_devices(), set(list_chips()), dict[str, list[Records]]()
     for name, records in load(datasets=sets).records.items():
         for device in sorted(records.frame["device"].unique()):
             key = table.key(name, DATASETS[name].device_column, device)
-            if key in known:
-                mine = records.of_devices([device])
-                frame = mine.frame.assign(device=key)
-                found.setdefault(key, []).append(Records(frame, mine.set_aside.assign(device=key)))
-    return {key: concat(parts) for key, parts in sorted(found.items())}
+            mine = records.of_devices([device])
+            frame = mine.frame.assign(device=key)
+            found.setdefault(key, []).append(Records(frame, mine.set_aside.assign(device=key)))
+    out = {}
+    for key, parts in sorted(found.items()):
+        together, chip = concat(parts), table.accelerator(key)
+        if key in known and figures_hash(load_chip(key)) == figures_hash(chip):
+            chip = load_chip(key)
+        for precision in sorted(together.frame["precision"].dropna().unique()):
+            chip = running(chip, precision)
+        out[key] = chip, together
+    return out
 
 
 def main() -> None:
@@ -52,11 +68,11 @@ def main() -> None:
     for round_, chips in enumerate((wanted, sparse)):
         for chip in chips:
             try:
-                made = calibrate(load_chip(chip), records[chip], resolver=published_network)
+                made = calibrate(*records[chip], device=chip, resolver=published_network)
             except CodesignError as error:
                 print(f"{chip}: {error}")
                 continue
-            write_calibration(made, SHIPPED / f"{chip}{SUFFIX}")
+            write_calibration(made, SHIPPED / f"{made.chip}{SUFFIX}")
             if not round_ and any(len(s) < ENOUGH for s in made.settings):
                 sparse.append(chip)
             columns = ["version", "precision", "lowering", "layout", "networks", "mape", "kendall_tau"]

@@ -15,6 +15,7 @@ from hw_models.calibration.process import Kernel, Residuals
 from hw_models.calibration.scalars import Scalars, fit_scalars
 from hw_models.cost.chips import ENGINE_KINDS, Chips
 from hw_models.cost.laws.catalogue import family_fold
+from hw_models.spec.quantities import CLASS_FIGURE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -194,8 +195,14 @@ def fingerprint(law: Law) -> str:
 
 
 def figures_hash(chip: Accelerator) -> str:
-    """Short hash of the figures of a chip that a latency goes by, to `DIGITS` digits."""
-    arrays = Chips.of([chip])
+    """Short hash of the figures of a chip that a latency goes by, to `DIGITS` digits.
+
+    A peak that stands in for one that nobody tells is no figure of the chip.
+    """
+    main = chip.main_engine
+    told_peaks = {p: figure for p, figure in main.peak.items() if figure.source != CLASS_FIGURE}
+    stated = main.model_copy(update={"peak": told_peaks})
+    arrays = Chips.of([chip.model_copy(update={"engines": (stated, *chip.engines[1:])})])
     told = [ENGINE_KINDS[int(arrays.kind[0])]]
     told += [f"{x:.{DIGITS}g}" for f in FIGURES for x in np.ravel(getattr(arrays, f))]
     return hashlib.sha256(" ".join(told).encode()).hexdigest()[:16]
