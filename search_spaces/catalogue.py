@@ -11,6 +11,9 @@ from search_spaces.space import SearchSpace
 
 SPACES: Final[Mapping[str, str]] = {
     "timm_zoo": "search_spaces.vision.timm_zoo:TimmZoo",
+    "elastic_cnn": "search_spaces.vision.elastic_cnn:ElasticCnn",
+    "elastic_resnet": "search_spaces.vision.elastic_resnet:ElasticResnet",
+    "elastic_vit": "search_spaces.vision.elastic_vit:ElasticVit",
     "decoder": "search_spaces.language.decoder:Decoder",
     "decoder_prefill": "search_spaces.language.decoder:DecoderPrefill",
     "systolic": "search_spaces.chips.systolic:Systolic",

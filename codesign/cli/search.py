@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 NOTHING_FEASIBLE: Final = 3
 INTERRUPTED: Final = 130
 MAX_VALUES: Final = 8
+MAX_KNOBS: Final = 10
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")]
@@ -120,7 +121,7 @@ def list_command(as_json: Json = False) -> None:
         space = load_space(name)
         about = (type(space).__doc__ or "").strip().partition("\n")[0]
         of = "chips" if name in CHIP_FAMILIES else "networks"
-        knobs = ", ".join(space.knobs)
+        knobs = ", ".join(space.knobs if as_json else _shortened(list(space.knobs)))
         rows.append({"space": name, "of": of, "size": space.size, "knobs": knobs, "what": about})
     print_table(rows, as_json=as_json)
 
@@ -149,6 +150,12 @@ def _domain(values: list[Any]) -> str:
     if len(values) <= MAX_VALUES:
         return ", ".join(str(v) for v in values)
     return f"{', '.join(str(v) for v in values[:3])}, ... {', '.join(str(v) for v in values[-2:])}"
+
+
+def _shortened(knobs: list[str]) -> list[str]:
+    """The knobs of a table's row; of many, the first ones and how many there are."""
+    many = len(knobs) > MAX_KNOBS
+    return [*knobs[:MAX_KNOBS], f"... ({len(knobs)} in all)"] if many else knobs
 
 
 def _search(study: Study, n_trials: int, *, as_json: bool) -> None:

@@ -114,6 +114,7 @@ class ElasticCnn(ElasticSpace):
         return {
             "mobilenetv3_large_100": _large(widths[1.0]),
             "mobilenetv3_large_075": _large(widths[0.75]),
+            "tf_mobilenetv3_large_minimal_100": _large(widths[1.0], minimal=True),
         }
 
     @property
@@ -238,13 +239,19 @@ def _alike() -> dict[tuple[int, Scalar], Scalar]:
 _FIRST_ALIKE: Final = _alike()
 
 
-def _large(widths: Sequence[int]) -> Candidate:
-    """MobileNetV3-Large at these widths of its stages; ICCV 2019, table 1."""
-    depths, kernels = (2, 3, 4, 2, 3), (3, 5, 3, 3, 5)
+def _large(widths: Sequence[int], *, minimal: bool = False) -> Candidate:
+    """MobileNetV3-Large at these widths of its stages; ICCV 2019, table 1.
+
+    Args:
+        widths: of the stages.
+        minimal: TensorFlow's "minimalistic" form for accelerators: 3x3 and ReLU alone, no excitation.
+    """
+    depths, kernels = (2, 3, 4, 2, 3), (3,) * 5 if minimal else (3, 5, 3, 3, 5)
+    activation, excited = ("relu", ()) if minimal else ("hardswish", (2, 4, 5))
     expansions = ((4.0, 3.0), (3.0,) * 3, (6.0, 2.5, 2.3, 2.3), (6.0,) * 2, (6.0,) * 3)
-    values: dict[str, Scalar] = {"resolution": 224, "activation": "hardswish", "features": 1280}
+    values: dict[str, Scalar] = {"resolution": 224, "activation": activation, "features": 1280}
     for at in range(1, len(STAGES) + 1):
         values |= {f"depth_{at}": depths[at - 1], f"width_{at}": widths[at - 1]}
-        values |= {f"kernel_{at}": kernels[at - 1], f"excite_{at}": at in {2, 4, 5}}
+        values |= {f"kernel_{at}": kernels[at - 1], f"excite_{at}": at in excited}
         values |= {f"expand_{at}_{b}": e for b, e in enumerate(expansions[at - 1], 1)}
     return ElasticCnn().canonical(Candidate(values))
