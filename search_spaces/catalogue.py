@@ -16,6 +16,7 @@ SPACES: Final[Mapping[str, str]] = {
     "elastic_vit": "search_spaces.vision.elastic_vit:ElasticVit",
     "decoder": "search_spaces.language.decoder:Decoder",
     "decoder_prefill": "search_spaces.language.decoder:DecoderPrefill",
+    "detector": "search_spaces.driving.detector:Detector",
     "systolic": "search_spaces.chips.systolic:Systolic",
     "vector": "search_spaces.chips.vector:Vector",
     "soc": "search_spaces.chips.soc:Soc",
