@@ -29,6 +29,9 @@ HEAD: Final = """\
 COLUMNS: Final = ("network", "family", "residual", "compute", "bandwidth", "fixed", *FEATURES)
 """Of the table of networks: log of measured over predicted, shares that the scalars move, features."""
 
+LARGEST: Final = 20.0
+"""Largest log residual that a file may hold: eight decimal powers, more than any mistaken unit."""
+
 
 def write_calibration(calibration: Calibration, path: str | Path) -> None:
     """Write it whole or not at all; one that differs from the file that is there in its date alone stays.
@@ -149,7 +152,7 @@ def read_calibration(path: str | Path) -> Calibration:
         raise FileError.at(path, f"{given}; this release reads {FORMAT}; make it again with {AGAIN}")
     try:
         return _calibration(data)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, ArithmeticError) as error:
         what = f"'{error.args[0]}' is missing" if isinstance(error, KeyError) else str(error)
         raise FileError.at(path, f"is malformed: {what}; make it again with {AGAIN}") from None
 
@@ -182,7 +185,9 @@ def _setting(data: Mapping[str, Any]) -> Setting:
     figures = np.array([[float(x) for x in row[2:]] for row in rows], np.float64).reshape(len(rows), -1)
     if not np.isfinite(figures).all():
         raise ValueError("a figure in the table of networks is not finite")
-    s, interval = data["scalars"], data["interval"]
+    if (np.abs(figures[:, 0]) > LARGEST).any():
+        raise ValueError(f"a residual is beyond {LARGEST:g} either way")
+    s = data["scalars"]
     scalars = [
         1.0 / float(s["compute_efficiency"]),
         1.0 / float(s["bandwidth_efficiency"]),
@@ -198,8 +203,8 @@ def _setting(data: Mapping[str, Any]) -> Setting:
         parts=figures[:, 1:4],
         names=_column(rows, 0),
         families=_column(rows, 1),
-        width=Width(_floats(interval["sure"]), _floats(interval["half_width"])) if interval else None,
-        floor=float(data["floor"]),
+        width=_width(data["interval"]),
+        floor=_floats([data["floor"]])[0],
         score=dict(data["score"]),
         curve=tuple(dict(row) for row in data["learning_curve"]),
         batch=(int(data["batch"][0]), int(data["batch"][1])),
@@ -213,10 +218,19 @@ def _kernel(data: Mapping[str, Any]) -> Kernel:
     return kernel
 
 
+def _width(data: Mapping[str, Any] | None) -> Width | None:
+    if data is None:
+        return None
+    sure, half = _floats(data["sure"]), _floats(data["half_width"])
+    if len(sure) != len(half) or list(sure) != sorted(sure):
+        raise ValueError("an interval needs rising steps of 'sure' and a half-width at each")
+    return Width(sure, half)
+
+
 def _floats(values: Sequence[Any]) -> tuple[float, ...]:
     found = tuple(float(v) for v in values)
     if not found or not all(np.isfinite(v) and v >= 0 for v in found):
-        raise ValueError("an interval needs finite steps")
+        raise ValueError("'floor' and the steps of an interval must be finite and not negative")
     return found
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from hw_models.calibration.file import AGAIN, SUFFIX, read_calibration
 from hw_models.calibration.setting import figures_hash
-from hw_models.errors import InputError
+from hw_models.errors import FileError, InputError
 from hw_models.spec.load import PACKAGED, file_of
 
 if TYPE_CHECKING:
@@ -25,13 +25,17 @@ def calibration_of(chip: Accelerator) -> Calibration | None:
     A chip that differs from its file, as one with levers pulled does, has none.
 
     Raises:
-        FileError: the file is malformed or of another version.
+        FileError: the file is malformed, of another version or of another chip.
         InputError: the chip's file has changed since.
     """
     for path in (beside(chip), SHIPPED / f"{chip.label}{SUFFIX}"):
         if path is None or not path.is_file():
             continue
         found = _current(path)
+        if found.chip != chip.label:
+            raise FileError.at(
+                path, f"is of {found.chip}, not of {chip.label}; name it after its own chip", line=1
+            )
         if found.figures == figures_hash(chip):
             return found
         if path.parent != SHIPPED and file_of(chip) is not None:
