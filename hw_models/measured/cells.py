@@ -21,8 +21,13 @@ UNITS = {
     "hz": "hertz",
     "mhz": "megahertz",
     "bytes": "bytes",
+    "gb_s": "GB/s",
+    "tflops": "TFLOP/s",
+    "tops": "TOP/s",
+    "mb": "MB",
+    "nm": "nanometres",
 }
-"""Endings of column names -> the unit in words."""
+"""Endings of column names -> the unit in words; of two that fit the longer."""
 
 
 def texts(given: pd.Series, column: Column) -> tuple[pd.Series, Mapping[int, str]]:
@@ -104,6 +109,7 @@ def _faults(
         yield finite & (value > 1), lambda cell: f"{cell} given, expected 0 or 1"
     least = "more than 0" if column.positive else "0 or more"
     yield (value < 0) | ((value == 0) & column.positive), lambda cell: f"{cell} given, expected {least}"
-    unit = UNITS.get("" if column.name.endswith("_per_s") else column.name.rsplit("_", 1)[-1])
+    endings = ("" if column.name.endswith("_per_s") else column.name).split("_")
+    unit = UNITS.get("_".join(endings[-2:])) or UNITS.get(endings[-1])
     plain = f"a plain number in {unit}" if unit else "a plain number"
     yield ~finite & ~empty, lambda cell: f"'{cell}' given, expected {plain}"

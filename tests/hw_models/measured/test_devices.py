@@ -187,7 +187,7 @@ def test_two_rows_of_one_key_must_agree(tmp_path: Path) -> None:
     [
         (
             {"mem_bw_gb_s": "600 GB/s"},
-            "devices.csv:2: mem_bw_gb_s: '600 GB/s' given, expected a plain number",
+            "devices.csv:2: mem_bw_gb_s: '600 GB/s' given, expected a plain number in GB/s",
         ),
         ({"mem_bw_gb_s": -600}, "devices.csv:2: mem_bw_gb_s: -600 given, expected more than 0"),
         ({"key": None}, "devices.csv:2: key: is missing; Name by which the other files know the device."),
