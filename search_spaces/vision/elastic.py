@@ -1,4 +1,4 @@
-"""What the elastic spaces share: knobs that do not apply leave the canonical form, and published networks."""
+"""What the elastic spaces share: knobs that do not apply leave the canonical form; a written workload."""
 
 from __future__ import annotations
 
@@ -8,17 +8,27 @@ from typing import TYPE_CHECKING
 from typing_extensions import override
 
 from search_spaces.candidate import Candidate
+from search_spaces.closed_form import OpWriter
 from search_spaces.space import SearchSpace, check, filled
 
 if TYPE_CHECKING:
+    from hw_models.workload.graph import Workload
     from search_spaces.knobs import Scalar
 
 
 class ElasticSpace(SearchSpace):
-    """A space of one kind of network in many sizes. Subclasses say `reduced` beside what every space says."""
+    """One kind of network in many sizes; a subclass says `knobs`, `reduced`, `sizes`, `written`, `build`."""
 
     def reduced(self, whole: Candidate) -> Mapping[str, Scalar]:
         """What counts of a candidate whose knobs are all set: equal networks have equal answers."""
+        raise NotImplementedError
+
+    def sizes(self, here: Candidate) -> str:
+        """The sizes of a canonical candidate that its label shows."""
+        raise NotImplementedError
+
+    def written(self, w: OpWriter, here: Candidate) -> int:
+        """Write every operator of a canonical candidate; the tensor that the network returns."""
         raise NotImplementedError
 
     @property
@@ -40,3 +50,17 @@ class ElasticSpace(SearchSpace):
         if missing is not None:
             return check(self, whole.only(n for n in self.knobs if n != missing))
         return Candidate(counts)
+
+    @override
+    def label(self, candidate: Candidate) -> str:
+        return self._titled(self.canonical(candidate))
+
+    def _titled(self, here: Candidate) -> str:
+        return f"{self.name}@{self.sizes(here)}-{here.digest[:6]}"
+
+    @override
+    def workload(self, candidate: Candidate) -> Workload:
+        """The workload of the module that `build` makes, written without making it."""
+        here = self.canonical(candidate)
+        w = OpWriter(self._titled(here))
+        return w.finish([self.written(w, here)], {"space": self.name})

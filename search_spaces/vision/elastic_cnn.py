@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from typing_extensions import override
 
 from search_spaces.candidate import Candidate
-from search_spaces.closed_form import OpWriter
 from search_spaces.knobs import Bool, Choice, IntRange, Knob
 from search_spaces.vision.elastic import ElasticSpace
 from search_spaces.vision.widths import divisible
@@ -22,7 +21,7 @@ from search_spaces.vision.widths import divisible
 if TYPE_CHECKING:
     from torch import nn
 
-    from hw_models.workload.graph import Workload
+    from search_spaces.closed_form import OpWriter
     from search_spaces.knobs import Scalar
 
 
@@ -147,13 +146,12 @@ class ElasticCnn(ElasticSpace):
         return counts
 
     @override
-    def label(self, candidate: Candidate) -> str:
-        here = self.canonical(candidate)
+    def sizes(self, here: Candidate) -> str:
         depths, widths = (
             ".".join(str(here[f"{knob}_{at}"]) for at in range(1, len(STAGES) + 1))
             for knob in ("depth", "width")
         )
-        return f"{self.name}@{here['resolution']}-d{depths}-w{widths}-{here.digest[:6]}"
+        return f"{here['resolution']}-d{depths}-w{widths}"
 
     @override
     def build(self, candidate: Candidate) -> nn.Module:
@@ -173,11 +171,9 @@ class ElasticCnn(ElasticSpace):
         return Classifier(features, self.n_classes, int(here["features"]), activation)
 
     @override
-    def workload(self, candidate: Candidate) -> Workload:
-        here = self.canonical(candidate)
+    def written(self, w: OpWriter, here: Candidate) -> int:
         activation, blocks = str(here["activation"]), _bottlenecks(here)
         side = int(here["resolution"])
-        w = OpWriter(self.label(here))
         x = w.conv_bn_act(w.input((1, 3, side, side)), "features.stages.0", STEM, 3, activation, stride=2)
         for at, block in enumerate(blocks, 1):
             x = _written(w, x, f"features.stages.{at}", block)
@@ -186,7 +182,7 @@ class ElasticCnn(ElasticSpace):
         x = w.global_avg_pool(x, "pool")
         x = w.view("flatten", x, "", w.shape(x)[:2])
         x = w.elementwise(activation, "hidden.1", w.linear(x, "hidden.0", int(here["features"])))
-        return w.finish([w.linear(x, "classifier", self.n_classes)], {"space": self.name})
+        return w.linear(x, "classifier", self.n_classes)
 
 
 def _written(w: OpWriter, x: int, path: str, block: Bottleneck) -> int:

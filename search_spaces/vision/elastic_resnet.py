@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from typing_extensions import override
 
 from search_spaces.candidate import Candidate
-from search_spaces.closed_form import OpWriter
 from search_spaces.knobs import Choice, IntRange, Knob
 from search_spaces.vision.elastic import ElasticSpace
 from search_spaces.vision.widths import divisible
@@ -23,7 +22,7 @@ from search_spaces.vision.widths import divisible
 if TYPE_CHECKING:
     from torch import nn
 
-    from hw_models.workload.graph import Workload
+    from search_spaces.closed_form import OpWriter
     from search_spaces.knobs import Scalar
 
 Layer = tuple[int, int, int]
@@ -128,10 +127,9 @@ class ElasticResnet(ElasticSpace):
         return {k: v for k, v in whole.items() if not (basic and k.startswith("ratio_"))}
 
     @override
-    def label(self, candidate: Candidate) -> str:
-        here = self.canonical(candidate)
+    def sizes(self, here: Candidate) -> str:
         depths = ".".join(str(here[f"depth_{at}"]) for at in range(1, len(WIDTHS) + 1))
-        return f"{self.name}@{here['resolution']}-{here['block']}-d{depths}-{here.digest[:6]}"
+        return f"{here['resolution']}-{here['block']}-d{depths}"
 
     @override
     def build(self, candidate: Candidate) -> nn.Module:
@@ -141,10 +139,8 @@ class ElasticResnet(ElasticSpace):
         return residual_network(STEMS[str(here["stem"])], list(_stages(here)), self.n_classes)
 
     @override
-    def workload(self, candidate: Candidate) -> Workload:
-        here = self.canonical(candidate)
+    def written(self, w: OpWriter, here: Candidate) -> int:
         side = int(here["resolution"])
-        w = OpWriter(self.label(here))
         x = w.input((1, 3, side, side))
         for at, (out, kernel, stride) in enumerate(STEMS[str(here["stem"])]):
             x = w.conv_bn_act(x, f"stem.{at}", out, kernel, "relu", stride=stride)
@@ -154,7 +150,7 @@ class ElasticResnet(ElasticSpace):
                 x = _written(w, x, f"stages.{stage}.{at}", unit)
         x = w.global_avg_pool(x, "mean")
         x = w.view("flatten", x, "flat", w.shape(x)[:2])
-        return w.finish([w.linear(x, "classifier", self.n_classes)], {"space": self.name})
+        return w.linear(x, "classifier", self.n_classes)
 
 
 def _written(w: OpWriter, x: int, path: str, unit: Unit) -> int:

@@ -16,14 +16,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from typing_extensions import override
 
 from search_spaces.candidate import Candidate
-from search_spaces.closed_form import OpWriter
 from search_spaces.knobs import Choice, IntRange, Knob
 from search_spaces.vision.elastic import ElasticSpace
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from hw_models.workload.graph import Workload
+    from search_spaces.closed_form import OpWriter
     from search_spaces.knobs import Scalar
 
 GROUPS: Final = 4
@@ -115,10 +114,8 @@ class ElasticVit(ElasticSpace):
         return counts
 
     @override
-    def label(self, candidate: Candidate) -> str:
-        here = self.canonical(candidate)
-        sizes = f"{here['resolution']}-p{here['patch']}-w{here['width']}-d{here['depth']}"
-        return f"{self.name}@{sizes}-{here.digest[:6]}"
+    def sizes(self, here: Candidate) -> str:
+        return f"{here['resolution']}-p{here['patch']}-w{here['width']}-d{here['depth']}"
 
     @override
     def build(self, candidate: Candidate) -> nn.Module:
@@ -131,11 +128,9 @@ class ElasticVit(ElasticSpace):
         return WindowedVit(width, patch, grid, blocks, self.n_classes, class_token=token)
 
     @override
-    def workload(self, candidate: Candidate) -> Workload:
-        here = self.canonical(candidate)
+    def written(self, w: OpWriter, here: Candidate) -> int:
         side, patch, width = int(here["resolution"]), int(here["patch"]), int(here["width"])
         grid = side // patch
-        w = OpWriter(self.label(here))
         x = w.conv2d(w.input((1, 3, side, side)), "patch", width, patch, stride=patch, padding=0, bias=True)
         x = w.view("flatten", x, "", (1, width, grid**2))
         x = w.view("transpose", x, "", (1, grid**2, width))
@@ -149,7 +144,7 @@ class ElasticVit(ElasticSpace):
             x = _written(w, x, f"blocks.{at}", block, grid)
         x = w.layer_norm(x, "norm")
         x = w.mean(x, "", 1) if "window" in here else w.view("select", x, "", (1, width))
-        return w.finish([w.linear(x, "head", self.n_classes)], {"space": self.name})
+        return w.linear(x, "head", self.n_classes)
 
 
 def _written(w: OpWriter, x: int, path: str, block: Block, grid: int) -> int:

@@ -242,9 +242,10 @@ def test_the_module_trains_and_exports(name: str, tmp_path: Path) -> None:
     loss = torch.nn.functional.cross_entropy(module(images), torch.tensor([0, 4]))
     loss.backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in module.parameters())
+    by_graph = name == "elastic_vit"  # the other exporter is older and ten times as fast
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # deprecations inside the exporter
-        torch.onnx.export(module.eval(), (images[:1],), tmp_path / "x.onnx", dynamo=True, verbose=False)
+        warnings.simplefilter("ignore")  # deprecations inside the exporters
+        torch.onnx.export(module.eval(), (images[:1],), tmp_path / "x.onnx", dynamo=by_graph, verbose=False)
     written, read = space.workload(candidate), read_onnx(tmp_path / "x.onnx")
     assert read.op_modelled.all()
     assert read.macs == written.macs
