@@ -63,6 +63,11 @@ def stream_seconds(kernels: Kernels, chips: Chips, model: CostModel) -> GridQuan
                 later = np.log(seconds[:, first + n] / seconds[:, first])
             least, most = np.log(law.stream_interval(prepared.chips.take(first)))
             ends[0][:, first], ends[1][:, first] = -np.hypot(least, sooner), np.hypot(most, later)
+        else:  # what was measured one after the other says less of a stream: the class's interval at least
+            first = columns[columns < n]
+            least, most = np.log(law.interval(prepared.chips.take(first)))
+            ends[0][:, first] = np.minimum(ends[0][:, first], least)
+            ends[1][:, first] = np.maximum(ends[1][:, first], most)
     if isinstance(adjustment, Lawful):
         seconds[:, :n] *= np.exp(adjustment.residual(kernels, n)[0])
     known = np.isfinite(latency.value) & np.isfinite(seconds[:, :n])
