@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from hw_models.errors import FileError, Finding, InputError, UnknownNameError
 from hw_models.measured import stand_ins
 from hw_models.measured.schema import Column
-from hw_models.measured.tables import dataset_name, find_tables, read_table, typed
+from hw_models.measured.tables import NoRowsError, dataset_name, find_tables, read_table, typed
 from hw_models.spec.accelerator import Accelerator, DeviceClass, EngineKind
 from hw_models.spec.quantities import CLASS_FIGURE
 
@@ -144,7 +144,7 @@ def shipped_devices() -> DeviceTable:
 
 
 def read_devices(directory: Path) -> DeviceTable:
-    """Every `devices` and `device_names` table in `directory` and below as one.
+    """Every `devices` and `device_names` table in `directory` and below as one; without rows, nobody.
 
     Raises:
         FileError: on a missing column, a wrong cell, two rows that contradict each other.
@@ -231,7 +231,12 @@ def _names(paths: Sequence[Path]) -> dict[tuple[str, str, str], str]:
 
 
 def _strict(path: Path, columns: Sequence[Column]) -> tuple[pd.DataFrame, list[Finding]]:
-    read = typed(read_table(path), columns)
+    try:
+        read = typed(read_table(path), columns)
+    except NoRowsError:  # nobody is described there
+        import pandas as pd
+
+        return pd.DataFrame(columns=[c.name for c in columns]), []
     return read.frame, [Finding(str(path), row, column, reason) for row, column, reason in read.wrong]
 
 

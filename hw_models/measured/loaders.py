@@ -28,7 +28,7 @@ from hw_models.measured.published import (
 )
 from hw_models.measured.reading import read
 from hw_models.measured.records import concat
-from hw_models.measured.tables import dataset_name, find_tables
+from hw_models.measured.tables import NoRowsError, dataset_name, find_tables
 
 if TYPE_CHECKING:
     from hw_models.measured.published.base import Dataset
@@ -74,11 +74,13 @@ class Measured:
         records: by data set, in the order of `DATASETS`.
         devices: those described there, the shipped ones behind them.
         not_read: files with rows of sets that have no reader.
+        hollow: sets with a file without a row that holds, and what is said of it; the others are read.
     """
 
     records: Mapping[str, Records]
     devices: DeviceTable
     not_read: tuple[str, ...]
+    hollow: tuple[tuple[str, NoRowsError], ...] = ()
 
 
 def load(
@@ -98,7 +100,7 @@ def load(
     Raises:
         UnknownNameError: a set that is not known.
         InputError: `data` is not a directory.
-        FileError: no known file, or a file that cannot be read as what its name says.
+        FileError: no known file, or a file that cannot be read as what its name says; no row anywhere.
     """
     wanted = list(DATASETS) if datasets is None else list(datasets)
     for name in wanted:
@@ -108,18 +110,32 @@ def load(
     files = find_tables(directory)
     devices = shipped_devices() if data is None else read_devices(directory).over(shipped_devices())
     check_names(devices)
-    by_name = {name: [p for p in files if dataset_name(p) == name] for name in wanted}
-    records = {
-        name: concat([read(p, DATASETS[name], devices) for p in paths])
-        for name, paths in by_name.items()
-        if paths
-    }
+    records, hollow = _read_all(wanted, files, devices)
     read_elsewhere = others or (lambda _: False)
     if not records and not any(read_elsewhere(dataset_name(p)) for p in files):
-        raise _nothing_known(directory, files, wanted)
+        raise hollow[0][1] if hollow else _nothing_known(directory, files, wanted)
     known = {*DATASETS, *BESIDE}
     unread = [p for p in files if dataset_name(p) not in known and not read_elsewhere(dataset_name(p))]
-    return Measured(records, devices, tuple(str(p.relative_to(directory)) for p in unread) if data else ())
+    not_read = tuple(str(p.relative_to(directory)) for p in unread) if data else ()
+    return Measured(records, devices, not_read, tuple(hollow))
+
+
+def _read_all(
+    wanted: Sequence[str], files: Sequence[Path], devices: DeviceTable
+) -> tuple[dict[str, Records], list[tuple[str, NoRowsError]]]:
+    """The records of each set, and the files that have none."""
+    records: dict[str, Records] = {}
+    hollow: list[tuple[str, NoRowsError]] = []
+    for name in wanted:
+        parts = []
+        for path in (p for p in files if dataset_name(p) == name):
+            try:
+                parts.append(read(path, DATASETS[name], devices))
+            except NoRowsError as error:
+                hollow.append((name, error))
+        if parts:
+            records[name] = concat(parts)
+    return records, hollow
 
 
 def _nothing_known(directory: Path, files: Sequence[Path], wanted: Sequence[str]) -> FileError:

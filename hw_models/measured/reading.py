@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from hw_models.errors import CodesignError, FileError
+from hw_models.errors import CodesignError, Finding
 from hw_models.measured.records import Records
-from hw_models.measured.tables import Table, read_table, typed
+from hw_models.measured.tables import NoRowsError, Table, read_table, typed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +31,7 @@ def read(path: Path, dataset: Dataset, devices: DeviceTable | None = None) -> Re
         devices: two names of one device are one device, so that copied rows are told from measured ones.
 
     Raises:
-        FileError: where it is unreadable, empty, lacks a column, or has no row that holds.
+        FileError: where it is unreadable, empty or lacks a column; `NoRowsError` where no row holds.
     """
     table = read_table(path)
     raw = typed(table, dataset.columns)
@@ -60,7 +60,9 @@ def read(path: Path, dataset: Dataset, devices: DeviceTable | None = None) -> Re
     if not len(records):
         first = aside.iloc[0]
         message = f"no row holds; the first says: {first['reason']}"
-        raise FileError.at(path, message, line=int(first["row"]), path=str(first["column"]))
+        raise NoRowsError(
+            Finding(str(path), int(first["row"]), str(first["column"]), message), n_rows=len(raw.frame)
+        )
     return Records(records.frame, aside)
 
 

@@ -23,6 +23,19 @@ SUFFIXES: Final = (".csv", ".csv.gz", ".parquet")
 """Endings of the files that are read."""
 
 
+class NoRowsError(FileError):
+    """A table that is sound but has no row that holds.
+
+    Args:
+        finding: which file, and why its first row does not hold where it has any.
+        n_rows: rows that it has.
+    """
+
+    def __init__(self, finding: Finding, n_rows: int = 0) -> None:
+        super().__init__([finding])
+        self.n_rows = n_rows
+
+
 @dataclass(frozen=True, eq=False)
 class Table:
     """One file as it stands.
@@ -62,7 +75,7 @@ def read_table(path: Path) -> Table:
     """Read one file whole.
 
     Raises:
-        FileError: where it is missing, unreadable, or has no rows.
+        FileError: where it is missing or unreadable; `NoRowsError` where it has a header alone.
     """
     try:
         data = path.read_bytes()
@@ -71,7 +84,7 @@ def read_table(path: Path) -> Table:
     read = _read_parquet if path.name.lower().endswith(".parquet") else _read_csv
     frame, notes = read(path, data)
     if frame.empty:
-        raise FileError.at(path, "holds no rows; expected a header and at least one row", line=1)
+        raise NoRowsError(Finding(str(path), 1, "", "holds no rows; expected a header and at least one row"))
     return Table(path, frame, hashlib.sha256(data).hexdigest(), notes)
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from hw_models.measured.devices import DeviceTable
     from hw_models.measured.published.base import Dataset
     from hw_models.measured.records import Records
+    from hw_models.measured.tables import NoRowsError
     from hw_models.validation.networks import Resolver
 
 
@@ -127,6 +128,7 @@ def validate(
         scores += _scores(records, predicted, left)
         points += [p.points for p in predicted]
         skipped.append(left)
+    scores += [_hollow(name, error) for name, error in measured.hollow if devices is None]
     if data is None and devices is None:
         scores += [_absent(d) for d in DATASETS.values() if d.why_not_shipped and _asked(d, of_tables)]
     if devices is None and of_truth != []:
@@ -263,6 +265,11 @@ def _not_costed(records: Records, dataset: Dataset) -> Score:
 
 def _absent(dataset: Dataset) -> Score:
     return replace(_blank(dataset), reason=f"does not ship: {dataset.why_not_shipped}")
+
+
+def _hollow(name: str, error: NoRowsError) -> Score:
+    """A file without a row that holds: all of its rows skipped."""
+    return replace(_blank(DATASETS[name]), n_skipped=error.n_rows, reason=str(error))
 
 
 def _asked(dataset: Dataset, wanted: Sequence[str] | None) -> bool:

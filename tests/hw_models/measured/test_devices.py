@@ -174,6 +174,13 @@ def test_class_figures_stand_in_where_a_row_is_silent() -> None:
     )
 
 
+def test_a_table_of_devices_without_rows_describes_nobody(tmp_path: Path) -> None:
+    (tmp_path / "devices.csv").write_text(",".join(ROW) + "\n")
+    (tmp_path / "device_names.csv").write_text("dataset,column,name_in_file,key\n")
+    found = read_devices(tmp_path)
+    assert found.figures == found.names == {}
+
+
 def test_two_rows_of_one_key_must_agree(tmp_path: Path) -> None:
     _write_devices(tmp_path, ROW, {**ROW, "fp16_tflops": 90.0})
     with pytest.raises(

@@ -124,6 +124,20 @@ BROKEN = {
 }
 
 
+@pytest.mark.parametrize("case", ["only a header", "no row holds"])
+def test_a_file_without_rows_spares_the_others(tmp_path: Path, case: str) -> None:
+    lines, message = BROKEN[case]
+    (tmp_path / "timm_throughput.csv").write_text("\n".join(lines))
+    header, row = "device,demo,model,input_shape,dtype,fps", 'RK3588 @single_core,d,m,"[1, 3, 8, 8]",INT8,90'
+    (tmp_path / "rockchip_fps.csv").write_text(f"{header}\n{row}\n")
+    found = load(tmp_path)
+    assert list(found.records) == ["rockchip_fps"]
+    [(name, error)] = found.hollow
+    assert name == "timm_throughput"
+    assert message in str(error)
+    assert error.n_rows == len(lines) - 1
+
+
 @pytest.mark.parametrize(("lines", "message"), BROKEN.values(), ids=BROKEN)
 def test_a_broken_file_answers_like_a_compiler(tmp_path: Path, lines: tuple[str, ...], message: str) -> None:
     (tmp_path / "timm_throughput.csv").write_text("\n".join(lines))
