@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from typing_extensions import override
 
 from hw_models.errors import InputError
 from search_spaces.knobs import Scalar
+
+_PLAIN: Final = frozenset({str, int, float, bool})
 
 
 class Candidate(Mapping[str, Scalar]):
@@ -31,7 +33,7 @@ class Candidate(Mapping[str, Scalar]):
     def __init__(self, values: Mapping[str, Scalar] | None = None, /, **more: Scalar) -> None:
         merged = {**(values or {}), **more}
         for knob, value in merged.items():
-            if not isinstance(value, str | int | float | bool):
+            if type(value) not in _PLAIN and not isinstance(value, str | int | float | bool):
                 msg = f"knob '{knob}': {value!r} given, expected text, a number or a truth value"
                 raise InputError(msg)
         self._values = {k: merged[k] for k in sorted(merged)}
@@ -40,6 +42,10 @@ class Candidate(Mapping[str, Scalar]):
     @override
     def __getitem__(self, knob: str) -> Scalar:
         return self._values[knob]
+
+    @override
+    def __contains__(self, knob: object) -> bool:
+        return knob in self._values
 
     @override
     def __iter__(self) -> Iterator[str]:

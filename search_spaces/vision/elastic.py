@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from typing_extensions import override
@@ -13,7 +13,7 @@ from search_spaces.space import SearchSpace, check, filled
 
 if TYPE_CHECKING:
     from hw_models.workload.graph import Workload
-    from search_spaces.knobs import Scalar
+    from search_spaces.knobs import Knob, Scalar
 
 
 class ElasticSpace(SearchSpace):
@@ -44,12 +44,29 @@ class ElasticSpace(SearchSpace):
             UnknownNameError: a knob that the space does not have.
             InputError: a knob that applies and is not set, or one set to a value outside its domain.
         """
-        whole = check(self, filled(self, candidate))
+        check(self, filled(self, candidate))
+        whole = self._whole(candidate)
         counts = self.reduced(whole)
         missing = next((name for name in self.knobs if name in counts and name not in candidate), None)
         if missing is not None:
-            return check(self, whole.only(n for n in self.knobs if n != missing))
+            return check(self, whole.only(name for name in self.knobs if name != missing))
         return Candidate(counts)
+
+    @override
+    def neighbours(self, candidate: Candidate) -> Sequence[Candidate]:
+        """As of every space, without checking values that the knobs themselves gave."""
+        here = self.canonical(candidate)
+        whole = self._whole(here)
+        found: dict[Candidate, None] = {}
+        for name, knob in self.knobs.items():
+            for near in knob.near(here[name]) if name in here else ():
+                found.setdefault(Candidate(self.reduced(whole.replace(**{name: near}))))
+        found.pop(here, None)
+        return tuple(found)
+
+    def _whole(self, here: Candidate) -> Candidate:
+        """All knobs set, to values as the domain has them (1.0 for 1); to the first one where it was not."""
+        return Candidate({name: _own(knob, here.get(name)) for name, knob in self.knobs.items()})
 
     @override
     def label(self, candidate: Candidate) -> str:
@@ -64,3 +81,11 @@ class ElasticSpace(SearchSpace):
         here = self.canonical(candidate)
         w = OpWriter(self._titled(here))
         return w.finish([self.written(w, here)], {"space": self.name})
+
+
+def _own(knob: Knob, value: Scalar | None) -> Scalar:
+    """The domain's own value that equals this one; the first where there is none."""
+    first = next(iter(knob))
+    if value is None:
+        return first
+    return value if type(value) is type(first) else next(v for v in knob if v == value)

@@ -179,6 +179,8 @@ def test_equal_networks_have_one_candidate() -> None:
     assert cnn.canonical(large.replace(expand_1_2=2.5))["expand_1_2"] == 2.5  # 60 -> 64, not 56
     resnet = SPACES["elastic_resnet"]
     assert not any(k.startswith("ratio") for k in resnet.known["resnet18"])
+    whole = resnet.known["resnet50"].replace(width_1=1, width_2=np.float64(1))  # as people and numpy write it
+    assert resnet.canonical(whole).key == resnet.known["resnet50"].key
     vit = SPACES["elastic_vit"]
     base = vit.known["vit_base_patch32_224"]
     assert vit.canonical(base.replace(window=7, attention_1="window")) == base  # 7 x 7 tokens are the image
