@@ -8,7 +8,7 @@ DEV    := $(VENV)/.installed-dev
 INPUTS := pyproject.toml constraints.txt
 JOBS   ?= 2
 # those that need nothing but the package; fit_* and measure_networks say what else they want with --help
-BENCHMARKS := trace_zoo timm_zoo_table estimate_rate lowering_ablation validate_timm validate_truth tiled_speed against_zigzag against_vela
+BENCHMARKS := trace_zoo timm_zoo_table estimate_rate lowering_ablation accuracy validate_truth tiled_speed against_zigzag against_vela
 
 .PHONY: help setup demo test check lint types imports format bench notebooks clean
 .DEFAULT_GOAL := help

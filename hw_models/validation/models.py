@@ -40,7 +40,8 @@ def assembly(group: Group, split: str) -> Assembly | None:
     whole = law(kind, group.lowering, runtime)
     laws = Laws(runtime=runtime, layout=group.layout)
     own = standing(group.chip, Asked(group.precision, group.lowering, runtime, group.layout)).setting
-    if crossfit is not None and own is None and law(kind, group.lowering, runtime, crossfit) == whole:
+    same = crossfit is not None and law(kind, group.lowering, runtime, crossfit) == whole
+    if same and (own is None or split == DEVICE_OUT):
         return None
     source = getattr(whole, "source", "")
     if own is not None and split != DEVICE_OUT:
