@@ -7,7 +7,7 @@ they do not fit, as in Li et al., Exploring Plain Vision Transformer Backbones, 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import torch
 from torch import nn
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from search_spaces.vision.elastic_vit import Block
+
+
+EPSILON: Final = 1e-6
+"""Of the norms; google-research/vision_transformer, as timm and torchvision have it."""
 
 
 class FusedAttention(nn.Module):
@@ -50,9 +54,9 @@ class VitBlock(nn.Module):
     def __init__(self, width: int, block: Block, grid: int) -> None:
         super().__init__()
         self.grid, self.window = grid, block.window
-        self.norm1 = nn.LayerNorm(width)
+        self.norm1 = nn.LayerNorm(width, EPSILON)
         self.attention = FusedAttention(width, block.heads, block.head_width)
-        self.norm2 = nn.LayerNorm(width)
+        self.norm2 = nn.LayerNorm(width, EPSILON)
         self.mlp = nn.Sequential(nn.Linear(width, block.hidden), nn.GELU(), nn.Linear(block.hidden, width))
 
     def within_windows(self, x: Tensor) -> Tensor:
@@ -100,7 +104,7 @@ class WindowedVit(nn.Module):
         self.token = nn.Parameter(torch.zeros(1, 1, width)) if class_token else None
         self.position = nn.Parameter(torch.randn(1, grid**2 + class_token, width) * 0.02)
         self.blocks = nn.Sequential(*(VitBlock(width, b, grid) for b in blocks))
-        self.norm = nn.LayerNorm(width)
+        self.norm = nn.LayerNorm(width, EPSILON)
         self.head = nn.Linear(width, classes)
 
     @override

@@ -254,6 +254,49 @@ def test_the_module_trains_and_exports(name: str, tmp_path: Path) -> None:
     assert sum(p.numel() for p in module.parameters()) == written.params
 
 
+@pytest.mark.parametrize(
+    ("name", "network"),
+    [
+        ("elastic_cnn", "mobilenetv3_large_100"),
+        ("elastic_resnet", "resnet50d"),
+        ("elastic_resnet", "resnet18"),
+        ("elastic_vit", "vit_tiny_patch16_224"),
+    ],
+)
+def test_with_the_weights_of_timm_it_says_what_timm_says(name: str, network: str) -> None:
+    import timm
+    import torch
+
+    space = SPACES[name]
+    theirs, mine = timm.create_model(network).eval(), space.build(space.known[network]).eval()
+    pairs = zip(mine.state_dict().items(), theirs.state_dict().values(), strict=True)
+    # timm's last layer but one of MobileNetV3 is a 1x1 convolution of one pixel, ours a linear layer
+    mine.load_state_dict({path: weight.reshape(own.shape) for (path, own), weight in pairs})
+    image = torch.randn(1, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        expected, found = theirs(image), mine(image)
+    assert (found - expected).abs().max() < 1e-4 * expected.abs().max()
+
+
+def test_a_token_is_seen_within_its_window_alone() -> None:
+    import torch
+
+    from search_spaces.vision.architectures.windowed_vit import VitBlock
+    from search_spaces.vision.elastic_vit import Block
+
+    grid, window = 6, 4  # padded to 8: windows of rows and columns 0..3 and 4..5
+    torch.manual_seed(0)
+    block = VitBlock(16, Block(2, 8, 32, window), grid)
+    tokens = torch.randn(1, grid**2, 16)
+    changed = tokens.clone()
+    changed[0, 1 * grid + 5, 0] += 1  # row 1, column 5; a norm takes out what all channels share
+    with torch.inference_mode():
+        moved = (block(changed) - block(tokens)).abs().amax(2).view(grid, grid) > 1e-6
+    expected = torch.zeros(grid, grid, dtype=torch.bool)
+    expected[:4, 4:] = True
+    assert torch.equal(moved, expected)
+
+
 def test_workloads_need_no_torch_and_milliseconds() -> None:
     code = (
         "import sys, numpy as np; from search_spaces.catalogue import load_space\n"
