@@ -12,10 +12,10 @@ import numpy as np
 from typing_extensions import override
 
 from hw_models.cost.arrays import Fidelity
-from hw_models.errors import UnknownNameError
+from hw_models.errors import CodesignError, UnknownNameError
 from hw_models.measured.loaders import DATASETS, load
 from hw_models.measured.tables import find_tables
-from hw_models.validation.join import NAME, Joined, Progress, count_reasons, group_names, join, refused
+from hw_models.validation.join import NAME, Group, Joined, Progress, count_reasons, group_names, join, refused
 from hw_models.validation.measures import measures
 from hw_models.validation.models import DEVICE_OUT, FAMILY_OUT, FITTED, HELD_OUT
 from hw_models.validation.naive import PREDICTORS, naive_throughput, published_counts
@@ -181,12 +181,21 @@ def _predict_all(joined: Joined, shipped: Records | None, progress: Progress | N
     for group in joined.groups:
         if progress:
             progress(done, total, f"rows: {group.device} {group.mode}")
-        predicted.append(predict(group, _ships(group.rows, shipped)))
+        predicted.append(_predicted(group, shipped))
         done += len(group.rows)
     if progress and total:
         progress(total, total, "rows")
     told = [predict_totals(g, _ships(g.rows, shipped)) for g in joined.alone]
     return [*predicted, *(p for p in told if len(p.points))]
+
+
+def _predicted(group: Group, shipped: Records | None) -> Prediction:
+    """What the model says about a group; one that it refuses is counted with the refusal."""
+    try:
+        return predict(group, _ships(group.rows, shipped))
+    except CodesignError as error:
+        refusal = group.rows.assign(reason=f"not predicted: {error}")[[*NAME, "reason"]]
+        return Prediction(group, group.rows.iloc[:0], refusal)
 
 
 def _scores(records: Records, predicted: Sequence[Prediction], skipped: pd.DataFrame) -> Iterator[Score]:

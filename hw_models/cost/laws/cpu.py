@@ -391,6 +391,10 @@ def runtime_key(lowering: str, runtime: str | None) -> str:
     return next(key for key, entry in _entries().items() if lowering in entry["lowering"])
 
 
+AS: Final = {"eager_nhwc": "eager"}
+"""Lowerings whose constants are those of another, as among the class constants (class_priors.yaml)."""
+
+
 @cache
 def law(lowering: str, crossfit: str | None = None, runtime: str | None = None) -> CpuLaw:
     """The law of a runtime, or of the usual one under a lowering.
@@ -404,6 +408,7 @@ def law(lowering: str, crossfit: str | None = None, runtime: str | None = None) 
         InputError: no constants hold for that lowering.
     """
     known = {name for entry in _entries().values() for name in entry["lowering"]}
+    lowering = AS.get(lowering, lowering)
     if lowering not in known:
         raise InputError(
             f"no law of CPUs for lowering '{lowering}'; known: {', '.join(sorted(known))}; "

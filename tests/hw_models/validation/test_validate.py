@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -216,6 +217,22 @@ def test_every_row_is_compared_or_has_its_reason(tmp_path: Path) -> None:
     ):
         assert any(r.startswith(start) for r in reasons), start
     assert len(reasons) == 8
+
+
+def test_a_group_that_the_model_refuses_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = import_module("hw_models.validation.validate")
+
+    def refuses(group: Any, seen: Any) -> Any:
+        if group.mode == MODE:
+            raise InputError("no law of such engines")
+        return predict(group, seen)
+
+    predict = module.predict
+    monkeypatch.setattr(module, "predict", refuses)
+    data = write(tmp_path, [row("cnn2"), row("cnn4"), row("cnn8", compiled=0)])
+    result = module.validate(data, resolver=resolver)
+    assert [(s.n, s.n_skipped) for s in result.scores] == [(0, 2), (1, 0)]
+    assert result.skipped["reason"].tolist() == ["not predicted: no law of such engines"]
 
 
 def test_a_mode_with_nothing_to_compare_is_a_row_with_n_0(tmp_path: Path) -> None:
