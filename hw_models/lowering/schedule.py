@@ -41,9 +41,7 @@ _POINTWISE_CAT: Final = 8
 Source: PyTorch 2.9, torch/_inductor/lowering.py, `cat`, MAX_COMPLEX_POINTWISE_CAT.
 """
 
-_MOVED: Final = frozenset(
-    ["permute", "transpose", "movedim", "split", "split_with_sizes", "chunk", "slice"]
-)
+_MOVED: Final = frozenset(["permute", "transpose", "movedim", "split", "split_with_sizes", "chunk", "slice"])
 """Views that a runtime without strides makes by copying."""
 
 

@@ -98,7 +98,7 @@ def test_a_layer_of_llama_2_70b_on_eight_gpus_by_hand() -> None:
 
 
 def test_neusight_products_by_hand(measured: Measured) -> None:
-    """Attention of BERT, 128 tokens of 64: scores first, (128 x 64) by (64 x 128), in the file m=128 n=64 k=128."""
+    """Attention of BERT, 128 tokens of 64: scores first, (128 x 64) by (64 x 128), as m=128 n=64 k=128."""
     frame = measured.records["neusight_gemm"].frame
     assert frame["shape"].iloc[:2].tolist() == ["batch=384 m=128 k=128 c=64", "batch=384 m=128 k=64 c=128"]
 
