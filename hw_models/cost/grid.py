@@ -313,7 +313,7 @@ def way_of(kernels: Kernels) -> tuple[str, str | None]:
 
 
 def _stands_in(kernels: Kernels, chips: Chips, n: int) -> NDArray[np.bool_]:
-    """(W, n) whether a class figure, of a rate or of on-chip capacity, enters latencies on the first chips."""
+    """(W, n) whether a class figure of a rate or of on-chip capacity enters a latency."""
     inside = (kernels.counts @ np.isfinite(kernels.reuse_bytes).astype(np.float64)) > 0
     uses_vector = (kernels.counts @ kernels.vector_ops) > 0
     prior: NDArray[np.bool_] = uses_vector[:, None] & chips.vector_is_prior[None, :n]
