@@ -17,6 +17,7 @@ SPACES: Final[Mapping[str, str]] = {
     "decoder": "search_spaces.language.decoder:Decoder",
     "decoder_prefill": "search_spaces.language.decoder:DecoderPrefill",
     "detector": "search_spaces.driving.detector:Detector",
+    "bev": "search_spaces.driving.bev:Bev",
     "systolic": "search_spaces.chips.systolic:Systolic",
     "vector": "search_spaces.chips.vector:Vector",
     "soc": "search_spaces.chips.soc:Soc",

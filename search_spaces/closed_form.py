@@ -39,6 +39,7 @@ class OpWriter:
         self.parameters = 0
         self._shapes: list[Shape] = []
         self._batched: list[bool] = []
+        self._kinds: list[TensorKind] = []
 
     def shape(self, tensor: int) -> Shape:
         """Shape of a tensor that was made here."""
@@ -60,10 +61,19 @@ class OpWriter:
         self.parameters += prod(shape) if trained else 0
         return self._tensor(shape, TensorKind.WEIGHT, batched=False)
 
-    def _tensor(self, shape: Shape, kind: TensorKind, *, batched: bool, view_of: int | None = None) -> int:
+    def _tensor(
+        self,
+        shape: Shape,
+        kind: TensorKind,
+        *,
+        batched: bool,
+        view_of: int | None = None,
+        precision: Precision = Precision.FP32,
+    ) -> int:
         self._shapes.append(shape)
         self._batched.append(batched)
-        return self.builder.tensor(shape, Precision.FP32, kind, batched=batched, view_of=view_of)
+        self._kinds.append(kind)
+        return self.builder.tensor(shape, precision, kind, batched=batched, view_of=view_of)
 
     def op(
         self,
@@ -268,7 +278,7 @@ class OpWriter:
     def views(self, fn: str, x: int, path: str, shape: Shape, count: int) -> list[int]:
         """Several views of one shape made by one operator: "unbind", "split", "chunk"."""
         batched = self._batched[x]
-        kind = TensorKind.ACTIVATION if batched else TensorKind.WEIGHT
+        kind = TensorKind.ACTIVATION if batched else self._kinds[x]
         made = [self._tensor(shape, kind, batched=batched, view_of=x) for _ in range(count)]
         self.builder.op(
             OpKind.VIEW,

@@ -33,18 +33,6 @@ FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
 """Where a function is not found in `torch` under its own name."""
 
 
-def _rotary(fn: str, first: int, count: int, width: int, base: float) -> torch.Tensor:
-    """(count, width) cosines or sines of rotary positions. Source: Su et al., RoFormer, arXiv 2104.09864."""
-    frequency = base ** (-torch.arange(0, width, 2).float() / width)
-    angle = torch.outer(torch.arange(first, first + count).float(), frequency)
-    table: torch.Tensor = getattr(torch.cat([angle, angle], 1), fn)()
-    return table
-
-
-CONSTANTS: Final[Mapping[str, Callable[..., torch.Tensor]]] = {"rotary": _rotary}
-"""What a network may know beforehand."""
-
-
 def graph_module(written: GraphWriter, outputs: Sequence[int]) -> fx.GraphModule:
     """The network as a module with its layers at their paths; `.code` shows its forward pass."""
     root, graph = nn.Module(), fx.Graph()
@@ -80,8 +68,8 @@ def _node(graph: fx.Graph, root: nn.Module, step: Step, nodes: Mapping[int, fx.N
         return graph.get_attr(step.target)
     if step.op == "constant":
         owner, name = _owner(root, step.target)
-        kind, *given = step.make
-        owner.register_buffer(name, CONSTANTS[kind](*given), persistent=False)
+        value, *given = step.make
+        owner.register_buffer(name, torch.as_tensor(value(*given)), persistent=False)
         return graph.get_attr(step.target)
     if step.op == "layer":
         owner, name = _owner(root, step.target)

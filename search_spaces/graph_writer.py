@@ -6,7 +6,7 @@ these steps into a `torch.fx.GraphModule`, whose trace has the same rows in ever
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import zip_longest
 from math import prod
 from typing import Any, NamedTuple
@@ -36,7 +36,7 @@ class Step(NamedTuple):
         target: path of a parameter, constant or layer, else a name; a layer's class stands in `make`.
         args: tensors and plain arguments.
         kwargs: plain arguments.
-        make: a layer's class and arguments, the shape of a parameter, which constant.
+        make: a layer's class and arguments, the shape of a parameter, how a constant is made.
     """
 
     outs: tuple[int, ...]
@@ -69,9 +69,7 @@ class GraphWriter(OpWriter):
 
     def token_ids(self, shape: Shape) -> Ref:
         """An input of whole numbers: token ids, or places."""
-        self._shapes.append(shape)
-        self._batched.append(True)
-        return self._fed(Ref(self.builder.tensor(shape, Precision.INT64, TensorKind.INPUT, batched=True)))
+        return self._fed(Ref(self._tensor(shape, TensorKind.INPUT, batched=True, precision=Precision.INT64)))
 
     def _fed(self, made: Ref) -> Ref:
         self.steps.append(Step((made,), "input", f"input_{made:d}"))
@@ -87,15 +85,20 @@ class GraphWriter(OpWriter):
         self.steps.append(Step((made,), "parameter", path, make=shape))
         return made
 
-    def constant(self, path: str, shape: Shape, *make: Any) -> Ref:
-        """A tensor that is known beforehand; `make`: which one, as `graph_module.CONSTANTS` has them."""
+    def constant(
+        self, path: str, shape: Shape, value: Callable[..., Any], *args: Any, whole: bool = False
+    ) -> Ref:
+        """A tensor that is known beforehand: what `value` makes of `args` when a module is built."""
         known = self._owned.get(path)
         if known is not None:
             return Ref(known[0])
-        made = Ref(self._tensor(shape, TensorKind.CONSTANT, batched=False))
+        made = self._fixed(shape, Precision.INT64 if whole else Precision.FP32)
         self._owned[path] = [made]
-        self.steps.append(Step((made,), "constant", path, make=make))
+        self.steps.append(Step((made,), "constant", path, make=(value, *args)))
         return made
+
+    def _fixed(self, shape: Shape, precision: Precision = Precision.FP32) -> Ref:
+        return Ref(self._tensor(shape, TensorKind.CONSTANT, batched=False, precision=precision))
 
     @override
     def weight(self, shape: Shape, *, trained: bool = True) -> int:
@@ -224,14 +227,18 @@ class GraphWriter(OpWriter):
         """The product, element by element."""
         return self.join("mul", a, b)
 
-    def softmax(self, x: int) -> Ref:
-        """Along the last dimension."""
+    def softmax(self, x: int, axis: int = -1) -> Ref:
+        """Along one dimension."""
         shape = self.shape(x)
-        kinds: dict[str, Any] = {"fn": "softmax", "axes": [len(shape) - 1], "rank": len(shape)}
-        dims = (prod(shape[:-1]), shape[-1])
-        cost = vector_cost.SOFTMAX
+        axis %= len(shape)
+        kinds: dict[str, Any] = {"fn": "softmax", "axes": [axis], "rank": len(shape)}
+        dims, cost = (prod(shape) // shape[axis], shape[axis]), vector_cost.SOFTMAX
         made = self.op(OpKind.SOFTMAX, "softmax", "", dims, (x,), shape, cost=cost, **kinds)
-        return self._call(made, "softmax", x, -1)
+        return self._call(made, "softmax", x, axis)
+
+    def average(self, x: int, axis: int) -> Ref:
+        """Without the axis that is averaged."""
+        return self._call(self.mean(x, "", axis), "mean", x, axis)
 
     def sum(self, x: int, axis: int) -> Ref:
         """Without the axis that is summed."""
@@ -268,6 +275,33 @@ class GraphWriter(OpWriter):
         made = self.op(OpKind.RESIZE, "grid_sampler", "", (*shape, 4), (x, places), shape, cost=2.0, **kinds)
         return self._call(made, "grid_sample", x, places, align_corners=False)
 
+    def _batch_of(self, x: Ref) -> Ref:
+        """How many images (or sequences) a batch has: a number of the module, no tensor."""
+        size = Ref(-1 - len(self.steps))
+        self.steps.append(Step((size,), "method", "size", (x, 0)))
+        return size
+
+    def for_each(self, x: Ref, like: Ref) -> Ref:
+        """(...) that is the same for all images of a batch as a view (N, ...)."""
+        shape = self.shape(x)
+        batch = self._batch_of(like)
+        return self._method(self.view("expand", x, "", (1, *shape)), "expand", x, batch, *shape)
+
+    def zeros(self, like: Ref, *shape: int) -> Ref:
+        """(N, *shape) zeros for the images of a batch."""
+        batch, made = self._batch_of(like), self._fixed((1, *shape))
+        self.steps.append(Step((made,), "method", "new_zeros", (like, (batch, *shape))))
+        return made
+
+    def index_add(self, start: Ref, places: Ref, x: int) -> Ref:
+        """(N, C, M) summed into `start` (N, C, S): each of the M where `places` (M) says."""
+        shape = self.shape(start)
+        elements = max(prod(shape), prod(self.shape(x)))
+        kinds: dict[str, Any] = {"fn": "scatter_add", "rank": 3}
+        ins = (start, places, x)
+        made = self.op(OpKind.GATHER, "index_add", "", (elements,), ins, shape, cost=1.0, **kinds)
+        return self._method(made, "index_add", start, 2, places, x)
+
     # -- movement --------------------------------------------------------------------------------------
 
     def cat(self, parts: Sequence[Ref], axis: int) -> Ref:
@@ -290,6 +324,10 @@ class GraphWriter(OpWriter):
     def _whole(self, x: int, shape: Shape) -> Shape:
         left = prod(self.shape(x)) // -prod(shape) if -1 in shape else 0
         return tuple(left if s == -1 else s for s in shape)
+
+    def contiguous(self, x: int) -> Ref:
+        """The same in the order of its axes: a copy."""
+        return self._method(self.layout("contiguous", "copy", "", (x,), self.shape(x)), "contiguous", x)
 
     def permute(self, x: int, *order: int) -> Ref:
         """Axes in another order, in the same memory."""

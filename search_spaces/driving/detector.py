@@ -6,10 +6,8 @@ the network depends on what is seen and is not in it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import product
-from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from typing_extensions import override
@@ -17,14 +15,11 @@ from typing_extensions import override
 from search_spaces.candidate import Candidate
 from search_spaces.driving import heads, necks
 from search_spaces.driving.backbones import BACKBONES
-from search_spaces.graph_writer import GraphWriter, Ref
 from search_spaces.knobs import Choice, IntRange, Knob, Scalar
-from search_spaces.vision.elastic import ElasticSpace
+from search_spaces.written_space import BranchedSpace
 
 if TYPE_CHECKING:
-    from torch import nn
-
-    from hw_models.workload.graph import Workload
+    from search_spaces.graph_writer import GraphWriter, Ref
 
 RESOLUTIONS: Final = (
     "320x320", "256x416", "416x416", "384x640", "512x512", "640x640", "512x896", "544x960", "768x768",
@@ -47,8 +42,6 @@ KNOBS: Final[Mapping[str, Knob]] = {
 }
 """`width` and `depth`: factors of the backbone, and `depth` of the CSP neck; `neck_width`: channels of the
 neck and the head; `neck_depth`: how often a BiFPN goes both ways; `head_depth`: convolutions of a tower."""
-
-_DECIDING: Final = ("backbone", "neck", "head")
 
 
 def _yolox(depth: float, width: float, resolution: str = "640x640") -> Candidate:
@@ -78,7 +71,7 @@ PUBLISHED: Final[Mapping[str, Candidate]] = {
 
 
 @dataclass(frozen=True)
-class Detector(ElasticSpace):
+class Detector(BranchedSpace):
     """Dense detectors of one camera.
 
     Args:
@@ -94,38 +87,30 @@ class Detector(ElasticSpace):
     def knobs(self) -> Mapping[str, Knob]:
         return KNOBS
 
-    @override
-    def reduced(self, whole: Candidate) -> Mapping[str, Scalar]:
-        """Without the knobs that do not apply; a shared head needs maps of one width, a CSP neck has none."""
-        if whole["neck"] == "csp_pafpn" and whole["head"] in heads.SHARED:
-            whole = whole.replace(head="decoupled")
-        idle = _idle(whole)
-        return whole.only(k for k in KNOBS if k not in idle)
-
     @property
     @override
-    def known(self) -> Mapping[str, Candidate]:
-        return PUBLISHED
-
-    @property
-    @override
-    def size(self) -> int:
-        return sum(prod(len(KNOBS[k]) for k in rest) for _, rest in self._families())
+    def deciding(self) -> tuple[str, ...]:
+        return ("backbone", "neck", "head")
 
     @override
-    def candidates(self) -> Iterator[Candidate]:
-        for decided, rest in self._families():
-            for values in product(*(KNOBS[k] for k in rest)):
-                yield Candidate({**decided, **dict(zip(rest, values, strict=True))})
+    def settled(self, decided: Mapping[str, Scalar]) -> Mapping[str, Scalar]:
+        """A shared head needs maps of one width, and a CSP neck has none."""
+        if decided["neck"] == "csp_pafpn" and decided["head"] in heads.SHARED:
+            return {**decided, "head": "decoupled"}
+        return decided
 
-    def _families(self) -> Iterator[tuple[dict[str, Scalar], list[str]]]:
-        """What decides which knobs apply, with the knobs that then do."""
-        for values in product(*(KNOBS[k] for k in _DECIDING)):
-            decided = dict(zip(_DECIDING, values, strict=True))
-            if decided["neck"] == "csp_pafpn" and decided["head"] in heads.SHARED:
-                continue
-            idle = _idle(decided)
-            yield decided, [k for k in KNOBS if k not in idle and k not in _DECIDING]
+    @override
+    def idle(self, decided: Mapping[str, Scalar]) -> set[str]:
+        idle = set()
+        if decided["backbone"] != "csp" and decided["neck"] != "csp_pafpn":
+            idle.add("depth")
+        if decided["neck"] != "bifpn":
+            idle.add("neck_depth")
+        if decided["neck"] == "csp_pafpn":
+            idle.add("levels")
+        if decided["head"] == "coupled":
+            idle.add("head_depth")
+        return idle
 
     @override
     def label(self, candidate: Candidate) -> str:
@@ -137,28 +122,16 @@ class Detector(ElasticSpace):
         return f"{c['backbone']}w{c['width']:g}{depth}-{neck}{levels}-{head}-{c['act']}-{c['resolution']}"
 
     @override
-    def build(self, candidate: Candidate) -> nn.Module:
+    def write(self, w: GraphWriter, candidate: Candidate) -> list[Ref]:
         """The network: an image (N, 3, H, W) to the maps of scores and boxes, level after level."""
-        from search_spaces.graph_module import graph_module
-
-        writer, outputs = self._write(candidate)
-        return graph_module(writer, outputs)
-
-    @override
-    def workload(self, candidate: Candidate) -> Workload:
-        writer, outputs = self._write(candidate)
-        return writer.finish(outputs)
-
-    def _write(self, candidate: Candidate) -> tuple[GraphWriter, list[Ref]]:
-        c: dict[str, Any] = dict(self.canonical(candidate))
-        w = GraphWriter(f"detector-{self.label(candidate)}")
+        c: dict[str, Any] = dict(candidate)
         height, width = (int(side) for side in c["resolution"].split("x"))
         image = w.input((1, 3, height, width))
         factors = {"width": c["width"], "act": c["act"]}
         if c["backbone"] == "csp":
             factors["depth"] = c["depth"]
         maps = BACKBONES[c["backbone"]](w, image, "backbone", **factors)
-        return w, self._head(w, _neck(w, maps, c), c)
+        return self._head(w, _neck(w, maps, c), c)
 
     def _head(self, w: GraphWriter, maps: list[Ref], c: Mapping[str, Any]) -> list[Ref]:
         kind = c["head"]
@@ -177,17 +150,3 @@ def _neck(w: GraphWriter, maps: tuple[Ref, Ref, Ref], c: Mapping[str, Any]) -> l
     if kind == "bifpn":
         return necks.bifpn(w, maps, "neck", channels, c["levels"], depth=c["neck_depth"], act=c["act"])
     return (necks.fpn if kind == "fpn" else necks.pafpn)(w, maps, "neck", channels, c["levels"])
-
-
-def _idle(decided: Mapping[str, Scalar]) -> set[str]:
-    """Knobs that do not apply."""
-    idle = set()
-    if decided["backbone"] != "csp" and decided["neck"] != "csp_pafpn":
-        idle.add("depth")
-    if decided["neck"] != "bifpn":
-        idle.add("neck_depth")
-    if decided["neck"] == "csp_pafpn":
-        idle.add("levels")
-    if decided["head"] == "coupled":
-        idle.add("head_depth")
-    return idle

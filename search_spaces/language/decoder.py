@@ -11,24 +11,25 @@ Source: Vaswani et al., NeurIPS 2017; Touvron et al., LLaMA, arXiv 2302.13971; A
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple
 
+import numpy as np
 from typing_extensions import override
 
 from hw_models.errors import InputError
 from search_spaces.candidate import Candidate
-from search_spaces.graph_writer import GraphWriter, Ref
 from search_spaces.knobs import Bool, Choice, IntRange, Knob
-from search_spaces.space import SearchSpace, check
+from search_spaces.space import check
+from search_spaces.written_space import WrittenSpace
 
 if TYPE_CHECKING:
-    from torch import nn
+    from numpy.typing import NDArray
 
-    from hw_models.workload.graph import Workload
+    from search_spaces.graph_writer import GraphWriter, Ref
 
 Phase = Literal["prefill", "decode"]
 
@@ -99,7 +100,7 @@ class Shape(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Decoder(SearchSpace):
+class Decoder(WrittenSpace):
     """Decoder-only language models.
 
     Args:
@@ -168,29 +169,15 @@ class Decoder(SearchSpace):
         return self.kv_bytes_per_token(candidate, bits) * self.shape(candidate).context
 
     @override
-    def build(self, candidate: Candidate) -> nn.Module:
+    def write(self, w: GraphWriter, candidate: Candidate) -> list[Ref]:
         """The model in its phase.
 
-        Prefill: token ids (1, T) to the scores of the next token (1, 1, vocabulary) and, of each layer, keys
-        and values (1, kv_heads, T, head_dim). Decode: a token id (1, 1) and, of each layer, keys and values
-        (1, kv_heads, T, head_dim) whose last place is free, to the scores; that place is written.
+        Prefill: token ids (N, T) to the scores of the next token (N, 1, vocabulary) and, of each layer, keys
+        and values (N, kv_heads, T, head_dim). Decode: a token id (N, 1) and, of each layer, keys and values
+        (N, kv_heads, T, head_dim) whose last place is free, to the scores; that place is written.
         """
-        from search_spaces.graph_module import graph_module
-
-        writer, outputs = self._write(candidate)
-        return graph_module(writer, outputs)
-
-    @override
-    def workload(self, candidate: Candidate) -> Workload:
-        writer, outputs = self._write(candidate)
-        return writer.finish(outputs)
-
-    def _write(self, candidate: Candidate) -> tuple[GraphWriter, list[Ref]]:
         shape = self.shape(candidate)
-        writer = GraphWriter(f"decoder-{self.label(candidate)}")
-        if self.phase == "prefill":
-            return writer, _prefill(writer, shape)
-        return writer, [_decode(writer, shape)]
+        return _prefill(w, shape) if self.phase == "prefill" else [_decode(w, shape)]
 
 
 @dataclass(frozen=True)
@@ -257,8 +244,21 @@ def _rotated(w: GraphWriter, x: Ref, s: Shape) -> Ref:
     how = (s.context - tokens, tokens, d, ROTARY_BASE)
     first, second = w.chunk(x, 2, 3)
     turned = w.cat([w.apply("neg", second), first], 3)
-    straight = w.mul(x, w.constant("rotary_cos", (tokens, d), "rotary", "cos", *how))
-    return w.add(straight, w.mul(turned, w.constant("rotary_sin", (tokens, d), "rotary", "sin", *how)))
+    straight = w.mul(x, w.constant("rotary_cos", (tokens, d), _rotary, np.cos, *how))
+    return w.add(straight, w.mul(turned, w.constant("rotary_sin", (tokens, d), _rotary, np.sin, *how)))
+
+
+def _rotary(
+    turn: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    first: int,
+    count: int,
+    width: int,
+    base: float,
+) -> NDArray[np.float32]:
+    """(count, width) cosines or sines of places from `first`. Source: Su et al., arXiv 2104.09864."""
+    frequency = base ** (-np.arange(0, width, 2) / width)
+    angle = np.outer(np.arange(first, first + count), frequency)
+    return turn(np.concatenate([angle, angle], 1)).astype(np.float32)
 
 
 def _rest(w: GraphWriter, x: Ref, mixed: Ref, path: str, s: Shape) -> Ref:
