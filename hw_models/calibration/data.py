@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 GLUED: Final = 1.5
 """Ratio of the times of one network, measured twice in one setting, above which they are two runs."""
 
+IMPOSSIBLE: Final = 3.0
+"""How many times faster than the peak of its MAC units allows a chip cannot be: Winograd's F(2x2, 3x3) saves
+2.25 of the products (Lavin and Gray, CVPR 2016), clocks rise by 15 % above the rated one."""
+
 RUN: Final = ("network", "component", "img_size", "input_shape", "batch", "threads", "clock_hz", "tokens")
 """What tells one run of a setting from another; rows that agree in it are repeats."""
 
@@ -132,7 +136,10 @@ def _reasons(chip: Accelerator, frame: pd.DataFrame, device: str) -> pd.Series:
     timed |= frame["throughput_per_s"].notna() & frame["batch"].notna() & step
     checks = (
         (frame["phase"] != "infer", "is no inference"),
-        (frame["network"].isna(), "of a single operator, which tells nothing of whole networks"),
+        (
+            frame["network"].isna() | frame["operator"].notna(),
+            "of a single operator, which tells nothing of whole networks",
+        ),
         (~step, "its steps overlap, so that it has no time of its own"),
         (~timed, "has no time of a step, nor a rate and a batch"),
         (frame["engine"].notna() & (frame["engine"] != kind), f"did not run on the {kind}"),
@@ -196,6 +203,7 @@ def _points(
 
     seconds = rows["p50_s"].fillna(rows["mean_s"])
     seconds = seconds.fillna(rows["batch"] / rows["throughput_per_s"])
+    inputs = rows["batch"].fillna(1)
     picked, median, spread = [], [], []
     for index in rows.groupby(list(RUN), dropna=False, sort=True).groups.values():
         times = seconds[index].to_numpy(np.float64)
@@ -203,12 +211,19 @@ def _points(
             reason = f"two runs glued together: {times.min():.4g} to {times.max():.4g} s of one network"
             told += [_told(rows, i, reason) for i in index]
             continue
-        picked.append(int(index[0]))
+        first = int(index[0])
+        at_peak = _peak_seconds(chip, way, networks[first], int(inputs[first]))
+        faster = at_peak / float(np.median(times))
+        if faster > IMPOSSIBLE:
+            reason = f"{faster:.3g} times faster than the peak of {chip.label} allows: another unit or chip"
+            told += [_told(rows, i, reason) for i in index]
+            continue
+        picked.append(first)
         median.append(float(np.median(times)))
         spread.append(float(np.log(times).std(ddof=1)) if len(times) > 1 else np.nan)
     if not picked:
         return None
-    batch = rows.loc[picked, "batch"].fillna(1).astype(int).tolist()
+    batch = inputs[picked].astype(int).tolist()
     asked = [networks[i] for i in picked]
     kernels = lower(asked, lowering=way.lowering, precision=way.precision, batch=batch)
     names = rows.loc[picked, "network"].astype(str)
@@ -221,6 +236,14 @@ def _points(
         seconds=np.array(median),
         spread=np.array(spread),
     )
+
+
+def _peak_seconds(chip: Accelerator, way: Way, network: Workload, batch: int) -> float:
+    """Seconds that the products of a network need at the peak of the chip's MAC units."""
+    from hw_models.lowering.precision import scheme_of
+
+    peak = Chips.of([chip]).mac_peak[0, scheme_of(way.precision).math]
+    return float(2.0 * network.macs * batch / peak)
 
 
 def _told(frame: pd.DataFrame, index: int, reason: str) -> str:
