@@ -171,7 +171,11 @@ def calibrate(
     for reason, n in made.set_aside.items():
         typer.echo(f"set aside: {n} rows: {reason}")
     typer.echo(f"wrote {target}")
-    typer.echo(f"codesign estimate timm:resnet50 --chip {name} --model calibrated")
+    if not packaged and target == near:
+        typer.echo(f"codesign estimate timm:resnet50 --chip {name} --model calibrated")
+        return
+    typer.echo(f"not found by itself, as it does not lie beside the file of {chip.label}; in Python:")
+    typer.echo(f'cd.estimate(network, "{name}", model="calibrated", calibration="{target}")')
 
 
 def _text_row(chip: Accelerator) -> dict[str, Any]:

@@ -190,7 +190,19 @@ def predicted_seconds(group: OperatorGroup) -> tuple[FloatArray, FloatArray, Flo
     can &= fits(group.kernels, group.chips)[:, 0]
     value = np.where(can, value, np.nan)
     low, high = call_interval(terms.seconds[:, 0], group.kernels.cls, constants, group.timed)
-    return value, value * low, value * high, np.full(len(value), Fidelity.CALIBRATED, np.int64)
+    fidelity = Fidelity.CALIBRATED
+    if group.chips.rate_is_prior[0]:
+        fidelity = Fidelity.PRIOR
+        down, up = (np.log(_call_seconds(group, end) / value) for end in reversed(group.chips.ends))
+        low, high = np.exp(-np.hypot(np.log(low), down)), np.exp(np.hypot(np.log(high), up))
+    return value, value * low, value * high, np.full(len(value), fidelity, np.int64)
+
+
+def _call_seconds(group: OperatorGroup, chips: Chips) -> FloatArray:
+    """(U,) time of each call on another form of the group's chip."""
+    terms = SingleCalls(group.timed).terms(group.kernels, chips)
+    seconds: FloatArray = kernel_seconds(terms.seconds, call_constants().overlap)[:, 0]
+    return seconds
 
 
 @dataclass(frozen=True, eq=False)

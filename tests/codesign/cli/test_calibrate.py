@@ -58,3 +58,12 @@ def test_records_of_another_device_are_refused(own: tuple[Path, Path]) -> None:
     result = run("a40", "--records", str(table))
     assert isinstance(result.exception, InputError)
     assert "the records are of 'my_gpu', not of a40; give device='my_gpu'" in str(result.exception)
+
+
+def test_a_file_that_is_not_found_by_itself_is_said_to_be_named(own: tuple[Path, Path]) -> None:
+    file, table = own
+    elsewhere = file.with_name("kept.yaml")
+    named = run(str(file), "--records", str(table), "--out", str(elsewhere)).stdout
+    assert f'calibration="{elsewhere}")' in "".join(named.splitlines())
+    beside = run(str(file), "--records", str(table)).stdout
+    assert beside.splitlines()[-1].startswith("codesign estimate timm:resnet50 --chip")

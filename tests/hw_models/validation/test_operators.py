@@ -236,6 +236,17 @@ def test_other_engines_keep_the_constants_of_their_class(tmp_path: Path) -> None
     assert "i9-10940X" in str(score.fitted_on)
 
 
+def test_a_figure_of_the_class_makes_calls_a_prior_of_its_range(tmp_path: Path) -> None:
+    lines = ["zeta9,linear,dataset/test,0.2,some,1,4096,16,4096"]
+    (tmp_path / "told").mkdir()
+    (tmp_path / "guessed").mkdir()
+    told = written(tmp_path / "told", lines)
+    guessed = written(tmp_path / "guessed", lines, mem_bw_gb_s="", memory="16GB GDDR6")
+    (sure,), (doubt,) = told.scores, guessed.scores
+    assert (sure.fidelity, doubt.fidelity) == ("calibrated", "prior")
+    assert doubt.width_90 > 1.2 * sure.width_90
+
+
 def test_a_set_of_which_nothing_can_be_costed_is_all_reasons(tmp_path: Path) -> None:
     result = written(tmp_path, ["zeta9,bmm,dataset/train,1.0,some,8,64,64,64"], fp32_tflops=None)
     assert [(s.n, s.n_skipped) for s in result.scores] == [(0, 1)]
