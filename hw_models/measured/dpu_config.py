@@ -59,10 +59,10 @@ logic."""
 IN_STEP: Final = (HBM, AI_ENGINE_LANES)
 """Lanes of cores that all take an input at once. Source: AMD PG367, PG389, PG403: "batch" of the core."""
 
-B_CORES: Final = re.compile(r"(\d+)\s*\*\s*B(\d+)\w?\s*@\s*([\d.]+)\s*MHz", re.IGNORECASE)
-PROCESSING: Final = re.compile(r"(DPUCV\w+)(?:-\w+)?.*?(\d+)PE\s*@\s*([\d.]+)", re.IGNORECASE)
-AI_ENGINES: Final = re.compile(r"(\d+)\s*AIEs?\b.*?([\d.]+)\s*MHz", re.IGNORECASE)
-KERNELS: Final = re.compile(r"(\d+)\s*(DPUC\w+?)(?:-\w+)?\s+kernels?.*?([\d.]+)\s*MHz", re.IGNORECASE)
+B_CORES: Final = re.compile(r"(\d+)\s*\*\s*B(\d+)\w?\s*@\s*(\d+(?:\.\d+)?)\s*MHz", re.IGNORECASE)
+PROCESSING: Final = re.compile(r"(DPUCV\w+)(?:-\w+)?.*?(\d+)PE\s*@\s*(\d+(?:\.\d+)?)", re.IGNORECASE)
+AI_ENGINES: Final = re.compile(r"(\d+)\s*AIEs?\b.*?(\d+(?:\.\d+)?)\s*MHz", re.IGNORECASE)
+KERNELS: Final = re.compile(r"(\d+)\s*(DPUC\w+?)(?:-\w+)?\s+kernels?.*?(\d+(?:\.\d+)?)\s*MHz", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +93,18 @@ class Dpu:
 
 
 def dpu_of(config: str, clock_hz: float | None = None) -> Dpu | None:
-    """The DPU that a configuration describes; None where it says nothing of one.
+    """The DPU that a configuration describes; None where it says nothing of one that could run.
 
     Args:
         config: as the zoo writes it.
         clock_hz: at which it ran, where the row tells another clock than the configuration.
     """
+    dpu = _described(config, clock_hz)
+    return dpu if dpu is not None and dpu.peak > 0 else None
+
+
+def _described(config: str, clock_hz: float | None) -> Dpu | None:
+    """The words of a configuration as figures, whether or not they can be."""
     if found := B_CORES.search(config):
         operations = int(found[2])
         if operations in EDGE:

@@ -62,3 +62,11 @@ def test_every_shipped_row_has_its_dpu() -> None:
         chip = about.configured(measured.devices.accelerator(key), row.to_dict())
         assert chip.main_engine.array is not None
         assert chip.main_engine.array.count in {row["batch"], chip.main_engine.units.value}
+
+
+@pytest.mark.parametrize(
+    "config",
+    ["0 * B4096 @ 300MHz", "3 * B4096 @ 0MHz", "3 * B4096 @ .MHz", "0 DPUCADF8H kernels at 300MHz", ""],
+)
+def test_a_core_that_cannot_run_is_none(config: str) -> None:
+    assert dpu_of(config) is None
