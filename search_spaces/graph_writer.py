@@ -47,6 +47,14 @@ class Step(NamedTuple):
     make: tuple[Any, ...] = ()
 
 
+class Mark(NamedTuple):
+    """How many operators, tensors and parameters there are."""
+
+    ops: int
+    tensors: int
+    parameters: int
+
+
 class GraphWriter(OpWriter):
     """Writes a network at batch 1; layers have paths, and a path used again shares its weights.
 
@@ -60,6 +68,11 @@ class GraphWriter(OpWriter):
         self._owned: dict[str, list[int]] = {}
         self._path = ""
         self._again = -1
+
+    @property
+    def mark(self) -> Mark:
+        """How far the network is written."""
+        return Mark(len(self.builder), len(self._shapes), self.parameters)
 
     # -- tensors ---------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -266,6 +267,10 @@ class WorkloadBuilder:
     _ins: list[tuple[int, ...]] = field(default_factory=list)
     _outs: list[tuple[int, ...]] = field(default_factory=list)
 
+    def __len__(self) -> int:
+        """Operators so far."""
+        return len(self._ops)
+
     def tensor(
         self,
         shape: Sequence[int],
@@ -278,7 +283,7 @@ class WorkloadBuilder:
         """Add a tensor; its index. `view_of`: the tensor whose memory it shares."""
         index = len(self._tensors)
         storage = index if view_of is None else self._tensors[view_of][4]
-        self._tensors.append((tuple(int(s) for s in shape), precision, kind, batched, storage))
+        self._tensors.append((tuple(map(int, shape)), precision, kind, batched, storage))
         return index
 
     def op(  # noqa: PLR0913  (a row has that many fields)
@@ -296,7 +301,7 @@ class WorkloadBuilder:
         attrs: Mapping[str, Any] | None = None,
     ) -> int:
         """Add an operator; its index. `dims` in the order of `LOOP_DIMS[kind]`."""
-        padded = (*(int(d) for d in dims), *(1,) * (N_DIMS - len(dims)))
+        padded = (*map(int, dims), *(1,) * (N_DIMS - len(dims)))
         self._ops.append((kind, padded, batch_dim, vector_cost, modelled, target, module, dict(attrs or {})))
         self._ins.append(tuple(inputs))
         self._outs.append(tuple(outputs))
@@ -338,8 +343,8 @@ class WorkloadBuilder:
 def _csr(rows: Sequence[Sequence[int]]) -> tuple[IntArray, IntArray]:
     """Pointer and value arrays of a ragged list."""
     ptr = np.zeros(len(rows) + 1, np.int64)
-    np.cumsum([len(r) for r in rows], out=ptr[1:])
-    flat = np.array([v for r in rows for v in r], np.int64)
+    np.cumsum(list(map(len, rows)), out=ptr[1:])
+    flat = np.array(list(chain.from_iterable(rows)), np.int64)
     return ptr, flat
 
 

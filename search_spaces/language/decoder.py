@@ -22,14 +22,17 @@ from typing_extensions import override
 
 from hw_models.errors import InputError
 from search_spaces.candidate import Candidate
+from search_spaces.graph_writer import GraphWriter
 from search_spaces.knobs import Bool, Choice, IntRange, Knob
+from search_spaces.repetition import Block, repeated
 from search_spaces.space import check
 from search_spaces.written_space import WrittenSpace
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from search_spaces.graph_writer import GraphWriter, Ref
+    from hw_models.workload.graph import Workload
+    from search_spaces.graph_writer import Ref
 
 Phase = Literal["prefill", "decode"]
 
@@ -177,7 +180,19 @@ class Decoder(WrittenSpace):
         (N, kv_heads, T, head_dim) whose last place is free, to the scores; that place is written.
         """
         shape = self.shape(candidate)
-        return _prefill(w, shape) if self.phase == "prefill" else [_decode(w, shape)]
+        return self._write(w, shape, shape.layers)[0]
+
+    @override
+    def workload(self, candidate: Candidate) -> Workload:
+        """As written in full; layers after the second are copies of it."""
+        shape = self.shape(candidate)
+        writer = GraphWriter(f"{self.name}-{self.label(candidate)}")
+        outputs, second = self._write(writer, shape, 2)
+        return repeated(writer.finish(outputs), second, shape.layers - 2)
+
+    def _write(self, w: GraphWriter, s: Shape, layers: int) -> tuple[list[Ref], Block]:
+        """The outputs of a model of so many layers, and the last of them."""
+        return (_prefill if self.phase == "prefill" else _decode)(w, s, layers)
 
 
 @dataclass(frozen=True)
@@ -194,34 +209,36 @@ def _dividing(heads: int, asked: int) -> int:
     return max(kv for kv in KV_HEADS if kv <= asked and heads % kv == 0)
 
 
-def _prefill(w: GraphWriter, s: Shape) -> list[Ref]:
+def _prefill(w: GraphWriter, s: Shape, layers: int) -> tuple[list[Ref], Block]:
     ids = w.token_ids((1, s.context))
     table = w.parameter("embed.weight", (s.vocabulary, s.width))
     x = w.embedding(ids, table)
     kept: list[Ref] = []
-    for at in range(s.layers):
-        path = f"layers.{at}"
+    for at in range(layers):
+        path, read, start = f"layers.{at}", x, w.mark
         query, key, value = _project(w, w.rms_norm(x, f"{path}.norm1"), path, s)
         kept += [key, value]
         x = _rest(w, x, w.attend(query, key, value, causal=True), path, s)
+    block = Block(path, start, w.mark, (read, x))
     last = w.narrow(x, 1, s.context - 1, 1)
-    return [_scores(w, last, table, s), *kept]
+    return [_scores(w, last, table, s), *kept], block
 
 
-def _decode(w: GraphWriter, s: Shape) -> Ref:
+def _decode(w: GraphWriter, s: Shape, layers: int) -> tuple[list[Ref], Block]:
     ids = w.token_ids((1, 1))
     kept = (1, s.kv_heads, s.context, s.head_dim)
     caches = [(w.input(kept), w.input(kept)) for _ in range(s.layers)]
     table = w.parameter("embed.weight", (s.vocabulary, s.width))
     x = w.embedding(ids, table)
-    for at, cached in enumerate(caches):
-        path = f"layers.{at}"
+    for at in range(layers):
+        path, read, start = f"layers.{at}", x, w.mark
         query, *new = _project(w, w.rms_norm(x, f"{path}.norm1"), path, s)
-        pairs = zip(cached, new, strict=True)
+        pairs = zip(caches[at], new, strict=True)
         written = [w.overwrite(w.narrow(old, 2, s.context - 1, 1), fresh) for old, fresh in pairs]
-        key, value = (w.rejoined(*pair) for pair in zip(cached, written, strict=True))
+        key, value = (w.rejoined(*pair) for pair in zip(caches[at], written, strict=True))
         x = _rest(w, x, w.attend(query, key, value), path, s)
-    return _scores(w, x, table, s)
+    block = Block(path, start, w.mark, (read, x), dict.fromkeys(caches[at], 2))
+    return [_scores(w, x, table, s)], block
 
 
 def _project(w: GraphWriter, x: Ref, path: str, s: Shape) -> tuple[Ref, Ref, Ref]:
