@@ -1,0 +1,142 @@
+"""What was told, and what of it the model is given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codesign.search.cost_aware.budgets import Box, Budgets
+from codesign.search.cost_aware.gaussian_process import Inputs
+from codesign.search.cost_aware.pool import PoolSize
+
+if TYPE_CHECKING:
+    from codesign.search.cost_aware.known import KnownPoints
+    from search_spaces.candidate import Candidate
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What may be chosen; the defaults were tuned on four device points of NAS-Bench-201 alone.
+
+    Attributes:
+        floor: an error above it is worth nothing; None: no such bound.
+        n_start: networks that are spread over the range of cost before there is a model.
+        local_share: chance that a pick is a random neighbour of the front, as insurance.
+        shift: how far below the best error the model's scale ends, in distances from best to median.
+        calibration: the least and the most by which a predicted deviation is stretched.
+        rows: networks that the model is given at most.
+        trust: rank correlation of predictions and results under which all picks are neighbours of the front.
+        size: of the pool.
+    """
+
+    floor: float | None = None
+    n_start: int = 10
+    local_share: float = 0.1
+    shift: float = 1.0
+    calibration: tuple[float, float] = (0.7, 4.0)
+    rows: int = 256
+    trust: float = 0.1
+    size: PoolSize = field(default_factory=PoolSize)
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What was predicted of a candidate when it was picked: logarithm of error above `shift`."""
+
+    mean: float
+    deviation: float
+    shift: float
+
+
+@dataclass(frozen=True)
+class Pick:
+    """A candidate to train next, with what is expected of it; None while there is no model."""
+
+    candidate: Candidate
+    forecast: Forecast | None = None
+
+
+@dataclass
+class Told:
+    """What was told, in order.
+
+    Attributes:
+        candidates: n of them; canonical, none twice.
+        errors: (n,) lower is better; NaN where the training gave none.
+        forecasts: what was predicted of each.
+    """
+
+    candidates: Sequence[Candidate]
+    errors: FloatArray
+    forecasts: Sequence[Forecast | None]
+
+
+@dataclass(frozen=True)
+class Training:
+    """What the model is given.
+
+    Attributes:
+        rows: of the networks.
+        inputs: of the same, with features scaled to unit spread over them.
+        targets: logarithm of the error above `shift`, errors far beyond the front cut off.
+        shift: the error at minus infinity.
+    """
+
+    rows: IntArray
+    inputs: Inputs
+    targets: FloatArray
+    shift: float
+
+
+def scaled(known: KnownPoints, of: IntArray, rows: IntArray) -> Inputs:
+    """Inputs of rows, with features scaled to unit spread over `of`."""
+    base = known.features[of]
+    spread = base.std(0)
+    spread = np.where(spread > 1e-9, spread, np.inf)
+    features = (known.features[rows] - base.mean(0)) / spread / np.sqrt(max(base.shape[1], 1))
+    return Inputs(known.knobs[rows], features)
+
+
+def gaps(costs: FloatArray, errors: FloatArray) -> FloatArray:
+    """(n,) how much worse each is than the best that needs no more; 0: on the front."""
+    box = Box.around(errors, cheapest(costs), None)
+    held = Budgets.held(Box((box.error[0], float(errors.max()) + 1.0), box.low, box.high), errors, costs)
+    weights, best = held.weights(costs)
+    reach = np.where(weights > 0, best[None], -np.inf).max(1, initial=-np.inf)
+    return np.asarray(np.where(np.isfinite(reach), errors - reach, np.inf), np.float64)
+
+
+def cheapest(costs: FloatArray) -> FloatArray:
+    """(n, m) least of each cost over the ways to run a network; inf where there is none."""
+    return np.asarray(np.where(np.isnan(costs), np.inf, costs).min(1, initial=np.inf), np.float64)
+
+
+def training(known: KnownPoints, told: Told, rows: IntArray, settings: Settings) -> Training:
+    """All that was told, or of a long archive the half nearest the front and others spread over its age."""
+    good = np.flatnonzero(np.isfinite(told.errors) & known.allowed[rows])
+    errors = told.errors[good]
+    best, median = float(errors.min()), float(np.median(errors))
+    shift = best - settings.shift * (median - best if median > best else 1.0)
+    behind = gaps(known.costs[rows[good]], errors)
+    chosen = np.arange(len(good))
+    if len(good) > settings.rows:
+        near = np.argsort(behind, kind="stable")[: settings.rows // 2]
+        others = np.setdiff1d(chosen, near)
+        spread = others[np.linspace(0, len(others) - 1, settings.rows - len(near)).astype(int)]
+        chosen = np.sort(np.concatenate([near, spread]))
+    worst = float(errors[behind <= 0].max(initial=best))
+    worst = worst if settings.floor is None else min(worst, settings.floor)
+    most = max(worst + BEYOND * (worst - best), median)
+    used = rows[good[chosen]]
+    return Training(used, scaled(known, used, used), np.log(np.minimum(errors[chosen], most) - shift), shift)
+
+
+BEYOND: Final = 0.5
+"""How far beyond the worst of the front an error may lie, in lengths of the front; the rest is cut off."""

@@ -1,0 +1,92 @@
+"""What is looked at before the next networks are trained: edits of the front, crossovers, random ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hw_models.errors import InputError
+from search_spaces.candidate import Candidate
+from search_spaces.space import filled
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from codesign.search.cost_aware.known import IntArray, KnownPoints
+    from search_spaces.space import SearchSpace
+
+
+@dataclass(frozen=True)
+class PoolSize:
+    """How many candidates are looked at in a round; looking costs their exact costs and a prediction.
+
+    Attributes:
+        edits: neighbours of the front.
+        near: neighbours of the points that the front alone beats.
+        crossovers: knobs drawn from two of both.
+        random: drawn from the whole space.
+        rounds, best: how often the neighbours of the best so far are added, and of how many.
+    """
+
+    edits: int = 1200
+    near: int = 300
+    crossovers: int = 200
+    random: int = 400
+    rounds: int = 2
+    best: int = 20
+
+
+def pool(
+    known: KnownPoints, front: IntArray, second: IntArray, size: PoolSize, rng: np.random.Generator
+) -> IntArray:
+    """Rows of candidates, each once, in an order that does not depend on what was looked at before."""
+    parts = [
+        _some(_near(known, front), size.edits, rng),
+        _some(_near(known, second), size.near, rng),
+        known.rows(_crossovers(known, np.concatenate([front, second]), size.crossovers, rng)),
+        known.rows(known.space.sample(rng) for _ in range(size.random)),
+    ]
+    return unique(np.concatenate(parts))
+
+
+def neighbours_of(known: KnownPoints, rows: IntArray) -> IntArray:
+    """Neighbours of some rows, each once."""
+    return _near(known, rows)
+
+
+def unique(rows: IntArray) -> IntArray:
+    """Each row once, where it stands first."""
+    return rows[np.sort(np.unique(rows, return_index=True)[1])]
+
+
+def _near(known: KnownPoints, rows: IntArray) -> IntArray:
+    found = [known.neighbours(int(r)) for r in rows]
+    return unique(np.concatenate(found)) if found else np.empty(0, np.intp)
+
+
+def _some(rows: IntArray, most: int, rng: np.random.Generator) -> IntArray:
+    return rows if len(rows) <= most else rng.choice(rows, most, replace=False)
+
+
+def _crossovers(known: KnownPoints, parents: IntArray, n: int, rng: np.random.Generator) -> list[Candidate]:
+    if not len(parents):
+        return []
+    space = known.space
+    pairs = rng.choice(parents, (n, 2))
+    first = rng.random((n, len(space.knobs))) < 0.5
+    made = (_crossed(space, known, pair, mask) for pair, mask in zip(pairs, first, strict=True))
+    return [c for c in made if c is not None]
+
+
+def _crossed(
+    space: SearchSpace, known: KnownPoints, pair: IntArray, mask: NDArray[np.bool_]
+) -> Candidate | None:
+    """Each knob from one of two; None where the space has no such candidate, as a table with holes."""
+    a, b = (filled(space, known.candidates[int(r)]) for r in pair)
+    mixed = Candidate({k: (a if m else b)[k] for k, m in zip(space.knobs, mask, strict=True)})
+    try:
+        return space.canonical(mixed)
+    except InputError:
+        return None

@@ -1,0 +1,236 @@
+"""Cost-aware search: which networks to train next, given what was trained and what is free to know.
+
+A round is a function of its seed and of what was told alone: whoever has the told points proposes the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from codesign.search.cost_aware.archive import Forecast, Pick, Settings, Told, cheapest, scaled, training
+from codesign.search.cost_aware.budgets import Box, Budgets, expected_gain
+from codesign.search.cost_aware.gaussian_process import (
+    PRIOR,
+    FloatArray,
+    GaussianProcess,
+    Prediction,
+    fit_hyper_parameters,
+)
+from codesign.search.cost_aware.pool import neighbours_of, pool, unique
+
+if TYPE_CHECKING:
+    from codesign.search.cost_aware.known import IntArray, KnownPoints
+
+BoolArray = NDArray[np.bool_]
+
+DRAWN: Final = 3000
+"""Random candidates that the first networks are chosen from."""
+LEAST: Final = 3
+"""Results without which there is no model."""
+RECENT: Final = 60
+"""Predictions that the calibration and the rank correlation look back at."""
+
+
+@dataclass
+class CostAwareSearch:
+    """Proposes networks by the hypervolume that they are expected to add.
+
+    Args:
+        known: costs and features; remembered from round to round.
+        settings: what may be chosen.
+    """
+
+    known: KnownPoints
+    settings: Settings = field(default_factory=Settings)
+
+    def __post_init__(self) -> None:
+        self._theta: dict[Any, FloatArray] = {}
+
+    def ask(self, told: Told, n: int, seed: int) -> list[Pick]:
+        """Up to n candidates that were never told; fewer, or none, where none is left in the pool.
+
+        Args:
+            told: everything that was told.
+            n: size of the batch.
+            seed: of this round.
+        """
+        rng = np.random.default_rng(seed)
+        rows = self.known.rows(told.candidates)
+        good = np.isfinite(told.errors)
+        if len(rows) < self.settings.n_start or good.sum() < LEAST:
+            return [Pick(self.known.candidates[r]) for r in self._start(rows, n, rng)]
+        return _Round(self, told, rows, rng).picks(n)
+
+    def _start(self, seen: IntArray, n: int, rng: np.random.Generator) -> list[int]:
+        """Networks spread over the range of the first cost, every other one the largest of its part."""
+        s, known = self.settings, self.known
+        drawn = unique(known.rows(known.space.sample(rng) for _ in range(DRAWN)))
+        drawn = drawn[~np.isin(drawn, seen) & known.allowed[drawn]]
+        cost = known.costs[drawn].reshape(len(drawn), -1)
+        first = np.nan_to_num(cost[:, 0], nan=np.inf) if cost.shape[1] else np.zeros(len(drawn))
+        parts = np.array_split(drawn[np.argsort(first, kind="stable")], s.n_start)
+        found: list[int] = []
+        for k in range(len(seen), len(seen) + n):
+            part = parts[k % s.n_start]
+            part = part[~np.isin(part, found)]
+            if len(part):
+                largest = known.features[part, 0].argmax()
+                found.append(int(part[largest] if k % 2 == 0 else rng.choice(part)))
+        return found
+
+    def theta(self, told: Told, rows: IntArray) -> FloatArray:
+        """Hyper-parameters, of the rows told until the archive last grew by an eighth."""
+        n, step = self.settings.n_start, 8
+        while n + step <= len(rows):
+            n += step
+            step = max(8, n // 8)
+        key = (n, told.candidates[0], told.candidates[n - 1])
+        if key not in self._theta:
+            early = Told(told.candidates[:n], told.errors[:n], told.forecasts[:n])
+            if np.isfinite(early.errors).sum() < LEAST:
+                return PRIOR
+            given = training(self.known, early, rows[:n], self.settings)
+            self._theta = {key: fit_hyper_parameters(given.inputs, given.targets)}
+        return self._theta[key]
+
+
+class _Round:
+    """One batch: the model, the pool with its predictions, and the picks."""
+
+    def __init__(self, search: CostAwareSearch, told: Told, rows: IntArray, rng: np.random.Generator) -> None:
+        self.known, self.settings, self.rng = search.known, search.settings, rng
+        self.seen = set(rows.tolist())
+        worth = np.isfinite(told.errors) & self.known.allowed[rows]
+        if search.settings.floor is not None:
+            worth &= told.errors <= search.settings.floor
+        self.rows, self.errors = rows[worth], told.errors[worth]
+        self.given = training(self.known, told, rows, search.settings)
+        self.process = GaussianProcess.given(self.given.inputs, self.given.targets, search.theta(told, rows))
+        self.stretch, self.correlation = _hindsight(told, search.settings)
+        costs = self.known.costs[self.rows]
+        on_front = layer(costs, self.errors, np.ones(len(self.rows), bool))
+        self.front = (
+            self.rows[on_front] if on_front.any() else rows[np.argsort(told.errors, kind="stable")[:5]]
+        )
+        self.second = self.rows[layer(costs, self.errors, ~on_front)]
+
+    def picks(self, n: int) -> list[Pick]:
+        """The batch."""
+        looked, forecast = self._looked_at()
+        if not len(looked):
+            return []
+        costs = self.known.costs[looked]
+        box = self._box(looked, forecast)
+        held_errors, held_costs = self.errors, self.known.costs[self.rows]
+        free = np.ones(len(looked), bool)
+        picked: list[Pick] = []
+        local = 1.0 if self.correlation < self.settings.trust else self.settings.local_share
+        for _ in range(min(n, len(looked))):
+            gain = self._gain(Budgets.held(box, held_errors, held_costs), costs, forecast)
+            at = int(np.where(free, gain, -1.0).argmax())
+            if self.rng.random() < local:
+                at = self._local(looked, free, at)
+            free[at] = False
+            mean = float(forecast.mean[at])
+            told = Forecast(mean, float(forecast.deviation[at]), self.given.shift)
+            picked.append(Pick(self.known.candidates[looked[at]], told))
+            forecast.believe(at)
+            held_errors = np.append(held_errors, self.given.shift + np.exp(mean))
+            held_costs = np.concatenate([held_costs, costs[at : at + 1]])
+        return picked
+
+    def _looked_at(self) -> tuple[IntArray, Prediction]:
+        """The pool and, twice, the neighbours of its best."""
+        size = self.settings.size
+        looked = self._new(pool(self.known, self.front, self.second, size, self.rng))
+        forecast = self._predict(looked)
+        for _ in range(size.rounds if len(looked) else 0):
+            costs = self.known.costs[looked]
+            held = Budgets.held(self._box(looked, forecast), self.errors, self.known.costs[self.rows])
+            best = np.argsort(-self._gain(held, costs, forecast), kind="stable")[: size.best]
+            more = self._new(neighbours_of(self.known, looked[best]))
+            more = more[~np.isin(more, looked)]
+            if len(more):
+                looked, forecast = np.concatenate([looked, more]), forecast.join(self._predict(more))
+        return looked, forecast
+
+    def _new(self, rows: IntArray) -> IntArray:
+        """Those that were never told and that the constraints allow."""
+        new = np.array([r not in self.seen for r in rows.tolist()], bool)
+        return rows[new & self.known.allowed[rows]]
+
+    def _predict(self, rows: IntArray) -> Prediction:
+        return self.process.predict(scaled(self.known, self.given.rows, rows))
+
+    def _gain(self, held: Budgets, costs: FloatArray, forecast: Prediction) -> FloatArray:
+        return expected_gain(held, costs, forecast.mean, self.stretch * forecast.deviation, self.given.shift)
+
+    def _box(self, looked: IntArray, forecast: Prediction) -> Box:
+        """Around the front, and the front of what the pool could be at one deviation better than its mean.
+
+        Without the second, nothing beyond the ends of the present front would be worth anything.
+        """
+        floor = self.settings.floor
+        hoped = self.given.shift + np.exp(forecast.mean - self.stretch * forecast.deviation)
+        errors = np.concatenate([self.errors, hoped])
+        costs = self.known.costs[np.concatenate([self.rows, looked])]
+        useful = np.full(len(errors), True) if floor is None else errors <= floor
+        useful = useful if useful.any() else np.ones_like(useful)
+        errors, costs = errors[useful], costs[useful]
+        on = layer(costs, errors, np.ones(len(errors), bool))
+        return Box.around(errors[on], cheapest(costs[on]), floor)
+
+    def _local(self, looked: IntArray, free: BoolArray, otherwise: int) -> int:
+        """A random new neighbour of a random point of the front, else of the points that it alone beats."""
+        where = {int(r): i for i, r in enumerate(looked.tolist())}
+        for row in (*self.rng.permutation(self.front), *self.rng.permutation(self.second)):
+            near = [
+                i
+                for r in self.known.neighbours(int(row)).tolist()
+                if (i := where.get(r)) is not None and free[i]
+            ]
+            if near:
+                return near[int(self.rng.integers(len(near)))]
+        return otherwise
+
+
+def layer(costs: FloatArray, errors: FloatArray, among: BoolArray) -> BoolArray:
+    """(n,) whether a point is beaten by no other of those `among` which it is chosen."""
+    from codesign.front import non_dominated
+
+    at, way = np.nonzero(~np.isnan(costs).any(2) & among[:, None])
+    values = np.column_stack([errors[at], costs[at, way]])
+    found = np.zeros(len(errors), bool)
+    if len(at):
+        found[at[non_dominated(values)]] = True
+    return found
+
+
+def _hindsight(told: Told, settings: Settings) -> tuple[float, float]:
+    """How far recent results were from what was predicted, in deviations; and their rank correlation."""
+    recent = [
+        (f, e) for f, e in zip(told.forecasts, told.errors.tolist(), strict=True) if f and np.isfinite(e)
+    ][-RECENT:]
+    if len(recent) < FEWEST:
+        return 1.0, 1.0
+    means = np.array([f.shift + np.exp(f.mean) for f, _ in recent])
+    errors = np.array([e for _, e in recent])
+    off = [(np.log(max(e - f.shift, 1e-3)) - f.mean) / f.deviation for f, e in recent]
+    stretch = float(np.clip(np.sqrt(np.mean(np.square(off))), *settings.calibration))
+    if len(recent) < TRUSTED_AFTER:
+        return stretch, 1.0
+    a, b = rankdata(means), rankdata(errors)
+    if a.std() == 0 or b.std() == 0:
+        return stretch, 0.0
+    return stretch, float(np.corrcoef(a, b)[0, 1])
+
+
+FEWEST: Final = 8
+"""Results before the calibration says anything."""
+TRUSTED_AFTER: Final = 24
+"""Results before the rank correlation says anything."""
