@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -189,9 +190,14 @@ SIBLINGS: Final = Kernel(structure=0.0, sibling=0.01, level=0.0, alone=0.0)
 """What near-twins share when scalars are fitted: they count as one."""
 
 
+SETS: Final = re.compile(r"frozenset\(\{([^{}]*)\}\)")
+"""Sets in a law's representation: their order changes from one process to the next."""
+
+
 def fingerprint(law: Law) -> str:
     """Short hash of a law's constants: a calibration holds on the law that it was fitted on."""
-    return hashlib.sha256(repr(law).encode()).hexdigest()[:16]
+    text = SETS.sub(lambda found: f"frozenset({{{', '.join(sorted(found[1].split(', ')))}}})", repr(law))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def figures_hash(chip: Accelerator) -> str:
