@@ -58,12 +58,17 @@ class Mark(NamedTuple):
 class GraphWriter(OpWriter):
     """Writes a network at batch 1; layers have paths, and a path used again shares its weights.
 
+    Args:
+        name: of the workload.
+        steps: whether a module is to be made too.
+
     Attributes:
-        steps: nodes of the module, in order.
+        steps: nodes of the module, in order; without its operators where none is to be made.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, steps: bool = True) -> None:
         super().__init__(name)
+        self._keep = steps
         self.steps: list[Step] = []
         self._owned: dict[str, list[int]] = {}
         self._path = ""
@@ -128,15 +133,18 @@ class GraphWriter(OpWriter):
         self._owned.setdefault(path, [])
 
     def _layer(self, made: int, path: str, inputs: tuple[int, ...], *make: Any, **kwargs: Any) -> Ref:
-        self.steps.append(Step((made,), "layer", path, inputs, kwargs, make))
+        if self._keep:
+            self.steps.append(Step((made,), "layer", path, inputs, kwargs, make))
         return Ref(made)
 
     def _call(self, made: int, fn: str, *args: Any, **kwargs: Any) -> Ref:
-        self.steps.append(Step((made,), "function", fn, args, kwargs))
+        if self._keep:
+            self.steps.append(Step((made,), "function", fn, args, kwargs))
         return Ref(made)
 
     def _method(self, made: int, fn: str, *args: Any) -> Ref:
-        self.steps.append(Step((made,), "method", fn, args))
+        if self._keep:
+            self.steps.append(Step((made,), "method", fn, args))
         return Ref(made)
 
     # -- layers with weights ---------------------------------------------------------------------------

@@ -103,7 +103,8 @@ class _Copies:
         """Tensors as they are meant behind the last copy."""
         _, made = self.block.carried
         moved = (column >= self.last) | (column == made)
-        return column + moved * self.times * self.length
+        found: IntArray = column + moved * self.times * self.length
+        return found
 
     def edges(self, ptr: IntArray, column: IntArray) -> tuple[IntArray, IntArray]:
         """CSR lists of tensors by operator."""

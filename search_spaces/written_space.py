@@ -30,19 +30,19 @@ class WrittenSpace(SearchSpace):
 
     @override
     def workload(self, candidate: Candidate) -> Workload:
-        writer, outputs = self._written(candidate)
+        writer, outputs = self._written(candidate, steps=False)
         return writer.finish(outputs)
 
     @override
     def build(self, candidate: Candidate) -> nn.Module:
         from search_spaces.graph_module import graph_module
 
-        writer, outputs = self._written(candidate)
+        writer, outputs = self._written(candidate, steps=True)
         return graph_module(writer, outputs)
 
-    def _written(self, candidate: Candidate) -> tuple[GraphWriter, Sequence[Ref]]:
+    def _written(self, candidate: Candidate, *, steps: bool) -> tuple[GraphWriter, Sequence[Ref]]:
         here = self.canonical(candidate)
-        writer = GraphWriter(f"{self.name}-{self.label(here)}")
+        writer = GraphWriter(f"{self.name}-{self.label(here)}", steps=steps)
         return writer, self.write(writer, here)
 
 

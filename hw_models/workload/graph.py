@@ -283,7 +283,8 @@ class WorkloadBuilder:
         """Add a tensor; its index. `view_of`: the tensor whose memory it shares."""
         index = len(self._tensors)
         storage = index if view_of is None else self._tensors[view_of][4]
-        self._tensors.append((tuple(map(int, shape)), precision, kind, batched, storage))
+        whole = shape if type(shape) is tuple else tuple(map(int, shape))
+        self._tensors.append((whole, precision, kind, batched, storage))
         return index
 
     def op(  # noqa: PLR0913  (a row has that many fields)

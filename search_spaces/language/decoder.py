@@ -186,7 +186,7 @@ class Decoder(WrittenSpace):
     def workload(self, candidate: Candidate) -> Workload:
         """As written in full; layers after the second are copies of it."""
         shape = self.shape(candidate)
-        writer = GraphWriter(f"{self.name}-{self.label(candidate)}")
+        writer = GraphWriter(f"{self.name}-{self.label(candidate)}", steps=False)
         outputs, second = self._write(writer, shape, 2)
         return repeated(writer.finish(outputs), second, shape.layers - 2)
 
