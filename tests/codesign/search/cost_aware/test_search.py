@@ -113,7 +113,8 @@ def test_trainings_that_gave_nothing_are_not_repeated_and_do_no_harm() -> None:
 def test_where_predictions_say_nothing_every_pick_is_a_neighbour_of_the_front() -> None:
     space = table(shuffled=True)
     search = CostAwareSearch(KnownPoints(space, cost_of(space)), SMALL)
-    told = searched(space, search, 28)
+    drawn = [list(space.candidates())[i] for i in np.random.default_rng(0).permutation(192)[:28]]
+    told = Told(drawn, space.look_up(drawn, "error"), [None] * 28)
     upside_down = [Forecast(float(np.log(100 - e)), 1.0, 0.0) for e in told.errors]
     picks = search.ask(Told(told.candidates, told.errors, upside_down), 4, 3)
     on_front = layer(cost_of(space)(list(told.candidates)), told.errors, np.ones(28, bool))
