@@ -21,8 +21,26 @@ if TYPE_CHECKING:
     from search_spaces.knobs import Scalar
 
 
+def as_in_domains(space: SearchSpace, candidate: Candidate) -> Candidate:
+    """The candidate with values as the domains write them (1.0 for 1), so that equal ones have equal keys.
+
+    Raises:
+        UnknownNameError: a knob that the space does not have.
+        InputError: a knob that is not set, or set to a value outside its domain.
+    """
+    knobs = space.knobs
+    here = check(space, candidate)
+    own = {k: v if isinstance(v, str) else next(x for x in knobs[k] if x == v) for k, v in here.items()}
+    return Candidate(own)
+
+
 class WrittenSpace(SearchSpace):
     """One description of a network gives its workload, at once, and its module. A subclass says `write`."""
+
+    @property
+    def known(self) -> Mapping[str, Candidate]:
+        """Published networks that are candidates, by name."""
+        return {}
 
     @abstractmethod
     def write(self, w: GraphWriter, candidate: Candidate) -> Sequence[Ref]:
@@ -73,7 +91,7 @@ class BranchedSpace(WrittenSpace):
             UnknownNameError: a knob that the space does not have.
             InputError: a knob that applies and is not set, or one set to a value outside its domain.
         """
-        whole = check(self, filled(self, candidate))
+        whole = as_in_domains(self, filled(self, candidate))
         decided = self.settled({k: whole[k] for k in self.deciding})
         idle = self.idle(decided)
         missing = {k for k in self.knobs if k not in idle and k not in candidate}

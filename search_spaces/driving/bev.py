@@ -75,6 +75,11 @@ class Bev(BranchedSpace):
 
     @property
     @override
+    def known(self) -> Mapping[str, Candidate]:
+        return PUBLISHED
+
+    @property
+    @override
     def deciding(self) -> tuple[str, ...]:
         return ("view", "head")
 

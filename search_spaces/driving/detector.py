@@ -89,6 +89,11 @@ class Detector(BranchedSpace):
 
     @property
     @override
+    def known(self) -> Mapping[str, Candidate]:
+        return PUBLISHED
+
+    @property
+    @override
     def deciding(self) -> tuple[str, ...]:
         return ("backbone", "neck", "head")
 

@@ -11,9 +11,10 @@ Source: Vaswani et al., NeurIPS 2017; Touvron et al., LLaMA, arXiv 2302.13971; A
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple
 
@@ -25,8 +26,7 @@ from search_spaces.candidate import Candidate
 from search_spaces.graph_writer import GraphWriter
 from search_spaces.knobs import Bool, Choice, IntRange, Knob
 from search_spaces.repetition import Block, repeated
-from search_spaces.space import check
-from search_spaces.written_space import WrittenSpace
+from search_spaces.written_space import WrittenSpace, as_in_domains
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -124,10 +124,15 @@ class Decoder(WrittenSpace):
     def knobs(self) -> Mapping[str, Knob]:
         return KNOBS
 
+    @property
+    @override
+    def known(self) -> Mapping[str, Candidate]:
+        return PUBLISHED
+
     @override
     def canonical(self, candidate: Candidate) -> Candidate:
         """Key heads are the most of the domain that divide the heads and are no more than were asked for."""
-        here = check(self, candidate)
+        here = as_in_domains(self, candidate)
         return here.replace(kv_heads=_dividing(int(here["heads"]), int(here["kv_heads"])))
 
     @property
@@ -135,6 +140,13 @@ class Decoder(WrittenSpace):
     def size(self) -> int:
         pairs = sum(heads % kv == 0 for heads in HEADS for kv in KV_HEADS)
         return pairs * prod(len(k) for n, k in KNOBS.items() if n not in {"heads", "kv_heads"})
+
+    @override
+    def candidates(self) -> Iterator[Candidate]:
+        for values in product(*KNOBS.values()):
+            drawn = dict(zip(KNOBS, values, strict=True))
+            if int(drawn["heads"]) % int(drawn["kv_heads"]) == 0:
+                yield Candidate(drawn)
 
     @override
     def label(self, candidate: Candidate) -> str:

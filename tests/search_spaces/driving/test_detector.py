@@ -15,7 +15,10 @@ from hw_models.workload.from_torch import trace
 from hw_models.workload.op import OpKind
 from search_spaces.candidate import Candidate
 from search_spaces.closed_form import differences
+from search_spaces.driving.backbones import resnet
 from search_spaces.driving.detector import KNOBS, PUBLISHED, Detector
+from search_spaces.graph_module import graph_module
+from search_spaces.graph_writer import GraphWriter
 from search_spaces.testing.conformance import problems
 from search_spaces.testing.inputs import zeros_for
 from search_spaces.vision.architectures.yolox import yolox
@@ -73,12 +76,26 @@ def test_backbones_carry_the_parameters_of_their_papers() -> None:
         assert sum(p.numel() for p in module.parameters()) == parameters
 
 
-def test_weights_of_torchvision_fit() -> None:
+def test_a_resnet_says_what_torchvision_says_with_its_weights() -> None:
     from torchvision.models import get_model
+    from torchvision.models._utils import IntermediateLayerGetter
 
-    own = SPACE.build(TINY.replace(backbone="resnet18", width=1.0)).get_submodule("backbone")
-    missing, unexpected = own.load_state_dict(get_model("resnet18", weights=None).state_dict(), strict=False)
-    assert (missing, sorted(unexpected)) == ([], ["fc.bias", "fc.weight"])
+    torch.manual_seed(0)
+    theirs = IntermediateLayerGetter(
+        get_model("resnet50", weights=None).eval(), {"layer2": "c3", "layer3": "c4", "layer4": "c5"}
+    )
+    w = GraphWriter("resnet")
+    mine = graph_module(w, resnet(w, w.input((1, 3, 64, 96)), "backbone", layers=50)).eval()
+    mine.get_submodule("backbone").load_state_dict(theirs.state_dict())
+    image = torch.randn(2, 3, 64, 96)
+    with torch.no_grad():
+        for own, other in zip(mine(image), theirs(image).values(), strict=True):
+            torch.testing.assert_close(own, other, atol=1e-4, rtol=1e-4)
+
+
+def test_equal_numbers_are_equal_candidates() -> None:
+    whole, fraction = (SPACE.canonical(TINY.replace(width=width)) for width in (1, 1.0))
+    assert whole.key == fraction.key
 
 
 def _every_part() -> list[Candidate]:
@@ -173,7 +190,7 @@ def test_it_exports_to_onnx(tmp_path) -> None:
     from hw_models.measured.timers.to_onnx import to_onnx
     from hw_models.workload.from_onnx import read_onnx
 
-    candidate = TINY.replace(levels=3, head="coupled")
+    candidate = TINY.replace(backbone="resnet18", neck="fpn", levels=3, head="coupled")
     w = SPACE.workload(candidate)
     file = to_onnx(SPACE.build(candidate), zeros_for(w), tmp_path / "detector.onnx")
     read = read_onnx(file)

@@ -105,6 +105,18 @@ def test_decode_says_what_prefill_says() -> None:
     torch.testing.assert_close(caches[0], kept[0], atol=1e-4, rtol=1e-4)  # the free place was written
 
 
+def test_no_token_sees_those_after_it() -> None:
+    torch.manual_seed(0)
+    module = PREFILL.build(TINY)
+    ids = torch.randint(0, 32_000, (1, 256))
+    later = torch.cat([ids[:, :200], ids[:, 200:].flip(1)], 1)
+    with torch.no_grad():
+        (scores, *kept), (others, *changed) = module(ids), module(later)
+    for before, after in zip(kept, changed, strict=True):
+        torch.testing.assert_close(before[:, :, :200], after[:, :, :200], atol=1e-5, rtol=1e-5)
+    assert not torch.allclose(scores, others)
+
+
 def test_it_learns() -> None:
     torch.manual_seed(0)
     module = PREFILL.build(TINY.replace(tied=False))
@@ -142,6 +154,7 @@ def test_size_counts_canonical_candidates() -> None:
     others = [len(k) for n, k in space.knobs.items() if n not in {"heads", "kv_heads"}]
     assert rest == torch.tensor(others).prod()
     assert len(set(islice(space.candidates(), 200))) == 200
+    assert all(space.canonical(c) == c for c in islice(space.candidates(), 0, 100_000, 10_007))
 
 
 def test_a_phase_that_there_is_not() -> None:
