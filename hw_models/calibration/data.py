@@ -146,11 +146,19 @@ def _reasons(chip: Accelerator, frame: pd.DataFrame, device: str) -> pd.Series:
         (frame["n_devices"] > 1, "of several devices together"),
         (frame["layers_cpu"].gt(0) | frame["layers_gpu"].gt(0) & (kind == "npu"), "ran in part elsewhere"),
         (frame["precision"].notna() & ~frame["precision"].isin(chip.precisions), "no peak at its precision"),
+        (_noisy(frame), "measured on a machine that was too noisy"),
         (_another_mode(chip, frame), f"of another power mode than {chip.label}"),
     )
     for hit, reason in checks:
         reasons = reasons.where((reasons != "") | ~hit.fillna(False).astype(bool), reason)
     return reasons
+
+
+def _noisy(frame: pd.DataFrame) -> pd.Series:
+    """Rows that `codesign measure` marked so, but where the steps that nothing disturbed were taken alone."""
+    words = frame["mode"].fillna("").str.split("|")
+    noisy: pd.Series = words.map(lambda w: "noisy" in w and "undisturbed" not in w)
+    return noisy
 
 
 def _another_mode(chip: Accelerator, frame: pd.DataFrame) -> pd.Series:

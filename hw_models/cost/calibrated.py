@@ -10,7 +10,7 @@ import numpy as np
 from hw_models.cost.arrays import Fidelity
 from hw_models.cost.chips import ENGINE_KINDS
 from hw_models.cost.combine import kernel_seconds, shares
-from hw_models.cost.laws.catalogue import law, usual_runtime
+from hw_models.cost.laws.catalogue import law_of, usual_runtime
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,8 +83,8 @@ class Lawful:
         """
         standings = _standings(chips, lowering, laws, precision)
         of = tuple(
-            law(ENGINE_KINDS[k], lowering, laws.runtime or _runtime(stands, chip), laws.crossfit)
-            for k, chip, stands in zip(chips.kind, chips.accelerators, standings, strict=True)
+            law_of(chip, lowering, laws.runtime or _runtime(stands, chip), laws.crossfit)
+            for chip, stands in zip(chips.accelerators, standings, strict=True)
         )
         start = np.zeros(len(chips))
         for one, columns in _alike(of):

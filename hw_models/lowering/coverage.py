@@ -111,8 +111,9 @@ class Coverage:
     Attributes:
         rows: one per function and engine, the largest share of MACs first.
         placement: of each operator.
-        transfer_s: s of handing data between engines, which latency includes where a model costs fallbacks;
-            None: the bandwidth between them is unknown.
+        transfer_s: s of handing data between engines, operator by operator; latency includes the hand-overs
+            that are left once operators are merged into kernels, where a model costs fallbacks. None: the
+            bandwidth between them is unknown.
         stated: whether the main engine's file lists its operators; where not, all are taken to run.
         measured: what was measured on the device.
     """

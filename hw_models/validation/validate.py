@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from hw_models.validation.networks import Resolver
 
 
-MEASUREMENT: Final = ["device", "mode", "network", "component", "img_size", "batch"]
+MEASUREMENT: Final = ["device", "mode", "network", "component", "img_size", "batch", "params", "macs"]
 """What tells one measurement from another."""
 
 SPLITS: Final = (FITTED, FAMILY_OUT, DEVICE_OUT, HELD_OUT)

@@ -64,6 +64,25 @@ def law(kind: str, lowering: str, runtime: str | None = None, crossfit: str | No
     return ConstantsLaw.of(kind, lowering)
 
 
+def law_of(chip: Accelerator, lowering: str, runtime: str | None = None, crossfit: str | None = None) -> Law:
+    """The law of one chip: that of its kind and runtime, unless it was fitted on chips of another size.
+
+    A module tells by `covers(chip)` how far its law reaches; beyond that the class constants stand.
+
+    Raises:
+        InputError: there are no constants for that lowering.
+    """
+    kind = chip.main_engine.kind
+    found = law(kind, lowering, runtime, crossfit)
+    reaches = getattr(found, "covers", None)
+    return found if reaches is None or reaches(chip) else _constants(kind, lowering)
+
+
+@cache
+def _constants(kind: str, lowering: str) -> ConstantsLaw:
+    return ConstantsLaw.of(kind, lowering)
+
+
 def usual_runtime(chip: Accelerator) -> str | None:
     """The runtime whose law is of chips built as this one; None: no law is of such chips alone.
 

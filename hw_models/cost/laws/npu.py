@@ -25,6 +25,7 @@ from hw_models.workload.op import BITS, OpKind, Precision
 
 if TYPE_CHECKING:
     from hw_models.cost.chips import Chips
+    from hw_models.spec.accelerator import Accelerator
 
 KIND: Final = "npu"
 RUNTIMES: Final[tuple[str, ...]] = ()
@@ -108,6 +109,12 @@ class NpuConstants:
         return cls(**figures, low=row["latency"]["low"], high=row["latency"]["high"])
 
 
+LEAST_PEAK: Final = 4e12
+LEAST_BANDWIDTH: Final = 11e9
+"""op/s and byte/s below which powers of the figures do not reach: a third of the least of the chips that the
+law was fitted on (12 to 60 TOPS, 34 to 135 GB/s)."""
+
+
 @dataclass(frozen=True)
 class NpuLaw:
     """Terms of the roofline as NPUs of this kind run them."""
@@ -174,6 +181,12 @@ class NpuLaw:
     def interval(self, chips: Chips) -> FloatArray:
         """(2, C) factors of latency."""
         return np.repeat([[self.constants.low], [self.constants.high]], len(chips), axis=1)
+
+    def covers(self, chip: Accelerator) -> bool:
+        """Whether the chip is of a size that the law was fitted on, or larger; the unknown counts as such."""
+        peak = max((figure.value for figure in chip.main_engine.peak.values()), default=np.inf)
+        outer = chip.dram.bandwidth if chip.dram else None
+        return peak >= LEAST_PEAK and (outer is None or outer.value >= LEAST_BANDWIDTH)
 
     def matrix(self, chips: Chips) -> FloatArray:
         """(C,) rate of MACs over that of the typical chip, beside what the peak says."""

@@ -77,10 +77,16 @@ def to_records(raw: pd.DataFrame) -> pd.DataFrame:
 
 
 def configured(board: Accelerator, row: Mapping[Any, Any]) -> Accelerator:
-    """The board with the DPU of a record: the first words of its mode, at the clock that it states."""
-    clock = row.get("clock_hz")
-    known = isinstance(clock, float) and clock > 0
-    return with_dpu(board, str(row["mode"]).split("|", maxsplit=1)[0], clock if known else None)
+    """The board with the DPU of a record: the first words of its mode, at the clock that it states.
+
+    With words that describe no DPU it is the board as its row has it, under a name of its own: what was
+    measured with a known DPU says nothing of that one.
+    """
+    clock, config = row.get("clock_hz"), str(row["mode"]).split("|", maxsplit=1)[0]
+    clock_hz = clock if isinstance(clock, float) and clock > 0 else None
+    if dpu_of(config, clock_hz) is None:
+        return board.model_copy(update={"name": f"{board.name}_of_unknown_dpu"})
+    return with_dpu(board, config, clock_hz)
 
 
 def _inputs(config: str) -> float:

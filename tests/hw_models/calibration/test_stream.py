@@ -22,4 +22,5 @@ def test_a_stream_is_as_slow_as_the_chip_was_measured(measured, networks, chip_f
     assert after.fidelity == latency.fidelity == "calibrated"
     # one step at a time: the period is the latency but for what the host does beside
     assert 0.95 * latency.value < 64 / after.value <= latency.value * (1 + 1e-9)
-    assert after.value / after.low == pytest.approx(latency.high / latency.value)
+    # what was measured one after the other makes a stream no surer than the class
+    assert after.value / after.low >= latency.high / latency.value * (1 - 1e-9)

@@ -11,13 +11,15 @@ import pytest
 from hw_models.cost.arrays import KernelClass, Kernels
 from hw_models.cost.chips import Chips
 from hw_models.cost.combine import kernel_seconds
-from hw_models.cost.laws.catalogue import without_device, without_family
+from hw_models.cost.laws.catalogue import law_of, without_device, without_family
+from hw_models.cost.laws.constants import ConstantsLaw
 from hw_models.cost.laws.figures import class_figures
 from hw_models.cost.laws.npu import NpuLaw, law, padding, scratchpad_seconds, vector_seconds
 from hw_models.cost.roofline import DRAM, EXPOSED, MAC, SRAM, Roofline
 from hw_models.errors import InputError
 from hw_models.measured.devices import accelerator_from_row
 from hw_models.measured.stand_ins import running
+from hw_models.spec.load import load_chip
 from hw_models.workload.op import Precision
 
 if TYPE_CHECKING:
@@ -187,3 +189,10 @@ def test_no_such_lowering() -> None:
     """The message lists what there is."""
     with pytest.raises(InputError, match=r"no law of NPUs for lowering 'idael'; known: ideal, eager"):
         law("idael")
+
+
+@pytest.mark.parametrize("name", ["ethos_u55_128_high_end", "nvdla_256", "gemmini_16x16"])
+def test_a_chip_far_smaller_than_those_fitted_on_goes_by_the_constants_of_its_class(name: str) -> None:
+    chip = load_chip(name)
+    assert isinstance(law_of(chip, "ideal"), ConstantsLaw)
+    assert not isinstance(law_of(load_chip("qcs8550"), "ideal"), ConstantsLaw)
