@@ -68,7 +68,7 @@ class StudyConfig(BaseModel):
         default=None, gt=0, description="images per second that the application needs"
     )
     seed: int = Field(default=0, ge=0, description="same seed, same front")
-    sampler: str = Field(default="nsga2", description="who proposes: nsga2, local, tpe, random")
+    sampler: str = Field(default="nsga2", description="who proposes: nsga2, cost_aware, local, tpe, random")
     batch: int = Field(default=1, ge=1, description="images of one inference")
     model: str = Field(default="roofline", description="cost model")
     lowering: str | None = Field(

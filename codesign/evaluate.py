@@ -155,9 +155,18 @@ class CostEvaluator:
 
     def __call__(self, candidates: Sequence[Candidate]) -> Iterator[Evaluation]:
         """One evaluation for each candidate, in their order, each as soon as it is known."""
-        return (self._evaluate(self.space.canonical(c)) for c in candidates)
+        return (self._evaluate(self.space.canonical(c), self.quality) for c in candidates)
 
-    def _evaluate(self, candidate: Candidate) -> Evaluation:
+    @property
+    def paid(self) -> tuple[str, ...]:
+        """Quantities that `free` leaves unknown."""
+        return ("error_pct", "top1_pct")
+
+    def free(self, candidates: Sequence[Candidate]) -> Iterator[Evaluation]:
+        """What is known of each candidate without training anything: the same evaluation without quality."""
+        return (self._evaluate(self.space.canonical(c), None) for c in candidates)
+
+    def _evaluate(self, candidate: Candidate, quality: Quality | None) -> Evaluation:
         network = self.space.network(candidate)
         chip = self.space.chip(candidate)
         empty = Evaluation(
@@ -169,13 +178,15 @@ class CostEvaluator:
             rate_hz=self.rate_hz,
         )
         try:
-            return self._costed(empty, network, chip)
+            return self._costed(empty, network, chip, quality)
         except NotCostableError as error:
             return replace(empty, state="unknown", problem=str(error))
         except CodesignError as error:
             return replace(empty, state="failed", problem=str(error))
 
-    def _costed(self, empty: Evaluation, network: Candidate, chip: Accelerator) -> Evaluation:
+    def _costed(
+        self, empty: Evaluation, network: Candidate, chip: Accelerator, quality: Quality | None
+    ) -> Evaluation:
         from hw_models.cost.estimate import estimate
         from hw_models.cost.frame import bound_of
 
@@ -188,7 +199,7 @@ class CostEvaluator:
             model=self.model,
             lowering=self.lowering,
         )
-        rating = self.quality.rate(network, empty.precision) if self.quality else Rating.unknown()
+        rating = quality.rate(network, empty.precision) if quality else Rating.unknown()
         state = _state(cost)
         return replace(
             empty,

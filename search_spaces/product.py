@@ -154,6 +154,10 @@ class Product(SearchSpace):
         """The part of a candidate that chooses the network."""
         return candidate.only(self.networks.knobs)
 
+    def effective(self, candidate: Candidate) -> Candidate:
+        """What the quality of a candidate depends on: the network and its precision, not the chip."""
+        return candidate.only((*self.networks.knobs, "precision"))
+
     def chip(self, candidate: Candidate) -> Accelerator:
         """The chip of a candidate."""
         built: Accelerator = self.chips.build(candidate.only(self.chips.knobs))

@@ -21,6 +21,7 @@ from codesign.search.samplers import Codec, SamplerChoice
 
 if TYPE_CHECKING:
     from codesign.objectives import Demands
+    from codesign.search.free import Free
     from codesign.search.trial import Trial
     from search_spaces.candidate import Candidate
     from search_spaces.space import SearchSpace
@@ -41,6 +42,7 @@ class Asker:
         sampler: who proposes.
         seed: same seed and same told trials, same proposals.
         round_size: candidates of one round.
+        free: what is known of candidates before anything is paid.
     """
 
     def __init__(
@@ -50,10 +52,11 @@ class Asker:
         sampler: SamplerChoice,
         seed: int,
         round_size: int | None = None,
+        free: Free | None = None,
     ) -> None:
         self.space, self.demands, self.sampler, self.seed = space, demands, sampler, seed
         self.round_size = round_size or sampler.round_size
-        self._codec = Codec(space)
+        self._codec = Codec(space, free)
         self._distributions = self._codec.distributions()
         with quiet():
             self._shadow = optuna.create_study(directions=directions(demands))

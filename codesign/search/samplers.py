@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import optuna
@@ -21,6 +21,9 @@ from hw_models.errors import InputError, UnknownNameError
 from search_spaces.candidate import Candidate
 from search_spaces.knobs import Bool, IntRange, Knob
 from search_spaces.space import SearchSpace, filled
+
+if TYPE_CHECKING:
+    from codesign.search.free import Free
 
 MOST_CATEGORIES: Final = 32
 """Choices with more values are positions for Optuna, which writes the domain beside every trial."""
@@ -35,9 +38,13 @@ class Codec:
 
     Args:
         space: whose knobs they are.
+        free: what is known of candidates before anything is paid; None: nothing.
+        memory: what a sampler may keep from round to round, as long as no proposal depends on it.
     """
 
     space: SearchSpace
+    free: Free | None = None
+    memory: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     _near: dict[Candidate, tuple[Candidate, ...]] = field(default_factory=dict, repr=False)
 
     def distributions(self) -> dict[str, BaseDistribution]:
@@ -90,12 +97,14 @@ class SamplerChoice:
         round_size: candidates proposed before the next look at the results.
         make: (codec of the space, seed) -> Optuna sampler.
         about: one line for `--help` and reports.
+        needs_costs: whether it works only where costs are known before anything is paid.
     """
 
     name: str
     round_size: int
     make: Callable[[Codec, int], optuna.samplers.BaseSampler]
     about: str
+    needs_costs: bool = False
 
 
 def _random(codec: Codec, seed: int) -> optuna.samplers.BaseSampler:  # noqa: ARG001 - one signature for all
@@ -112,6 +121,16 @@ def _tpe(codec: Codec, seed: int) -> optuna.samplers.BaseSampler:  # noqa: ARG00
 
 def _local(codec: Codec, seed: int) -> optuna.samplers.BaseSampler:
     return ParetoLocalSearch(codec, seed=seed)
+
+
+def _cost_aware(codec: Codec, seed: int) -> optuna.samplers.BaseSampler:
+    from codesign.search.cost_aware.sampler import CostAwareSampler
+
+    return CostAwareSampler(codec, seed=seed, batch=COST_AWARE_ROUND)
+
+
+COST_AWARE_ROUND: Final = 4
+"""Trainings side by side; 16 cost about 30 % more of them than 4."""
 
 
 class ParetoLocalSearch(optuna.samplers.BaseSampler):
@@ -204,6 +223,13 @@ SAMPLERS: Final[Mapping[str, SamplerChoice]] = {
     c.name: c
     for c in (
         SamplerChoice("nsga2", 50, _nsga2, "Optuna's NSGA-II, population 50 (Deb et al., 2002)"),
+        SamplerChoice(
+            "cost_aware",
+            COST_AWARE_ROUND,
+            _cost_aware,
+            "exact costs before anything is trained, expected growth of the front (few trainings)",
+            needs_costs=True,
+        ),
         SamplerChoice("local", 10, _local, "neighbours of the front (Pareto local search)"),
         SamplerChoice("tpe", 10, _tpe, "Optuna's multivariate TPE with constant liar"),
         SamplerChoice("random", 50, _random, "uniform, without repeats"),

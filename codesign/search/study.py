@@ -18,6 +18,7 @@ from codesign.evaluate import CostEvaluator, Evaluation, Evaluator
 from codesign.objectives import CATALOGUE, Constraint, Demands, Objective
 from codesign.runs import RunFolder
 from codesign.search.asker import EVALUATION, Asker, directions, quiet
+from codesign.search.free import Free, TellsCosts
 from codesign.search.results import Results, demands_of
 from codesign.search.samplers import MakeSampler, SamplerChoice, sampler_choice
 from codesign.search.signals import Signals
@@ -122,6 +123,7 @@ class Study(Results):
         )
         super().__init__(config, demands, RunFolder(Path(storage)) if storage is not None else None)
         self.evaluator = evaluator or self._cost_evaluator(quality)
+        self._free = self._what_is_free()
         self._waiting: list[Candidate] = []
         self._asker: Asker | None = None
         self._memory: optuna.Study | None = None
@@ -305,7 +307,7 @@ class Study(Results):
         self._asker, self._waiting = asker, waiting
 
     def _new_asker(self) -> Asker:
-        return Asker(self.space, self.demands, self.sampler, self.config.seed)
+        return Asker(self.space, self.demands, self.sampler, self.config.seed, free=self._free)
 
     def _need_asker(self) -> Asker:
         assert self._asker is not None, "asked outside of a run"
@@ -349,6 +351,18 @@ class Study(Results):
             )
             raise StorageError(msg)
         self.config = self.config.model_copy(update={"n_trials": stored.n_trials})
+
+    def _what_is_free(self) -> Free | None:
+        free = Free.of(self.evaluator, self.demands)
+        if free is None and self.sampler.needs_costs:
+            paid = self.evaluator.paid if isinstance(self.evaluator, TellsCosts) else ()
+            why = f"one objective of {', '.join(paid)}" if paid else "an evaluator with `paid` and `free`"
+            msg = (
+                f"sampler '{self.sampler.name}' with the objectives {', '.join(self.demands.names())} given, "
+                f"expected {why}: it looks at costs before it trains; 'local' needs neither"
+            )
+            raise InputError(msg)
+        return free
 
     def _cost_evaluator(self, quality: Quality | None) -> Evaluator:
         if not isinstance(self.space, Product):

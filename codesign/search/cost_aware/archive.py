@@ -28,6 +28,7 @@ class Settings:
     Attributes:
         floor: an error above it is worth nothing; None: no such bound.
         n_start: networks that are spread over the range of cost before there is a model.
+        drawn: random candidates that those are chosen from.
         local_share: chance that a pick is a random neighbour of the front, as insurance.
         shift: how far below the best error the model's scale ends, in distances from best to median.
         calibration: the least and the most by which a predicted deviation is stretched.
@@ -38,6 +39,7 @@ class Settings:
 
     floor: float | None = None
     n_start: int = 10
+    drawn: int = 3000
     local_share: float = 0.1
     shift: float = 1.0
     calibration: tuple[float, float] = (0.7, 4.0)

@@ -20,6 +20,8 @@ IntArray = NDArray[np.intp]
 BoolArray = NDArray[np.bool_]
 Costs = Callable[[Sequence["Candidate"]], FloatArray]
 """Candidates -> (n, r, m) exact costs, lower is better, of r ways to run each; NaN: not allowed."""
+Counts = Callable[[Sequence["Candidate"]], FloatArray]
+"""Candidates -> (n, f) numbers that tell good networks from bad ones, the size of the network first."""
 
 
 @runtime_checkable
@@ -65,10 +67,12 @@ class KnownPoints:
     Args:
         space: whose candidates they are.
         costs: exact costs of candidates.
+        counts: what is counted of candidates; None: what the space counts, if it does.
     """
 
-    def __init__(self, space: SearchSpace, costs: Costs) -> None:
+    def __init__(self, space: SearchSpace, costs: Costs, counts: Counts | None = None) -> None:
         self.space, self._costs_of = space, costs
+        self._counts_of = space.features if counts is None and isinstance(space, Featured) else counts
         self._effective: Callable[[Candidate], Candidate] = (
             space.effective if isinstance(space, Effective) else lambda c: c
         )
@@ -121,9 +125,9 @@ class KnownPoints:
     def _add(self, fresh: list[Candidate]) -> None:
         costs = np.asarray(self._costs_of(fresh), np.float64)
         counted = (
-            np.asarray(self.space.features(fresh), np.float64)
-            if isinstance(self.space, Featured)
-            else np.empty((len(fresh), 0))
+            np.empty((len(fresh), 0))
+            if self._counts_of is None
+            else np.asarray(self._counts_of(fresh), np.float64)
         )
         lowest = np.where(np.isnan(costs), np.inf, costs).min(1, initial=np.inf)
         logs = np.log(np.where(np.isfinite(lowest) & (lowest > 0), lowest, 1.0))

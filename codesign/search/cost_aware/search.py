@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 BoolArray = NDArray[np.bool_]
 
-DRAWN: Final = 3000
-"""Random candidates that the first networks are chosen from."""
 LEAST: Final = 3
 """Results without which there is no model."""
 RECENT: Final = 60
@@ -69,7 +67,7 @@ class CostAwareSearch:
     def _start(self, seen: IntArray, n: int, rng: np.random.Generator) -> list[int]:
         """Networks spread over the range of the first cost, every other one the largest of its part."""
         s, known = self.settings, self.known
-        drawn = unique(known.rows(known.space.sample(rng) for _ in range(DRAWN)))
+        drawn = unique(known.rows(known.space.sample(rng) for _ in range(s.drawn)))
         drawn = drawn[~np.isin(drawn, seen) & known.allowed[drawn]]
         cost = known.costs[drawn].reshape(len(drawn), -1)
         first = np.nan_to_num(cost[:, 0], nan=np.inf) if cost.shape[1] else np.zeros(len(drawn))

@@ -1,0 +1,115 @@
+"""The cost-aware search as an Optuna sampler."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import optuna
+from optuna.trial import TrialState
+from typing_extensions import override
+
+from codesign.search.cost_aware.archive import Forecast, Pick, Settings, Told
+from codesign.search.cost_aware.known import KnownPoints
+from codesign.search.cost_aware.pool import PoolSize
+from codesign.search.cost_aware.search import CostAwareSearch
+from hw_models.errors import InputError
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+    from optuna.trial import FrozenTrial
+
+    from codesign.search.free import Free
+    from codesign.search.samplers import Codec
+    from search_spaces.candidate import Candidate
+
+FORECAST: Final = "cost_aware:forecast"
+"""System attribute of a trial: mean, deviation and shift that were predicted of it."""
+LOOKED_AT: Final = PoolSize(edits=300, near=60, crossovers=40, random=60, rounds=1, best=10)
+"""Of a cost model, which takes a millisecond for each candidate."""
+DRAWN: Final = 300
+
+_FINISHED: Final = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+
+
+class CostAwareSampler(optuna.samplers.BaseSampler):
+    """Proposes a batch by the growth of the hypervolume that is expected of it; made anew for every round.
+
+    Args:
+        codec: of the space that is searched, with what is free to know of it.
+        seed: of the round.
+        batch: candidates of a round.
+
+    Raises:
+        InputError: where nothing is known before it is paid.
+    """
+
+    def __init__(self, codec: Codec, *, seed: int, batch: int) -> None:
+        if codec.free is None:
+            msg = "nothing is known of a candidate before it is evaluated; expected an evaluator with `free`"
+            raise InputError(msg)
+        self._codec, self._seed, self._batch = codec, seed, batch
+        self._rng = np.random.default_rng([seed, 1])
+        self._picks: Iterator[Pick] | None = None
+        self._archive: _Archive = codec.memory.setdefault("cost_aware", _Archive(codec, codec.free))
+
+    @override
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        return self._codec.distributions()
+
+    @override
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        if self._picks is None:
+            told = self._archive.told(study.get_trials(deepcopy=False, states=_FINISHED))
+            self._picks = iter(self._archive.search.ask(told, self._batch, self._seed))
+        pick = next(self._picks, None)
+        if pick is None:
+            return self._codec.encode(self._codec.space.sample(self._rng))
+        if pick.forecast is not None:
+            f = pick.forecast
+            study._storage.set_trial_system_attr(trial._trial_id, FORECAST, [f.mean, f.deviation, f.shift])
+        return self._codec.encode(pick.candidate)
+
+    @override
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        return optuna.samplers.RandomSampler(seed=int(self._rng.integers(2**31))).sample_independent(
+            study, trial, param_name, param_distribution
+        )
+
+
+class _Archive:
+    """The told trials as the search reads them; read once, as a study only grows."""
+
+    def __init__(self, codec: Codec, free: Free) -> None:
+        self._codec, self._free = codec, free
+        self._counts = np.empty((0, 0))
+        settings = Settings(floor=free.floor, drawn=DRAWN, size=LOOKED_AT)
+        self.search = CostAwareSearch(KnownPoints(codec.space, self._costs, self._counted), settings)
+        self._candidates: list[Candidate] = []
+        self._errors: list[float] = []
+        self._forecasts: list[Forecast | None] = []
+
+    def told(self, trials: Sequence[FrozenTrial]) -> Told:
+        """All trials, in their order."""
+        for trial in trials[len(self._candidates) :]:
+            self._candidates.append(self._codec.decode(trial.params))
+            known = trial.state == TrialState.COMPLETE and trial.values is not None
+            value = trial.values[self._free.position] if known else np.nan
+            self._errors.append(value * self._free.paid.sign)
+            forecast = trial.system_attrs.get(FORECAST)
+            self._forecasts.append(None if forecast is None else Forecast(*forecast))
+        return Told(self._candidates, np.array(self._errors, np.float64), self._forecasts)
+
+    def _costs(self, candidates: Sequence[Candidate]) -> np.ndarray:
+        costs, self._counts = self._free.look(candidates)
+        return costs
+
+    def _counted(self, candidates: Sequence[Candidate]) -> np.ndarray:  # noqa: ARG002 - those just costed
+        return self._counts
