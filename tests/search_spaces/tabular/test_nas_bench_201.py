@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from search_spaces.candidate import Candidate
+from search_spaces.tabular import nas_bench_macro
 from search_spaces.tabular.nas_bench_201 import KNOBS, counted, effective, live, load
 from search_spaces.testing.conformance import problems
 
@@ -42,3 +43,12 @@ def test_the_whole_table_is_a_space() -> None:
     assert problems(space, samples=5) == []
     best = max(space.look_up(list(space.candidates()), "cifar100_test_200ep"))
     assert best == pytest.approx(73.51, abs=0.01)
+
+
+def test_macro_is_a_space_too() -> None:
+    if not NAS.is_dir():
+        pytest.skip("no reference tables beside the checkout; set CODESIGN_REFERENCE")
+    space = nas_bench_macro.load(NAS)
+    assert space.size == 3**8
+    assert problems(space, samples=5) == []
+    assert space.features([next(space.candidates())])[0, 2:].tolist() == [8, 0, 0]
