@@ -36,8 +36,18 @@ CostModel = Annotated[
     str,
     typer.Option(
         "--model",
-        help="Cost model: roofline, roofline_bound for the bare bound, or tiled, where the chip's file says "
-        "how its array works.",
+        help="Cost model: roofline; calibrated, by the law of the chip's class and what was measured on it; "
+        "roofline_bound for the bare bound; tiled, where the chip's file says how its array works.",
+    ),
+]
+Runtime = Annotated[
+    str | None,
+    typer.Option(help="What executes: 'torch 2.4.0', onnxruntime, vitis_ai, ...; for --model calibrated."),
+]
+CalibrationFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--calibration", help="Calibration of the chip; default: the one beside its file, or that ships."
     ),
 ]
 MappingFile = Annotated[
@@ -71,6 +81,8 @@ def estimate_command(  # noqa: PLR0913, PLR0917  (a parameter for each option)
     lowering: Lowering = None,
     mode: Mode = None,
     cost_model: CostModel = "roofline",
+    runtime: Runtime = None,
+    calibration: CalibrationFile = None,
     mapping: MappingFile = None,
     kernels: Annotated[bool, typer.Option("--kernels", help="Also a row for each kernel.")] = False,
     sparsity: Sparsity = None,
@@ -84,6 +96,7 @@ def estimate_command(  # noqa: PLR0913, PLR0917  (a parameter for each option)
 
     options: dict[str, Any] = {"precision": precision, "batch": batch, "lowering": lowering}
     options |= {"model": cost_model, "sparsity": sparsity, "quantisation": quantisation, "mapping": mapping}
+    options |= {"runtime": runtime, "calibration": calibration}
     costs = _costs(network(model, shape, constant), chip, mode, options)
     if as_json:
         print_json([_record(c) | ({"kernels": _kernels(c)} if kernels else {}) for c in costs])
@@ -110,6 +123,8 @@ def explain_command(  # noqa: PLR0913, PLR0917  (a parameter for each option)
     lowering: Lowering = None,
     mode: Mode = None,
     cost_model: CostModel = "roofline",
+    runtime: Runtime = None,
+    calibration: CalibrationFile = None,
     mapping: MappingFile = None,
     sparsity: Sparsity = None,
     quantisation: Quantisation = None,
@@ -122,6 +137,7 @@ def explain_command(  # noqa: PLR0913, PLR0917  (a parameter for each option)
 
     options: dict[str, Any] = {"precision": precision, "batch": batch, "lowering": lowering}
     options |= {"model": cost_model, "sparsity": sparsity, "quantisation": quantisation, "mapping": mapping}
+    options |= {"runtime": runtime, "calibration": calibration}
     (cost,) = _costs(network(model, shape, constant), [chip], mode, options)
     explanation = cost.explain(what)
     if as_json:
