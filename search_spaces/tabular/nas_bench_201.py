@@ -72,9 +72,8 @@ STEM_PARAMS: Final = 73_306.0
 
 def effective(candidate: Candidate) -> Candidate:
     """The live edges alone."""
-    operators = np.array([[OPERATORS.index(str(candidate[k])) for k in KNOBS]])
-    alive = live(operators)[0]
-    return candidate.only(k for k, lives in zip(KNOBS, alive, strict=True) if lives)
+    whole = [path for path in PATHS if all(candidate[KNOBS[edge]] != OPERATORS[0] for edge in path)]
+    return candidate.only({KNOBS[edge] for path in whole for edge in path})
 
 
 def load(directory: str | Path) -> TableSpace:

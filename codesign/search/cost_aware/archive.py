@@ -110,9 +110,7 @@ def gaps(costs: FloatArray, errors: FloatArray) -> FloatArray:
     """(n,) how much worse each is than the best that needs no more; 0: on the front."""
     box = Box.around(errors, cheapest(costs), None)
     held = Budgets.held(Box((box.error[0], float(errors.max()) + 1.0), box.low, box.high), errors, costs)
-    weights, best = held.weights(costs)
-    reach = np.where(weights > 0, best[None], -np.inf).max(1, initial=-np.inf)
-    return np.asarray(np.where(np.isfinite(reach), errors - reach, np.inf), np.float64)
+    return errors - held.at(costs)
 
 
 def cheapest(costs: FloatArray) -> FloatArray:

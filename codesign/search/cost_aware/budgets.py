@@ -107,6 +107,14 @@ class Budgets:
         of_level = (which[:, None] == np.arange(len(levels))).astype(np.float32)
         return fits_within(costs, self.points).astype(np.float32) @ of_level / len(self.points), levels
 
+    def at(self, costs: FloatArray) -> FloatArray:
+        """(n,) best error held by what needs no more than n networks do; -inf beyond the box."""
+        if self.points is None and len(self.edges):
+            step = np.searchsorted(self.edges[1:-1], _cheapest(costs)[:, 0], side="right")
+            return np.asarray(self.best[step], np.float64)
+        weights, best = self.weights(costs)
+        return np.asarray(np.where(weights > 0, best[None], -np.inf).max(1, initial=-np.inf), np.float64)
+
 
 def fits_within(costs: FloatArray, points: FloatArray) -> NDArray[np.bool_]:
     """(n, b) whether any of the r ways to run a network (n, r, m) fits a budget (b, m); NaN fits none."""

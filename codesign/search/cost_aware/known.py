@@ -111,10 +111,12 @@ class KnownPoints:
     def rows(self, candidates: Iterable[Candidate]) -> IntArray:
         """The rows of canonical candidates, in their order and with their repeats."""
         wanted = list(candidates)
-        fresh = list(dict.fromkeys(c for c in wanted if c not in self._rows))
-        if fresh:
-            self._add(fresh)
-        return np.array([self._rows[c] for c in wanted], np.intp)
+        found = np.fromiter((self._rows.get(c, -1) for c in wanted), np.intp, len(wanted))
+        unknown = np.flatnonzero(found < 0)
+        if len(unknown):
+            self._add(list(dict.fromkeys(wanted[i] for i in unknown)))
+            found[unknown] = [self._rows[wanted[i]] for i in unknown]
+        return found
 
     def neighbours(self, row: int) -> IntArray:
         """Rows of the candidates one edit away."""

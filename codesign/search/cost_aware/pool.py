@@ -32,10 +32,10 @@ class PoolSize:
 
     edits: int = 1200
     near: int = 300
-    crossovers: int = 200
-    random: int = 400
+    crossovers: int = 100
+    random: int = 100
     rounds: int = 2
-    best: int = 20
+    best: int = 10
 
 
 def pool(

@@ -6,6 +6,7 @@ A round is a function of its seed and of what was told alone: whoever has the to
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 BoolArray = NDArray[np.bool_]
 
+SHORT: Final = 50
+"""Candidates per pick that are scored again after each: what a pick leaves to the others only shrinks."""
 LEAST: Final = 3
 """Results without which there is no model."""
 RECENT: Final = 60
@@ -115,6 +118,7 @@ class _Round:
         self.front = (
             self.rows[on_front] if on_front.any() else rows[np.argsort(told.errors, kind="stable")[:5]]
         )
+        self.front_errors, self.front_costs = self.errors[on_front], costs[on_front]
         self.second = self.rows[layer(costs, self.errors, ~on_front)]
 
     def picks(self, n: int) -> list[Pick]:
@@ -124,13 +128,16 @@ class _Round:
             return []
         costs = self.known.costs[looked]
         box = self._box(looked, forecast)
-        held_errors, held_costs = self.errors, self.known.costs[self.rows]
-        free = np.ones(len(looked), bool)
-        picked: list[Pick] = []
+        errors, reached = self.front_errors, self.front_costs
         local = 1.0 if self.correlation < self.settings.trust else self.settings.local_share
+        free, short = np.ones(len(looked), bool), np.arange(len(looked))
+        picked: list[Pick] = []
         for _ in range(min(n, len(looked))):
-            gain = self._gain(Budgets.held(box, held_errors, held_costs), costs, forecast)
-            at = int(np.where(free, gain, -1.0).argmax())
+            gain = self._gain(Budgets.held(box, errors, reached), costs, forecast, short)
+            if not picked:
+                best = np.argsort(-gain, kind="stable")[: SHORT * n]
+                short, gain = short[best], gain[best]
+            at = int(short[np.where(free[short], gain, -1.0).argmax()])
             if self.rng.random() < local:
                 at = self._local(looked, free, at)
             free[at] = False
@@ -138,8 +145,8 @@ class _Round:
             told = Forecast(mean, float(forecast.deviation[at]), self.given.shift)
             picked.append(Pick(self.known.candidates[looked[at]], told))
             forecast.believe(at)
-            held_errors = np.append(held_errors, self.given.shift + np.exp(mean))
-            held_costs = np.concatenate([held_costs, costs[at : at + 1]])
+            errors = np.append(errors, self.given.shift + np.exp(mean))
+            reached = np.concatenate([reached, costs[at : at + 1]])
         return picked
 
     def _looked_at(self) -> tuple[IntArray, Prediction]:
@@ -149,7 +156,7 @@ class _Round:
         forecast = self._predict(looked)
         for _ in range(size.rounds if len(looked) else 0):
             costs = self.known.costs[looked]
-            held = Budgets.held(self._box(looked, forecast), self.errors, self.known.costs[self.rows])
+            held = Budgets.held(self._box(looked, forecast), self.front_errors, self.front_costs)
             best = np.argsort(-self._gain(held, costs, forecast), kind="stable")[: size.best]
             more = self._new(neighbours_of(self.known, looked[best]))
             more = more[~np.isin(more, looked)]
@@ -165,8 +172,13 @@ class _Round:
     def _predict(self, rows: IntArray) -> Prediction:
         return self.process.predict(scaled(self.known, self.given.rows, rows))
 
-    def _gain(self, held: Budgets, costs: FloatArray, forecast: Prediction) -> FloatArray:
-        return expected_gain(held, costs, forecast.mean, self.stretch * forecast.deviation, self.given.shift)
+    def _gain(
+        self, held: Budgets, costs: FloatArray, forecast: Prediction, at: IntArray | None = None
+    ) -> FloatArray:
+        """Expected growth by each network that was looked at, or by those `at` some positions."""
+        at = np.arange(len(costs)) if at is None else at
+        deviation = self.stretch * forecast.deviation[at]
+        return expected_gain(held, costs[at], forecast.mean[at], deviation, self.given.shift)
 
     def _box(self, looked: IntArray, forecast: Prediction) -> Box:
         """Around the front, and the front of what the pool could be at one deviation better than its mean.
@@ -175,8 +187,8 @@ class _Round:
         """
         floor = self.settings.floor
         hoped = self.given.shift + np.exp(forecast.mean - self.stretch * forecast.deviation)
-        errors = np.concatenate([self.errors, hoped])
-        costs = self.known.costs[np.concatenate([self.rows, looked])]
+        errors = np.concatenate([self.front_errors, hoped])
+        costs = np.concatenate([self.front_costs, self.known.costs[looked]])
         useful = np.full(len(errors), True) if floor is None else errors <= floor
         useful = useful if useful.any() else np.ones_like(useful)
         errors, costs = errors[useful], costs[useful]
@@ -211,9 +223,8 @@ def layer(costs: FloatArray, errors: FloatArray, among: BoolArray) -> BoolArray:
 
 def _hindsight(told: Told, settings: Settings) -> tuple[float, float]:
     """How far recent results were from what was predicted, in deviations; and their rank correlation."""
-    recent = [
-        (f, e) for f, e in zip(told.forecasts, told.errors.tolist(), strict=True) if f and np.isfinite(e)
-    ][-RECENT:]
+    newest = zip(reversed(told.forecasts), reversed(told.errors.tolist()), strict=True)
+    recent = list(islice(((f, e) for f, e in newest if f is not None and np.isfinite(e)), RECENT))
     if len(recent) < FEWEST:
         return 1.0, 1.0
     means = np.array([f.shift + np.exp(f.mean) for f, _ in recent])
