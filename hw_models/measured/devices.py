@@ -140,7 +140,9 @@ class DeviceTable:
 @cache
 def shipped_devices() -> DeviceTable:
     """The devices that come with the package."""
-    return read_devices(SHIPPED)
+    table = read_devices(SHIPPED)
+    check_names(table)
+    return table
 
 
 def read_devices(directory: Path) -> DeviceTable:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from hw_models.errors import FileError, UnknownNameError, did_you_mean, nearest, sentence
-from hw_models.measured.devices import SHIPPED, DeviceTable, check_names, read_devices, shipped_devices
+from hw_models.measured.devices import SHIPPED, DeviceTable, read_devices, shipped_devices
 from hw_models.measured.published import (
     deepbench,
     drobotics_rdkx5,
@@ -109,7 +109,6 @@ def load(
     directory = SHIPPED if data is None else Path(data)
     files = find_tables(directory)
     devices = shipped_devices() if data is None else read_devices(directory).over(shipped_devices())
-    check_names(devices)
     records, hollow = _read_all(wanted, files, devices)
     read_elsewhere = others or (lambda _: False)
     if not records and not any(read_elsewhere(dataset_name(p)) for p in files):

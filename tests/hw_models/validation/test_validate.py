@@ -346,3 +346,12 @@ def test_a_set_whose_networks_nobody_builds_has_its_reasons_and_names_unknown_de
     assert reasons["set aside: exact duplicate of another row"] == 1
     assert any(r.startswith("the network cannot be had: unknown network 'resnet/resnet50'") for r in reasons)
     assert any(r.startswith("unknown device 'RK3599'; did you mean") for r in reasons)
+
+
+def test_a_name_whose_device_nobody_describes_costs_its_own_rows_alone(tmp_path: Path) -> None:
+    data = write(tmp_path, [row("cnn2"), row("cnn4", device="Zeta 7")])
+    names = "dataset,column,name_in_file,key\ntimm_throughput,device,Zeta 7,zeta7\n"
+    (data / "device_names.csv").write_text(names)
+    result = validate(data, resolver=resolver)
+    assert {s.device: s.n for s in result.scores} == {"zeta9": 1, "Zeta 7": 0}
+    assert result.skipped["reason"].str.startswith("unknown device 'Zeta 7'").all()
