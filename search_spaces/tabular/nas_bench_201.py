@@ -44,10 +44,12 @@ def live(operators: IntArray) -> NDArray[np.bool_]:
 
 
 def counted(operators: IntArray) -> FloatArray:
-    """(n, 11) what a cell computes, dead edges left out: sizes, operators, depth, paths.
+    """(n, 18) what a cell computes, dead edges left out: sizes, operators, depth, paths.
 
     Columns: log of MACs and of parameters of the live convolutions; live skips, 1x1, 3x3 and pools; depth of
-    operators and of convolutions; live paths; whether there is one; mean of the paths' convolutions.
+    operators and of convolutions; live paths; whether there is one; convolutions of each path, sorted, -1
+    where it is cut; paths without a convolution; pools on all paths and on the one with most; whether a path
+    without a convolution runs beside one with some.
     """
     alive = live(operators)
     of = [(alive & (operators == k)).sum(1) for k in range(len(OPERATORS))]
@@ -60,8 +62,12 @@ def counted(operators: IntArray) -> FloatArray:
     n_paths = whole.sum(1)
     sizes = [np.log(macs + STEM_MACS), np.log(params + STEM_PARAMS), *of[1:]]
     depth = [(steps * whole).max(1), (convs * whole).max(1), n_paths, n_paths > 0]
-    mean = (convs * whole).sum(1) / np.maximum(n_paths, 1)
-    return np.column_stack([*sizes, *depth, mean]).astype(np.float64)
+    pools = np.stack([(operators[:, list(p)] == 4).sum(1) for p in PATHS], 1) * whole
+    of_path = np.sort(np.where(whole, convs, -1), axis=1)
+    shortcuts = ((convs == 0) & whole).sum(1)
+    residual = (shortcuts > 0) & (of_path[:, -1] > 0)
+    paths = [of_path, shortcuts, pools.sum(1), pools.max(1), residual]
+    return np.column_stack([*sizes, *depth, *paths]).astype(np.float64)
 
 
 STEM_MACS: Final = 7_783_040.0

@@ -22,11 +22,11 @@ def test_the_largest_cell_counts_the_published_network() -> None:
     largest = counted(np.full((1, 6), 3))[0]
     assert np.exp(largest[0]) == pytest.approx(220_119_680, rel=1e-9)
     assert np.exp(largest[1]) == pytest.approx(1_531_546, rel=1e-9)
-    assert largest[2:].tolist() == [0, 0, 6, 0, 3, 3, 4, 1, 2]
+    assert largest[2:].tolist() == [0, 0, 6, 0, 3, 3, 4, 1, 1, 2, 2, 3, 0, 0, 0, 0]
 
 
 def test_a_dead_cell_counts_nothing() -> None:
-    assert counted(np.array([[3, 3, 3, 0, 0, 0]]))[0, 2:].tolist() == [0] * 9
+    assert counted(np.array([[3, 3, 3, 0, 0, 0]]))[0, 2:].tolist() == [*[0] * 8, *[-1] * 4, *[0] * 4]
 
 
 def test_equal_networks_have_equal_knobs_that_count() -> None:
