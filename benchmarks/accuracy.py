@@ -1,6 +1,7 @@
 """Predict every measured row, hold it against the measurement and the best naive predictor, write the page.
 
     python benchmarks/accuracy.py --data DIR   # results/accuracy*.csv, docs/accuracy.md
+    python benchmarks/accuracy.py --data DIR --dataset hailo_fps   # that set alone anew
     python benchmarks/accuracy.py --check      # whether page, results and code agree
 
 DIR holds the tables of measurements, those that may not ship included; default: the rows that ship. Traces
@@ -46,19 +47,34 @@ WORST: Final = 12
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, help="directory of measurements; default: the rows that ship")
+    parser.add_argument("--dataset", action="append", help="only this set; the others stay as they are")
     parser.add_argument("--check", action="store_true", help="see that page, results and code agree")
     given = parser.parse_args()
     if given.check:
         sys.exit(check())
     started = time.perf_counter()
-    result = validate(given.data, datasets=list(DATASETS), progress=_tell)
+    wanted = given.dataset or list(DATASETS)
+    result = validate(given.data, datasets=wanted, progress=_tell)
     print(f"{time.perf_counter() - started:.0f} s", file=sys.stderr)
-    scores = result.to_frame()
-    scores.round(4).to_csv(SCORES, index=False, lineterminator="\n")
-    _reasons(result.skipped).to_csv(SKIPPED, index=False, lineterminator="\n")
-    _families(result.points).to_csv(FAMILIES, index=False, lineterminator="\n")
+    tables = {
+        SCORES: result.to_frame().round(4),
+        SKIPPED: _reasons(result.skipped),
+        FAMILIES: _families(result.points),
+    }
+    for path, table in tables.items():
+        _merged(path, table, wanted).to_csv(path, index=False, lineterminator="\n")
     sample().to_csv(SAMPLE, index=False, lineterminator="\n")
     DOCUMENT.write_text(page(*_kept()), encoding="utf-8")
+
+
+def _merged(path: Path, table: pd.DataFrame, wanted: list[str]) -> pd.DataFrame:
+    """The rows of the wanted sets, and of the others those that were kept, in the order of the sets."""
+    if set(wanted) >= set(DATASETS) or not path.exists():
+        return table
+    kept = pd.read_csv(path)
+    rows = pd.concat([kept[~kept["dataset"].isin(wanted)], table])
+    order = {name: i for i, name in enumerate(DATASETS)}
+    return rows.sort_values("dataset", key=lambda c: c.map(order), kind="stable")
 
 
 def check() -> int:
