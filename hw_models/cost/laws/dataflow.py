@@ -20,9 +20,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from hw_models.cost.arrays import FloatArray, KernelClass, Kernels
+from hw_models.cost.laws.reading import constants_of
 from hw_models.cost.roofline import DRAM, ISSUE, MAC, SRAM, VECTOR
-from hw_models.errors import InputError
-from hw_models.shipped import shipped_yaml
 from hw_models.workload.op import Precision
 
 if TYPE_CHECKING:
@@ -251,10 +250,5 @@ def law(lowering: str, crossfit: str | None = None) -> DataflowLaw:
     Raises:
         InputError: no lowering of that name.
     """
-    from hw_models.lowering import LOWERINGS
-
-    if lowering not in LOWERINGS:
-        raise InputError(f"no law of dataflow chips for lowering '{lowering}'; known: {', '.join(LOWERINGS)}")
-    data: Mapping[str, Any] = shipped_yaml("hw_models.cost.laws", "dataflow.yaml")
-    row = {**data["constants"], **(data["crossfit"].get(crossfit, {}) if crossfit else {})}
-    return DataflowLaw(DataflowConstants.of(row), f"{data['source']}; {data['obtained']}")
+    row, source = constants_of("dataflow.yaml", lowering, crossfit, "dataflow chips")
+    return DataflowLaw(DataflowConstants.of(row), source)

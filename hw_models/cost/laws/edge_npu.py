@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from hw_models.cost.arrays import FloatArray, KernelClass, Kernels
+from hw_models.cost.laws.reading import constants_of
 from hw_models.cost.roofline import DRAM, ISSUE, MAC, SRAM, VECTOR
-from hw_models.errors import InputError
-from hw_models.shipped import shipped_yaml
 
 if TYPE_CHECKING:
     from hw_models.cost.chips import Chips
@@ -136,10 +135,5 @@ def law(lowering: str, crossfit: str | None = None) -> EdgeNpuLaw:
     Raises:
         InputError: no lowering of that name.
     """
-    from hw_models.lowering import LOWERINGS
-
-    if lowering not in LOWERINGS:
-        raise InputError(f"no law of small NPUs for lowering '{lowering}'; known: {', '.join(LOWERINGS)}")
-    data: Mapping[str, Any] = shipped_yaml("hw_models.cost.laws", "edge_npu.yaml")
-    row = {**data["constants"], **(data["crossfit"].get(crossfit, {}) if crossfit else {})}
-    return EdgeNpuLaw(EdgeNpuConstants.of(row), f"{data['source']}; {data['obtained']}")
+    row, source = constants_of("edge_npu.yaml", lowering, crossfit, "small NPUs")
+    return EdgeNpuLaw(EdgeNpuConstants.of(row), source)

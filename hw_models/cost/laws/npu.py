@@ -17,9 +17,8 @@ import numpy as np
 from hw_models.cost.arrays import FloatArray, KernelClass, Kernels
 from hw_models.cost.chips import STORAGE_ONLY
 from hw_models.cost.laws.figures import ClassFigures, class_figures
+from hw_models.cost.laws.reading import constants_of
 from hw_models.cost.roofline import DRAM, EXPOSED, ISSUE, MAC, SRAM, VECTOR
-from hw_models.errors import InputError
-from hw_models.shipped import shipped_yaml
 from hw_models.spec.quantities import CLASS_FIGURE
 from hw_models.workload.op import BITS, OpKind, Precision
 
@@ -293,12 +292,6 @@ def by_element(kernels: Kernels, rates: Mapping[str, float]) -> FloatArray:
 
 
 @cache
-def _file() -> Mapping[str, Any]:
-    data: Mapping[str, Any] = shipped_yaml("hw_models.cost.laws", "npu.yaml")
-    return data
-
-
-@cache
 def law(lowering: str, crossfit: str | None = None) -> NpuLaw:
     """The law of the class; compilers of NPUs fold and merge whatever framework the network came from.
 
@@ -309,10 +302,5 @@ def law(lowering: str, crossfit: str | None = None) -> NpuLaw:
     Raises:
         InputError: no lowering of that name.
     """
-    from hw_models.lowering import LOWERINGS
-
-    if lowering not in LOWERINGS:
-        raise InputError(f"no law of NPUs for lowering '{lowering}'; known: {', '.join(LOWERINGS)}")
-    data = _file()
-    row = {**data["constants"], **(data.get("crossfit") or {}).get(crossfit, {})}
-    return NpuLaw(NpuConstants.of(row), class_figures(), f"{data['source']}; {data['obtained']}")
+    row, source = constants_of("npu.yaml", lowering, crossfit, "NPUs")
+    return NpuLaw(NpuConstants.of(row), class_figures(), source)
