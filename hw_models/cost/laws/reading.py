@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from hw_models.errors import InputError
@@ -25,6 +26,12 @@ def constants_of(file: str, lowering: str, crossfit: str | None, chips: str) -> 
 
     if lowering not in LOWERINGS:
         raise InputError(f"no law of {chips} for lowering '{lowering}'; known: {', '.join(LOWERINGS)}")
-    data: Mapping[str, Any] = shipped_yaml("hw_models.cost.laws", file)
+    data = _read(file)
     row = {**data["constants"], **((data.get("crossfit") or {}).get(crossfit) or {})}
     return row, f"{data['source']}; {data['obtained']}"
+
+
+@cache
+def _read(file: str) -> Mapping[str, Any]:
+    data: Mapping[str, Any] = shipped_yaml("hw_models.cost.laws", file)
+    return data
