@@ -128,10 +128,12 @@ def _families(points: pd.DataFrame) -> pd.DataFrame:
 
     Of predictions that never saw the families, after one scale for each device and mode.
     """
+    where = ["dataset", "device", "mode", "quantity"]
+    if "split" not in points:  # operators alone have no families
+        return pd.DataFrame(columns=[*where, "family", "n", "log_error"])
     unseen = points[points["split"].isin(["family_out", "held_out"])]
     error = np.log(unseen["predicted"] / unseen["measured"])
     found = []
-    where = ["dataset", "device", "mode", "quantity"]
     for name, rows in unseen.assign(error=error).groupby(where, sort=False):
         centred = rows.assign(error=rows["error"] - rows["error"].median())
         table = centred.groupby("family")["error"].agg(["median", "size"])

@@ -119,6 +119,12 @@ GOALS: Final = (
         "12 % / 0.92",
     ),
     Held(
+        "NeuSight convolutions, constants in force and what other GPUs say",
+        "dataset == 'neusight_conv'",
+        "15 %",
+        "10 %",
+    ),
+    Held(
         "MLPerf MobileNet grid, latency, board left out",
         "dataset == 'mlperf_edge_grid' and quantity == 'latency_mean_ms' and split == 'device_out'",
         "30 %",
@@ -184,7 +190,9 @@ def _operator_goals() -> list[str]:
         mean, tau = _percent(rows["mape"].mean()), _plain(rows["tau"].mean())
         worst = f"{_percent(rows['mape'].max())} / {_plain(rows['tau'].min())}"
         n = int(rows["n"].sum())
-        lines.append(f"| {what}, device left out | {n} | **{mean} / {tau}** | {worst} | - | 15 % | 10 % |")
+        lines.append(
+            f"| {what}, device left out, law alone | {n} | **{mean} / {tau}** | {worst} | - | 15 % | 10 % |"
+        )
     return lines
 
 

@@ -20,6 +20,7 @@ from hw_models.cost.models import cost_model
 from hw_models.measured.loaders import DATASETS
 from hw_models.measured.operators import operators
 from hw_models.measured.stand_ins import running
+from hw_models.validation.calls.anchors import carried
 from hw_models.validation.join import NAME, Name, chips_of, count_reasons, group_names, refused, thin
 from hw_models.validation.naive import PREDICTORS_OF_KERNELS as NAIVE
 from hw_models.validation.naive import naive_seconds
@@ -195,7 +196,13 @@ def predicted_seconds(group: OperatorGroup) -> tuple[FloatArray, FloatArray, Flo
         fidelity = Fidelity.PRIOR
         down, up = (np.log(_call_seconds(group, end) / value) for end in reversed(group.chips.ends))
         low, high = np.exp(-np.hypot(np.log(low), down)), np.exp(np.hypot(np.log(high), up))
+    value = value * np.exp(carried(group, law_seconds))
     return value, value * low, value * high, np.full(len(value), fidelity, np.int64)
+
+
+def law_seconds(group: OperatorGroup) -> FloatArray:
+    """(U,) time of each call from shapes and public figures alone."""
+    return _call_seconds(group, group.chips)
 
 
 def _call_seconds(group: OperatorGroup, chips: Chips) -> FloatArray:
