@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hw_models.errors import FileError
-from hw_models.measured.loaders import load
+from hw_models.measured.loaders import DATASETS, load
 from hw_models.validation.join import RUN, named
-from hw_models.validation.networks import PRINTED, Networks
+from hw_models.validation.networks import Networks, half_digit
+from hw_models.workload.conventions import nearest_count
 from search_spaces.published.catalogue import BUILDERS, published_network
 
 if TYPE_CHECKING:
@@ -88,8 +89,9 @@ class Line:
         stated = getattr(self.network, what)
         if not stated or isinstance(self.built, str):
             return np.nan
-        apart = float(getattr(self.built, what) - stated)
-        printed = PRINTED if what == "params" else 0.0
+        has = nearest_count(self.built, stated) if what == "macs" else self.built.params
+        apart = float(has - stated)
+        printed = half_digit(stated) if what == "params" else 0.0
         return float(np.sign(apart)) * max(0.0, abs(apart) - printed) / stated
 
 
@@ -181,7 +183,7 @@ def main() -> int:
         for _, those in lines(given.data, [given.show]):
             show(those)
         return 0
-    found = dict(lines(given.data, [d for d in sorted(BUILDERS) if d != BY_NAME]))
+    found = dict(lines(given.data, [d for d in sorted(BUILDERS) if d != BY_NAME and d in DATASETS]))
     PAGE.write_text(page(found), encoding="utf-8")
     return 0
 

@@ -114,8 +114,12 @@ def _difference(workload: Workload, params: float) -> float:
     """Relative difference of parameter counts beyond half of the last printed digit; 0 if not stated."""
     if not params > 0:
         return 0.0
-    digit = next((d for d in PRINTED if round(params) % d == 0), PRINTED[-1])
-    return max(0.0, abs(workload.params - params) - digit / 2) / params
+    return max(0.0, abs(workload.params - params) - half_digit(params)) / params
+
+
+def half_digit(params: float) -> float:
+    """Half of the last digit that a source printed of a number of parameters in millions."""
+    return next((d for d in PRINTED if round(params) % d == 0), PRINTED[-1]) / 2
 
 
 def _same(one: Workload, other: Workload) -> bool:
