@@ -17,6 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 from typing_extensions import override
 
 from codesign.front import non_dominated
+from codesign.search.candidate_sampler import CandidateSampler
 from hw_models.errors import InputError, UnknownNameError
 from search_spaces.candidate import Candidate
 from search_spaces.knobs import Bool, IntRange, Knob
@@ -133,7 +134,7 @@ COST_AWARE_ROUND: Final = 4
 """Trainings side by side; 16 cost about 30 % more of them than 4."""
 
 
-class ParetoLocalSearch(optuna.samplers.BaseSampler):
+class ParetoLocalSearch(CandidateSampler):
     """Proposes unseen neighbours of the points that nothing beats so far, each with the same chance.
 
     While no point is feasible, the points that miss the constraints by least take the place of the front.
@@ -147,15 +148,9 @@ class ParetoLocalSearch(optuna.samplers.BaseSampler):
     """
 
     def __init__(self, codec: Codec, *, seed: int, n_start: int = 40, explore: float = 0.1) -> None:
-        self._codec, self._n_start, self._explore = codec, n_start, explore
-        self._rng = np.random.default_rng(seed)
+        super().__init__(codec, np.random.default_rng(seed))
+        self._n_start, self._explore = n_start, explore
         self._near: tuple[int, list[list[list[Candidate]]]] | None = None
-
-    @override
-    def infer_relative_search_space(
-        self, study: optuna.Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        return self._codec.distributions()
 
     @override
     def sample_relative(
@@ -168,14 +163,6 @@ class ParetoLocalSearch(optuna.samplers.BaseSampler):
         edits = best[int(self._rng.integers(len(best)))]
         near = edits[int(self._rng.integers(len(edits)))]
         return self._codec.encode(near[int(self._rng.integers(len(near)))])
-
-    @override
-    def sample_independent(
-        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
-    ) -> Any:
-        return optuna.samplers.RandomSampler(seed=int(self._rng.integers(2**31))).sample_independent(
-            study, trial, param_name, param_distribution
-        )
 
     def _neighbourhoods(self, study: optuna.Study) -> list[list[list[Candidate]]]:
         """For each of the best points its unseen neighbours, grouped by the knobs that differ.

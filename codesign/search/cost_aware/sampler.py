@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import optuna
 from optuna.trial import TrialState
 from typing_extensions import override
 
+from codesign.search.candidate_sampler import CandidateSampler
 from codesign.search.cost_aware.archive import Forecast, Pick, Settings, Told
 from codesign.search.cost_aware.known import KnownPoints
 from codesign.search.cost_aware.pool import PoolSize
@@ -17,6 +17,7 @@ from codesign.search.cost_aware.search import CostAwareSearch
 from hw_models.errors import InputError
 
 if TYPE_CHECKING:
+    import optuna
     from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial
 
@@ -33,7 +34,7 @@ DRAWN: Final = 300
 _FINISHED: Final = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
-class CostAwareSampler(optuna.samplers.BaseSampler):
+class CostAwareSampler(CandidateSampler):
     """Proposes a batch by the growth of the hypervolume that is expected of it; made anew for every round.
 
     Args:
@@ -49,16 +50,10 @@ class CostAwareSampler(optuna.samplers.BaseSampler):
         if codec.free is None:
             msg = "nothing is known of a candidate before it is evaluated; expected an evaluator with `free`"
             raise InputError(msg)
-        self._codec, self._seed, self._batch = codec, seed, batch
-        self._rng = np.random.default_rng([seed, 1])
+        super().__init__(codec, np.random.default_rng([seed, 1]))
+        self._seed, self._batch = seed, batch
         self._picks: Iterator[Pick] | None = None
         self._archive: _Archive = codec.memory.setdefault("cost_aware", _Archive(codec, codec.free))
-
-    @override
-    def infer_relative_search_space(
-        self, study: optuna.Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        return self._codec.distributions()
 
     @override
     def sample_relative(
@@ -74,14 +69,6 @@ class CostAwareSampler(optuna.samplers.BaseSampler):
             f = pick.forecast
             study._storage.set_trial_system_attr(trial._trial_id, FORECAST, [f.mean, f.deviation, f.shift])
         return self._codec.encode(pick.candidate)
-
-    @override
-    def sample_independent(
-        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
-    ) -> Any:
-        return optuna.samplers.RandomSampler(seed=int(self._rng.integers(2**31))).sample_independent(
-            study, trial, param_name, param_distribution
-        )
 
 
 class _Archive:
