@@ -38,19 +38,27 @@ class StreamLaw(Protocol):
         """(2, C) factors of it: the 90 % interval of what the law was not fitted on."""
 
 
-def stream_seconds(kernels: Kernels, chips: Chips, model: CostModel) -> GridQuantity:
+def stream_seconds(
+    kernels: Kernels, chips: Chips, model: CostModel, latency: GridQuantity | None = None
+) -> GridQuantity:
     """(W, C) s from one step to the next in a stream of steps, each of its network's batch.
 
     By the law of each chip's class where it knows how inputs overlap. Elsewhere an engine runs one step at a
     time: its kernels count, what the host does before and after is hidden behind the step before. The chips'
     own ranges and what was measured on them enter as they do in a latency.
+
+    Args:
+        kernels: of the networks.
+        chips: C of them.
+        model: that costs them.
+        latency: by the same model, where the caller has it.
     """
     n = len(chips)
     slow, fast = chips.ends
     prepared = Prepared.of(chips.followed_by(slow, fast), model, *way_of(kernels))
     terms = prepared.terms(kernels)
     seconds = np.asarray(kernels.counts @ prepared.kernel_seconds(terms))
-    latency = evaluate(kernels, chips, model).quantities["latency"]
+    latency = evaluate(kernels, chips, model).quantities["latency"] if latency is None else latency
     with np.errstate(invalid="ignore", divide="ignore"):
         ends = np.log([latency.low / latency.value, latency.high / latency.value])
     adjustment = prepared.adjustment
@@ -109,9 +117,10 @@ def stream_rate(
     lowering = lowering or usual_lowering(chip, precision, None, assembly)
     kernels = lower([workload], lowering=lowering, precision=precision, batch=batch)
     chips = Chips.of([chip])
-    found = stream_seconds(kernels, chips, assembly)
+    one = evaluate(kernels, chips, assembly)
+    found = stream_seconds(kernels, chips, assembly, one.quantities["latency"])
     if not np.isfinite(found.value[0, 0]):
-        code = Feasibility(int(evaluate(kernels, chips, assembly).feasibility[0, 0]))
+        code = Feasibility(int(one.feasibility[0, 0]))
         raise NotCostableError(f"{workload.name} has no rate on {chip.label}: {code.name.lower()}")
     value, low, high = (batch / float(a[0, 0]) for a in (found.value, found.high, found.low))
     return Estimate(value, low, high, Fidelity(int(found.fidelity[0, 0])).label, RATE)
