@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from scipy.optimize import least_squares
-from stream_study import Group, groups_of, half_width, score
+from stream_study import Group, groups_of, half_width, law_text, score
 
 from hw_models.cost.laws import dataflow
 from hw_models.cost.laws.catalogue import N_FOLDS, without_device
@@ -150,27 +150,15 @@ def _chip_name(key: str, groups: Sequence[Group]) -> str:
 
 def write(best: FloatArray, crossfit: dict[str, FloatArray], widths: dict[str, float]) -> None:
     """The law's file; its interval is that of an unseen chip."""
-    lines = [
+    head = [
         "# Constants of the law of dataflow chips; `DataflowConstants` in dataflow.py says what each is.",
         "# Refit: benchmarks/fit_law_dataflow.py, which writes this file. `crossfit`: fitted without a fold",
         "# of families or a chip.",
         "schema_version: 1",
         'source: "hailo_fps (hailo-ai/hailo_model_zoo @ c83fc030), batch 1 and 8, networks rebuilt"',
         'obtained: "benchmarks/fit_law_dataflow.py; scores in benchmarks/results/fit_law_dataflow.json"',
-        "constants:",
-        *(f"  {k}: {v:.4g}" for k, v in zip(ORIGIN, np.exp(best), strict=True)),
-        f"  interval: {_ends(widths['devices'])}",
-        "crossfit:",
     ]
-    for left_out, theta in crossfit.items():
-        figures = ", ".join(f"{k}: {v:.4g}" for k, v in zip(ORIGIN, np.exp(theta), strict=True))
-        width = widths["families"] if left_out.startswith("family") else widths["devices"]
-        lines.append(f'  "{left_out}": {{{figures}, interval: {_ends(width)}}}')
-    LAW.write_text("\n".join(lines) + "\n")
-
-
-def _ends(width: float) -> str:
-    return f"{{low: {np.exp(-width):.3f}, high: {np.exp(width):.3f}}}"
+    LAW.write_text(law_text(head, tuple(ORIGIN), best, crossfit, widths))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from scipy.optimize import least_squares
-from stream_study import Group, groups_of, half_width, score
+from stream_study import Group, groups_of, half_width, law_text, score
 
 from hw_models.cost.combine import kernel_seconds
 from hw_models.cost.laws import edge_npu
@@ -163,28 +163,15 @@ def main() -> None:
 
 def write(best: FloatArray, crossfit: dict[str, FloatArray], widths: dict[str, float]) -> None:
     """The law's file; its interval is that of an unseen device."""
-    lines = [
+    head = [
         "# Constants of the law of small NPUs; `EdgeNpuConstants` in edge_npu.py says what each is.",
         "# Refit: benchmarks/fit_law_edge_npu.py, which writes this file. `crossfit`: fitted without a fold",
         "# of families or a device.",
         "schema_version: 1",
         'source: "rockchip_fps, drobotics_rdkx5_latency, ti_tidl_evm_latency, networks rebuilt"',
         'obtained: "benchmarks/fit_law_edge_npu.py; scores in benchmarks/results/fit_law_edge_npu.json"',
-        "constants:",
-        *(f"  {k}: {v}" for k, v in FIXED.items()),
-        *(f"  {k}: {v:.4g}" for k, v in zip(ORIGIN, np.exp(best), strict=True)),
-        f"  interval: {_ends(widths['devices'])}",
-        "crossfit:",
     ]
-    for left_out, theta in crossfit.items():
-        figures = ", ".join(f"{k}: {v:.4g}" for k, v in zip(ORIGIN, np.exp(theta), strict=True))
-        width = widths["families"] if left_out.startswith("family") else widths["devices"]
-        lines.append(f'  "{left_out}": {{{figures}, interval: {_ends(width)}}}')
-    LAW.write_text("\n".join(lines) + "\n")
-
-
-def _ends(width: float) -> str:
-    return f"{{low: {np.exp(-width):.3f}, high: {np.exp(width):.3f}}}"
+    LAW.write_text(law_text(head, tuple(ORIGIN), best, crossfit, widths, FIXED))
 
 
 if __name__ == "__main__":

@@ -21,6 +21,8 @@ from hw_models.validation.networks import Networks
 from search_spaces.published.catalogue import published_network
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import pandas as pd
 
     from hw_models.cost.arrays import FloatArray, Kernels
@@ -131,3 +133,41 @@ def half_width(groups: dict[str, FloatArray], least: int = 3) -> float:
     if len(groups) < least:
         return float(np.quantile(np.abs(np.concatenate(list(groups.values()))), 0.9))
     return float(np.quantile([np.quantile(np.abs(e), 0.9) for e in groups.values()], 0.9))
+
+
+def law_text(
+    head: Sequence[str],
+    names: Sequence[str],
+    best: FloatArray,
+    crossfit: Mapping[str, FloatArray],
+    widths: Mapping[str, float],
+    fixed: Mapping[str, float] | None = None,
+) -> str:
+    """The file of a law: its head, constants from their logarithms, and those that never saw a part.
+
+    Args:
+        head: lines before the constants.
+        names: of the constants.
+        best: their logarithms.
+        crossfit: the same by what was left out.
+        widths: half-width of log time of "families" and "devices" that were left out.
+        fixed: constants that were not fitted.
+    """
+    lines = [
+        *head,
+        "constants:",
+        *(f"  {k}: {v}" for k, v in (fixed or {}).items()),
+        *(f"  {k}: {v:.4g}" for k, v in zip(names, np.exp(best), strict=True)),
+        f"  interval: {ends_of(widths['devices'])}",
+        "crossfit:",
+    ]
+    for left_out, theta in crossfit.items():
+        figures = ", ".join(f"{k}: {v:.4g}" for k, v in zip(names, np.exp(theta), strict=True))
+        width = widths["families"] if left_out.startswith("family") else widths["devices"]
+        lines.append(f'  "{left_out}": {{{figures}, interval: {ends_of(width)}}}')
+    return "\n".join(lines) + "\n"
+
+
+def ends_of(width: float) -> str:
+    """An interval as the files have it."""
+    return f"{{low: {np.exp(-width):.3f}, high: {np.exp(width):.3f}}}"
