@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import sparse
 
-from hw_models.cost.energy import Counts, energy
+from hw_models.cost.energy import Counts, counted, energy, formats_of
 from hw_models.workload.op import Precision
 
 if TYPE_CHECKING:
@@ -80,7 +80,8 @@ def kernel_energy(cost: Cost) -> NDArray[np.float64]:
     """(K,) J of each kernel: actions times the chip's energies, idle power over its time; NaN: unknown."""
     detail, kernels = cost.detail, cost.detail.kernels
     alone = sparse.eye_array(kernels.n_distinct, format="csr")
-    counts = Counts.of(kernels, detail.actions[:, None], runs=alone)
+    formats = formats_of(kernels)
+    counts = Counts.summed(alone, counted(kernels, detail.actions[:, None], formats), formats)
     joules = energy(counts, detail.energies, detail.shares.sum(axis=1)[:, None]).value[:, 0]
     out: NDArray[np.float64] = np.where(np.isfinite(joules), joules, np.nan)[kernels.index]
     return out

@@ -149,6 +149,9 @@ PER_KERNEL: Final = (
 )
 """Fields of `Kernels` that have a row per distinct kernel."""
 
+PER_NETWORK: Final = ("network", "batch", "peak_activation_bytes", "weights_bytes", "lowering", "precision")
+"""Fields of `Kernels` that have a row per network."""
+
 UNKNOWN_FIDELITY: Final = -1
 """Code in place of a `Fidelity` where there is no number."""
 
@@ -232,14 +235,39 @@ class Kernels:
 
     @cached_property
     def counts(self) -> sparse.csr_array:
-        """(W, U) how often each network runs each distinct kernel; sparse."""
+        """(W, U) how often each network runs each distinct kernel; sparse.
+
+        Each row in the order in which its network first runs them, so that a sum along it rounds the same
+        whichever other networks there are.
+        """
         from scipy import sparse
 
-        times, shape = np.ones(self.n_instances), (self.n_networks, self.n_distinct)
-        # scipy shares the arrays it is given, and summing duplicates sorts them in place
-        matrix = sparse.csr_array((times, self.index.copy(), self.network_ptr.copy()), shape=shape)
-        matrix.sum_duplicates()
-        return matrix
+        network = np.repeat(np.arange(self.n_networks), np.diff(self.network_ptr))
+        _, first, times = np.unique(
+            network * self.n_distinct + self.index, return_index=True, return_counts=True
+        )
+        order = np.argsort(first)
+        first = first[order]
+        pointers = np.searchsorted(first, self.network_ptr)
+        shape = (self.n_networks, self.n_distinct)
+        return sparse.csr_array((times[order].astype(np.float64), self.index[first], pointers), shape=shape)
+
+    def networks(self, some: slice) -> Kernels:
+        """Some of the networks, one after the other, with their distinct kernels alone."""
+        pointers = self.network_ptr[some.start : some.stop + 1]
+        run = slice(pointers[0], pointers[-1])
+        rows, index = np.unique(self.index[run], return_inverse=True)
+        ops = self.op_ptr[run.start : run.stop + 1]
+        per_network = {name: getattr(self, name)[some] for name in PER_NETWORK}
+        return replace(
+            self.take(rows),
+            network_ptr=pointers - pointers[0],
+            index=index,
+            op_ptr=ops - ops[0],
+            op_index=self.op_index[ops[0] : ops[-1]],
+            labels=self.labels[run],
+            **per_network,
+        )
 
     def take(self, rows: slice | IntArray) -> Kernels:
         """These distinct kernels alone; the lists by instance and by network stay those of the whole."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
@@ -26,6 +26,7 @@ __all__ = [
     "Counts",
     "Energies",
     "at_node",
+    "counted",
     "dram_prior",
     "energy",
     "energy_parts",
@@ -62,55 +63,31 @@ class Counts:
     moved: FloatArray
 
     @classmethod
-    def of(
-        cls,
-        kernels: Kernels,
-        actions: FloatArray,
-        *,
-        runs: sparse.csr_array | None = None,
-        formats: IntArray | None = None,
-    ) -> Self:
+    def of(cls, kernels: Kernels, actions: FloatArray) -> Self:
         """Sums over the kernels of each network.
 
         Args:
-            kernels: U distinct kernels, of all networks or a part of them.
-            actions: (U, C, A) of each of them on each chip, as `Terms.actions`.
-            runs: (W, U) how often each network runs each of them; None: `kernels.counts`.
-            formats: number formats of the result; None: those that the kernels use.
+            kernels: of all networks.
+            actions: (U, C, A) of each distinct kernel on each chip, as `Terms.actions`.
         """
-        runs = kernels.counts if runs is None else runs
-        formats = formats_of(kernels) if formats is None else formats
-        n, c = actions.shape[:2]
-        fed = np.isfinite(actions[..., LOCAL]).all(axis=-1)
-        moved = actions[..., 2:].copy()
-        inside = moved[..., N_OUTSIDE:]
-        inside[np.isnan(inside)] = 0.0
-        mac_ops = 2.0 * actions[..., MAC]
-        kinds = (mac_ops, np.where(fed, mac_ops, 0.0), actions[..., VECTOR_OP])
-        maths = (kernels.math, kernels.math, kernels.vector_math)
-        columns = [moved.reshape(n, -1)]
-        for ops, math in zip(kinds, maths, strict=True):
-            columns += [np.where((math == p)[:, None], ops, 0.0) for p in formats]
-        total = runs @ np.concatenate(columns, axis=1)
-        w, b, q = total.shape[0], c * len(MOVES), len(formats)
-        ops = np.moveaxis(total[:, b:].reshape(w, 3, q, c), (1, 3), (0, 2))
-        return cls(formats, ops[0], ops[1], ops[2], total[:, :b].reshape(w, c, len(MOVES)))
+        formats = formats_of(kernels)
+        return cls.summed(kernels.counts, counted(kernels, actions, formats), formats)
 
     @classmethod
-    def none(cls, n_networks: int, n_chips: int, formats: IntArray) -> Self:
-        """No actions at all, to add to."""
-        ops = np.zeros((n_networks, n_chips, len(formats)))
-        return cls(formats, ops, ops, ops, np.zeros((n_networks, n_chips, len(MOVES))))
+    def summed(cls, runs: sparse.csr_array, columns: FloatArray, formats: IntArray) -> Self:
+        """Sums of `counted` columns by (W, U) how often each network runs each kernel."""
+        total = np.asarray(runs @ columns, np.float64)
+        w, q, moves = len(total), len(formats), len(MOVES)
+        c = total.shape[1] // (moves + 3 * q)
+        ops = np.moveaxis(total[:, c * moves :].reshape(w, 3, q, c), (1, 3), (0, 2))
+        return cls(formats, ops[0], ops[1], ops[2], total[:, : c * moves].reshape(w, c, moves))
 
-    def __add__(self, other: Self) -> Self:
-        """Actions of both, of networks cut into parts."""
-        return type(self)(
-            self.formats,
-            self.mac_ops + other.mac_ops,
-            self.fed_mac_ops + other.fed_mac_ops,
-            self.vector_ops + other.vector_ops,
-            self.moved + other.moved,
-        )
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """Counts of networks one after the other, on the same chips and in the same formats."""
+        names = ("mac_ops", "fed_mac_ops", "vector_ops", "moved")
+        joined = (np.concatenate([getattr(p, name) for p in parts]) for name in names)
+        return cls(parts[0].formats, *joined)
 
     def of_move(self, name: str) -> FloatArray:
         """(W, C) bytes of one of `MOVES`."""
@@ -121,6 +98,27 @@ class Counts:
     def dram_bytes(self) -> FloatArray:
         """(W, C) bytes that cross to external memory and back."""
         return self.of_move("dram_read") + self.of_move("dram_write")
+
+
+def counted(kernels: Kernels, actions: FloatArray, formats: IntArray) -> FloatArray:
+    """(U, C (B + 3 Q)) what `Counts` sums up, of each distinct kernel on each chip.
+
+    Args:
+        kernels: U of them.
+        actions: (U, C, A) as `Terms.actions`.
+        formats: (Q,) number formats to tell apart.
+    """
+    fed = np.isfinite(actions[..., LOCAL]).all(axis=-1)
+    moved = actions[..., 2:].copy()
+    inside = moved[..., N_OUTSIDE:]
+    inside[np.isnan(inside)] = 0.0
+    mac_ops = 2.0 * actions[..., MAC]
+    kinds = (mac_ops, np.where(fed, mac_ops, 0.0), actions[..., VECTOR_OP])
+    maths = (kernels.math, kernels.math, kernels.vector_math)
+    columns = [moved.reshape(len(moved), -1)]
+    for ops, math in zip(kinds, maths, strict=True):
+        columns += [np.where((math == p)[:, None], ops, 0.0) for p in formats]
+    return np.concatenate(columns, axis=1)
 
 
 def formats_of(kernels: Kernels) -> IntArray:

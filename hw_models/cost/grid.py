@@ -16,12 +16,13 @@ from hw_models.cost.arrays import (
     Fidelity,
     FloatArray,
     GridQuantity,
+    IntArray,
     Kernels,
     Terms,
 )
 from hw_models.cost.calibrated import Lawful
 from hw_models.cost.combine import kernel_seconds, shares
-from hw_models.cost.energy import Counts, Energies, energy, fidelity_codes, formats_of, power
+from hw_models.cost.energy import Counts, Energies, counted, energy, fidelity_codes, formats_of, power
 from hw_models.cost.fallbacks import on_fallbacks
 from hw_models.cost.roofline import FLASH, HOST
 from hw_models.lowering.placement import transfers
@@ -153,29 +154,56 @@ class Evaluated(NamedTuple):
 def latency_and_counts(kernels: Kernels, prepared: Prepared, n_counted: int) -> Totals:
     """Totals of each network on each chip; actions on the first `n_counted` chips.
 
-    Kernels of a network run one after the other: no overlap between them is assumed.
+    Kernels of a network run one after the other: no overlap between them is assumed. What a network comes to
+    does not depend on the others, to the last bit: its kernels are summed in its own order.
     """
-    shape = (kernels.n_networks, len(prepared.chips))
-    counts = kernels.counts.tocsc()
-    seconds, formats = np.zeros(shape), formats_of(kernels)
-    counted = Counts.none(kernels.n_networks, n_counted, formats)
-    worst, stands_in = np.zeros(shape, np.int8), np.zeros(shape, np.bool_)
-    terms, pieces = None, 0
-    for part, rows in chunks(kernels, len(prepared.chips)):
-        terms, pieces = prepared.terms(rows), pieces + 1
-        runs = counts[:, part]
-        seconds += runs @ prepared.kernel_seconds(terms)
-        counted += Counts.of(rows, terms.actions[:, :n_counted], runs=runs, formats=formats)
-        if terms.stands_in is not None:
-            stands_in |= (runs @ terms.stands_in.astype(np.float64)) > 0
-        for code in np.unique(terms.feasibility):
-            if code != Feasibility.OK:
-                hit = (runs @ (terms.feasibility == code).astype(np.float64)) > 0
-                worst = np.where(hit, np.maximum(worst, code), worst).astype(np.int8)
+    formats = formats_of(kernels)
+    parts = [_totals(k, prepared, n_counted, formats) for k in groups(kernels, len(prepared.chips))]
+    seconds, worst, stands_in = (
+        np.concatenate([getattr(p, name) for p in parts]) for name in ("seconds", "worst", "stands_in")
+    )
     if (beside := prepared.beside(kernels)) is not None:
-        seconds += beside
+        seconds = seconds + beside
     watts = prepared.adjustment.board_power() if isinstance(prepared.adjustment, Lawful) else None
-    return Totals(seconds, counted, worst, stands_in, terms if pieces == 1 else None, watts)
+    counts = Counts.joined([p.counts for p in parts])
+    return Totals(seconds, counts, worst, stands_in, parts[0].terms if len(parts) == 1 else None, watts)
+
+
+def groups(kernels: Kernels, n_chips: int) -> Iterator[Kernels]:
+    """Networks in groups that run at most `CHUNK_CELLS` kernels x chips, at least one in each."""
+    most = max(1, CHUNK_CELLS // max(1, n_chips))
+    if kernels.n_distinct <= most or kernels.n_networks <= 1:
+        yield kernels
+        return
+    start = 0
+    while start < kernels.n_networks:
+        reach = int(np.searchsorted(kernels.network_ptr, kernels.network_ptr[start] + most, side="right"))
+        stop = max(start + 1, reach - 1)
+        yield kernels.networks(slice(start, stop))
+        start = stop
+
+
+def _totals(kernels: Kernels, prepared: Prepared, n_counted: int, formats: IntArray) -> Totals:
+    """Totals of one group of networks, without what they take beside their kernels."""
+    n, c = kernels.n_distinct, len(prepared.chips)
+    seconds, codes = np.empty((n, c)), np.empty((n, c), np.int8)
+    stands_in, columns = np.zeros((n, c)), []
+    terms, pieces = None, 0
+    for part, rows in chunks(kernels, c):
+        terms, pieces = prepared.terms(rows), pieces + 1
+        seconds[part], codes[part] = prepared.kernel_seconds(terms), terms.feasibility
+        columns.append(counted(rows, terms.actions[:, :n_counted], formats))
+        if terms.stands_in is not None:
+            stands_in[part] = terms.stands_in
+    runs = kernels.counts
+    worst = np.zeros((kernels.n_networks, c), np.int8)
+    for code in np.unique(codes):
+        if code != Feasibility.OK:
+            hit = (runs @ (codes == code).astype(np.float64)) > 0
+            worst = np.where(hit, np.maximum(worst, code), worst).astype(np.int8)
+    counts = Counts.summed(runs, np.concatenate(columns), formats)
+    found = (runs @ seconds, counts, worst, (runs @ stands_in) > 0)
+    return Totals(*found, terms if pieces == 1 else None)
 
 
 def evaluate(kernels: Kernels, chips: Chips, model: CostModel) -> Evaluated:

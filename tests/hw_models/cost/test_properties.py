@@ -116,10 +116,23 @@ def test_chunks_of_kernels_do_not_change_the_sum(kernels, toy, monkeypatch):
     seconds, counts, worst, *_ = latency_and_counts(k, Prepared.of(chips, MODEL, "compiled"), 2)
     monkeypatch.setattr("hw_models.cost.grid.CHUNK_CELLS", 10)
     again, recounted, same, *_ = latency_and_counts(k, Prepared.of(chips, MODEL, "compiled"), 2)
-    assert again == pytest.approx(seconds, rel=1e-12)
+    assert again.tobytes() == seconds.tobytes()
     assert same.tolist() == worst.tolist()
     for field in ("mac_ops", "fed_mac_ops", "vector_ops", "moved"):
-        assert getattr(recounted, field) == pytest.approx(getattr(counts, field), rel=1e-12)
+        assert getattr(recounted, field).tobytes() == getattr(counts, field).tobytes()
+
+
+def test_a_network_costs_the_same_whatever_else_is_costed(kernels, toy):
+    rows = [{"cls": KernelClass.CONV, "macs": 1e6 / i, "read_bytes": 1e5 / i} for i in range(1, 40)]
+    orders = [list(range(39)), [*range(38, -1, -1), 7, 7], [3, 11, 3, 38, 20]]
+    chips = Chips.of([toy(), toy(kind="cpu"), toy(kind="gpu")])
+    together = evaluate(kernels(rows, orders), chips, MODEL).quantities
+    for w, order in enumerate(orders):
+        own = list(dict.fromkeys(order))
+        network = kernels([rows[i] for i in own], [[own.index(i) for i in order]])
+        for name, alone in evaluate(network, chips, MODEL).quantities.items():
+            for field in ("value", "low", "high"):
+                assert getattr(together[name], field)[w].tobytes() == getattr(alone, field)[0].tobytes(), name
 
 
 def test_counts_leave_the_order_of_kernels_alone(kernels):
