@@ -11,6 +11,7 @@ from search_spaces.space import SearchSpace
 
 SPACES: Final[Mapping[str, str]] = {
     "timm_zoo": "search_spaces.vision.timm_zoo:TimmZoo",
+    "cell": "search_spaces.vision.cell:Cell",
     "elastic_cnn": "search_spaces.vision.elastic_cnn:ElasticCnn",
     "elastic_resnet": "search_spaces.vision.elastic_resnet:ElasticResnet",
     "elastic_vit": "search_spaces.vision.elastic_vit:ElasticVit",

@@ -281,6 +281,21 @@ class GraphWriter(OpWriter):
         made = self.pool2d("max_pool", x, "", kernel, stride, padding)
         return self._call(made, "max_pool2d", x, kernel, stride, padding)
 
+    def avg_pool(self, x: int, path: str, kernel: int, stride: int, padding: int) -> Ref:
+        """Over windows of `kernel` x `kernel`; what is padded does not count."""
+        made = self.pool2d("avg_pool", x, path, kernel, stride, padding)
+        make = ("AvgPool2d", kernel, stride, padding)
+        return self._layer(made, path, (x,), *make, count_include_pad=False)
+
+    @override
+    def global_avg_pool(self, x: int, path: str) -> Ref:
+        return self._layer(super().global_avg_pool(x, path), path, (x,), "AdaptiveAvgPool2d", 1)
+
+    def flatten(self, x: int) -> Ref:
+        """(N, ...) to (N, c), in the same memory."""
+        shape = self.shape(x)
+        return self._call(self.view("flatten", x, "", (shape[0], prod(shape[1:]))), "flatten", x, 1)
+
     def resize(self, x: int, size: tuple[int, int]) -> Ref:
         """To that height and width, from the nearest place."""
         n, c = self.shape(x)[:2]
