@@ -1,29 +1,34 @@
 """The front: the points that nothing beats, with tools to choose among them.
 
-Dominance and hypervolume are moocore's, on the values that are shown. Points that are equal in every
-objective stay together; a point that lacks an objective is on no front.
+Dominance and hypervolume are moocore's, on the best figures. Points that are equal in every objective stay
+together; a point that lacks an objective is on no front.
 """
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 from typing_extensions import override
 
+from codesign.front.compare import compare_fronts
+from codesign.front.dominance import BoolArray, intervals_of, non_dominated, values_of
+from codesign.front.knees import knee_of
+from codesign.front.membership import DRAWS, Membership, membership_of
+from codesign.front.tolerance import fewest, stands_for, tolerances
 from codesign.objectives import Constraint, Demands, Objective, objective
 from codesign.search.trial import Trial, frame
-from hw_models.errors import InputError
+from hw_models.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
+    from codesign.front.comparison import FrontComparison
+    from codesign.front.truths import Errors
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,10 +38,12 @@ class Front:
     Attributes:
         trials: every trial that was considered, in the order of their numbers.
         demands: objectives and constraints.
+        origin: how the front came about where no study aimed at it, in a sentence.
     """
 
     trials: tuple[Trial, ...]
     demands: Demands
+    origin: str = ""
 
     @classmethod
     def of(cls, trials: Sequence[Trial] | Front, demands: Demands) -> Front:
@@ -48,7 +55,7 @@ class Front:
     def members(self) -> tuple[Trial, ...]:
         """The points of the front, best in the first objective first."""
         eligible = [t for t in self.trials if t.feasible]
-        values = _values(eligible, self.demands.objectives)
+        values = values_of(eligible, self.demands.objectives)
         kept = [t for t, stays in zip(eligible, non_dominated(values), strict=True) if stays]
         order = {t.number: tuple(v) for t, v in zip(eligible, values, strict=True)}
         return tuple(sorted(kept, key=lambda t: (order[t.number], t.number)))
@@ -74,10 +81,10 @@ class Front:
 
     def _repr_html_(self) -> str:
         shown = self.to_frame()[
-            ["id", "network", "chip", "precision", *self.demands.names(), "bound", "separable"]
+            ["id", "network", "chip", "precision", *self.demands.names(), "bound", "membership"]
         ]
         more = f"<p>{len(self) - 50} more points</p>" if len(self) > 50 else ""
-        return f"<p>{self!r}</p>{shown.head(50).to_html(index=False)}{more}"
+        return f"<p>{html.escape(repr(self))}</p>{shown.head(50).to_html(index=False)}{more}"
 
     @property
     def goals(self) -> Mapping[str, str]:
@@ -85,9 +92,15 @@ class Front:
         return {o.name: o.goal for o in self.demands.objectives}
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per point; not `separable`: in every objective it overlaps another point."""
+        """One row per point.
+
+        Not `separable`: in every objective it overlaps another point; `membership`: how likely it is truly on
+        the front.
+        """
         clashes = self.not_separable
         extra: dict[str, list[Any]] = {
+            "membership": [self._likely.of(t.number) for t in self.members],
+            "membership_error": [self._likely.error(t.number) for t in self.members],
             "separable": [not clashes[t.number] for t in self.members],
             "not_separable_from": [", ".join(str(n) for n in clashes[t.number]) for t in self.members],
         }
@@ -100,7 +113,9 @@ class Front:
         role = {"infeasible": "rejected", "failed": "unknown", "unknown": "unknown", "feasible": "dominated"}
         roles = ["front" if t.number in on_front else role[t.verdict.status] for t in self.trials]
         separable = [not self.not_separable.get(t.number) for t in self.trials]
-        return frame(self.trials, self.demands, {"role": roles, "separable": separable})
+        likely = [self._likely.of(t.number) for t in self.trials]
+        extra: dict[str, list[Any]] = {"role": roles, "separable": separable, "membership": likely}
+        return frame(self.trials, self.demands, extra)
 
     def to_records(self) -> list[dict[str, Any]]:
         """The points for JSON: id, knobs, quantities by name, `feasible`, fidelity and interval of each."""
@@ -125,7 +140,7 @@ class Front:
     @cached_property
     def not_separable(self) -> Mapping[int, tuple[int, ...]]:
         """Point -> the other points of the front whose intervals overlap its own in every objective."""
-        low, high = _intervals(self.members, self.demands.objectives)
+        low, high = intervals_of(self.members, self.demands.objectives)
         reaches: BoolArray = low[:, None, :] <= high[None, :, :]
         overlap: BoolArray = np.logical_and(reaches, reaches.transpose(1, 0, 2)).min(axis=2, initial=True)
         np.fill_diagonal(overlap, val=False)
@@ -143,7 +158,8 @@ class Front:
     @property
     def remarks(self) -> tuple[str, ...]:
         """What a reader of the front must know, in sentences."""
-        said = [f"{n} mixes {' and '.join(f)}" for n, f in self.fidelities.items() if len(f) > 1]
+        said = [self.origin] if self.origin else []
+        said += [f"{n} mixes {' and '.join(f)}" for n, f in self.fidelities.items() if len(f) > 1]
         assumed = sum(bool(t.verdict.assumed) for t in self.members)
         if assumed:
             said.append(f"{assumed} points were let in although a constraint on them is unknown")
@@ -155,18 +171,153 @@ class Front:
             )
         return tuple(said)
 
-    def knee(self) -> Trial:
-        """The point nearest to the ideal, objectives scaled to 0..1 over the front; ties: the earlier trial.
+    def membership(self, *, n_draws: int = DRAWS, seed: int = 0, errors: Errors | None = None) -> Membership:
+        """How likely each trial, on the front or off it, truly belongs to it, given all intervals.
+
+        Args:
+            n_draws: Monte-Carlo draws; the error of a probability is at most 0.5 / sqrt(n_draws).
+            seed: of the draws.
+            errors: what the errors of points have in common; None: as measured (`codesign.front.truths`).
+        """
+        how = {"n_draws": n_draws, "seed": seed}
+        return membership_of(self.trials, self.members, self.demands, errors=errors, **how)
+
+    @cached_property
+    def _likely(self) -> Membership:
+        return self.membership()
+
+    def knee(self, kind: str = "ideal") -> Trial:
+        """The point to take while nobody says what each objective is worth; ties: the earlier trial.
+
+        Args:
+            kind: "ideal": nearest to the ideal point, objectives scaled to 0..1 over the front; "utility":
+                whose loss costs most on average over all linear weights of the scaled objectives.
 
         Raises:
             InputError: where the front is empty.
+            UnknownNameError: a kind that there is not.
         """
         self._need_points()
-        values = _values(self.members, self.demands.objectives)
-        ideal, nadir = values.min(axis=0), values.max(axis=0)
-        scaled = (values - ideal) / np.where(nadir > ideal, nadir - ideal, 1.0)
-        distance = np.linalg.norm(scaled, axis=1)
-        return min(zip(distance.round(12), self.members, strict=True), key=lambda p: (p[0], p[1].number))[1]
+        points = sorted(self.members, key=lambda t: t.number)
+        return points[knee_of(values_of(points, self.demands.objectives), kind)]
+
+    def thin(self, epsilon: Mapping[str, float | str] | float | str) -> Front:
+        """The fewest points that are within a tolerance nowhere worse than each point left out.
+
+        Of equally small subsets that of the earlier trials. Of equal points one stays. The points that are
+        best in one objective may go, if another is within the tolerance.
+
+        Args:
+            epsilon: objective -> how much worse still counts as no worse: a number in its unit, a share such
+                as "5 %", or a factor such as "1.05x"; 0 for objectives not named. One text: for all of them.
+
+        Raises:
+            InputError: what is no tolerance.
+            UnknownNameError: a name that is none of the objectives.
+        """
+        objectives = self.demands.objectives
+        allowed = tolerances(objectives, epsilon)
+        points = sorted(self.members, key=lambda t: t.number)
+        covers = stands_for(values_of(points, objectives), objectives, allowed)
+        found = fewest(covers)
+        told = ", ".join(f"{o.name} {t}" for o, t in zip(objectives, allowed, strict=True))
+        kept = tuple(points[i] for i in found.kept)
+        said = "fewest" if found.proven else "a few (not proven the fewest)"
+        origin = f"{said} points that stand for all {len(points)} of the front within {told}"
+        return Front(kept, self.demands, _and(self.origin, origin))
+
+    def under(
+        self,
+        constraints: Mapping[str, str | None] | None = None,
+        objectives: Sequence[str | Objective] | None = None,
+        *,
+        rate_hz: float | None = None,
+    ) -> Front:
+        """The front of all trials under other demands, without evaluating anything: each is judged anew.
+
+        Points that were dominated or rejected before may be on it. What no trial tried is not.
+
+        Args:
+            constraints: quantity -> new bound ("<= 5"), or None to drop the bound there is; those not named
+                stay.
+            objectives: what is wanted instead; None: as before.
+            rate_hz: images per second that the application needs now; None: as before.
+
+        Raises:
+            InputError: a bound that is none, an objective given twice.
+            UnknownNameError: a quantity that there is not, or a bound to drop that there is not.
+        """
+        demands = self._changed(dict(constraints or {}), objectives, rate_hz)
+        evaluations = [
+            t.evaluation if rate_hz is None else replace(t.evaluation, rate_hz=rate_hz) for t in self.trials
+        ]
+        judged = [Trial(t.number, e, demands.judge(e)) for t, e in zip(self.trials, evaluations, strict=True)]
+        held = "; ".join(
+            [*(f"{o.goal} {o.name}" for o in demands.objectives), *map(str, demands.constraints)]
+        )
+        return Front(
+            tuple(judged),
+            demands,
+            f"judged anew under {held}: the search did not aim at it, one that does may find better",
+        )
+
+    def _changed(
+        self,
+        bounds: dict[str, str | None],
+        objectives: Sequence[str | Objective] | None,
+        rate_hz: float | None,
+    ) -> Demands:
+        if rate_hz is not None and not rate_hz > 0:
+            msg = f"rate_hz={rate_hz!r} given, expected images per second above 0"
+            raise InputError(msg)
+        d = self.demands
+        known = {c.name: c.of for c in d.constraints} | {o.name: o for o in d.objectives}
+        wanted = (
+            d.objectives
+            if objectives is None
+            else [o if isinstance(o, Objective) else known.get(o) or objective(o) for o in objectives]
+        )
+        here = [c.name for c in d.constraints]
+        gone = [n for n, text in bounds.items() if text is None and n not in here]
+        if gone:
+            told = f"bounds: {', '.join(here)}" if here else "there is no bound"
+            raise UnknownNameError("constraint to drop", gone[0], here, told)
+        kept = [c for c in d.constraints if c.name not in bounds and not (rate_hz and c.implied_by)]
+        new = [
+            Constraint.parse(known.get(n) or objective(n), text)
+            for n, text in bounds.items()
+            if text is not None
+        ]
+        return Demands.of(
+            wanted,
+            [*kept, *new],
+            rate_hz=rate_hz,
+            allow_unknown=d.allow_unknown,
+            allow_unmodelled=d.allow_unmodelled,
+        )
+
+    def compare(
+        self,
+        other: Front,
+        names: tuple[str, str] = ("this", "other"),
+        *,
+        n_draws: int = DRAWS,
+        seed: int = 0,
+        errors: Errors | None = None,
+    ) -> FrontComparison:
+        """Hold this front against another in the same objectives: coverage, hypervolume, what beats what.
+
+        Args:
+            other: the other front.
+            names: what the two are called.
+            n_draws: draws that say what the intervals can tell.
+            seed: of the draws.
+            errors: what the errors of points have in common; None: as measured.
+
+        Raises:
+            InputError: other objectives, goals or units, equal names, or no point on either front.
+        """
+        return compare_fronts(self, other, names, n_draws=n_draws, seed=seed, errors=errors)
 
     def filter(
         self, constraints: Mapping[str, str] | None = None, *, where: Callable[[Trial], bool] | None = None
@@ -179,7 +330,7 @@ class Front:
         """
         bounds = [Constraint.parse(self._named(n), text) for n, text in (constraints or {}).items()]
         kept = [t for t in self.members if all(_meets(t, b) for b in bounds) and (where is None or where(t))]
-        return Front(tuple(sorted(kept, key=lambda t: t.number)), self.demands)
+        return Front(tuple(sorted(kept, key=lambda t: t.number)), self.demands, self.origin)
 
     def choose(self, best: str | Objective, constraints: Mapping[str, str] | None = None) -> Trial:
         """The point best in one quantity among those that meet the bounds; ties go to the earlier trial.
@@ -219,7 +370,7 @@ class Front:
             raise InputError(msg)
         if not self.members:
             return 0.0
-        values = _values(self.members, self.demands.objectives)
+        values = values_of(self.members, self.demands.objectives)
         corner = np.array([o.sign * reference[o.name] for o in self.demands.objectives])
         return float(moocore.hypervolume(values, ref=corner))
 
@@ -236,32 +387,10 @@ class Front:
             raise InputError(msg)
 
 
-def non_dominated(values: FloatArray) -> BoolArray:
-    """(N,) which of N points no other beats: nowhere worse, somewhere better; equal points stay together.
-
-    Args:
-        values: (N, M) objectives, less is better.
-    """
-    import moocore
-
-    kept: BoolArray = moocore.is_nondominated(values, keep_weakly=True)
-    return kept
-
-
-def _values(trials: Sequence[Trial], objectives: Sequence[Objective]) -> FloatArray:
-    """(N, M) values to minimise, NaN where unknown."""
-    values = [
-        [np.nan if (x := t.quantity(o).value) is None else o.sign * x for o in objectives] for t in trials
-    ]
-    return np.array(values, np.float64).reshape(len(trials), len(objectives))
-
-
-def _intervals(trials: Sequence[Trial], objectives: Sequence[Objective]) -> FloatArray:
-    """(2, N, M) low and high ends in the objectives' units."""
-    ends = [[t.quantity(o).ends for o in objectives] for t in trials]
-    return np.array(ends, np.float64).reshape(len(trials), len(objectives), 2).transpose(2, 0, 1)
-
-
 def _meets(trial: Trial, bound: Constraint) -> bool:
     value = trial.quantity(bound.of).value
     return value is not None and bound.excess(value) <= 0
+
+
+def _and(*sentences: str) -> str:
+    return "; ".join(s for s in sentences if s)
