@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,9 @@ from typing_extensions import override
 
 from hw_models.errors import InputError, UnknownNameError
 from search_spaces.candidate import Candidate
-from search_spaces.knobs import Choice, Knob, Scalar
+from search_spaces.knobs import Bool, Choice, Knob, Scalar
 from search_spaces.space import SearchSpace, check
+from search_spaces.tabular.reading import column_of, numbers_of, read_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,6 +35,7 @@ class TableSpace(SearchSpace):
         rows: the knobs' columns and further numeric ones; no two rows with the same knobs.
         counted: (n, f) features of the rows that are free to know.
         effective: the knobs that count for quality, where some change nothing; None: all.
+        source: what messages call the table; None: its name.
 
     Raises:
         UnknownNameError: a knob without a column.
@@ -48,13 +51,19 @@ class TableSpace(SearchSpace):
         rows: pd.DataFrame,
         counted: FloatArray | None = None,
         effective: Callable[[Candidate], Candidate] | None = None,
+        source: str | None = None,
     ) -> None:
         self.name = name
+        self.source = f"table '{name}'" if source is None else source
         self._knobs = dict(knobs)
-        self._values = {n: _as_json(_column(name, rows, n)) for n in self._knobs}
+        if not self._knobs:
+            msg = f"{self.source}: no knob given, expected the name of at least one column"
+            raise InputError(msg)
+        self._values = {n: _as_json(column_of(rows, n, self.source)) for n in self._knobs}
         self._columns = rows
         self._counted = np.empty((len(rows), 0)) if counted is None else np.asarray(counted, np.float64)
         self._effective = effective
+        self._numbers: dict[str, FloatArray] = {}
         self._check_rows()
 
     @classmethod
@@ -67,21 +76,17 @@ class TableSpace(SearchSpace):
             ordered: those of them whose neighbouring values are alike; numbers are in any case.
 
         Raises:
-            InputError: no such file, or another format.
+            FileError: no such file, another format, or none that can be read.
             UnknownNameError: a knob without a column.
+            InputError: an empty cell of a knob, or a row twice.
         """
-        import pandas as pd
-
         where = Path(path)
-        if not where.is_file():
-            msg = f"{where} given, expected a CSV or parquet file that is there"
-            raise InputError(msg)
-        if where.suffix not in {".csv", ".gz", ".parquet"}:
-            msg = f"{where} given, expected .csv, .csv.gz or .parquet"
-            raise InputError(msg)
-        rows = pd.read_parquet(where) if where.suffix == ".parquet" else pd.read_csv(where, comment="#")
-        domains = {n: _domain(_as_json(_column(where.stem, rows, n)), n in ordered) for n in knobs}
-        return cls(where.stem, domains, rows)
+        rows, source = read_rows(where), str(where)
+        unknown = next((n for n in ordered if n not in knobs), None)
+        if unknown is not None:
+            raise UnknownNameError(f"knob of {source}", unknown, knobs)
+        domains = {n: _domain(_as_json(column_of(rows, n, source)), n in ordered, source, n) for n in knobs}
+        return cls(where.name.partition(".")[0], domains, rows, source=source)
 
     @property
     @override
@@ -107,15 +112,25 @@ class TableSpace(SearchSpace):
     def canonical(self, candidate: Candidate) -> Candidate:
         if candidate not in self._row_of:
             check(self, candidate)
-            msg = f"the table '{self.name}' has no row with {dict(candidate)}"
+            msg = f"{self.source} has no row with {dict(candidate)}"
             raise InputError(msg)
         return candidate
 
     @override
     def neighbours(self, candidate: Candidate) -> Sequence[Candidate]:
+        """The rows that differ in one knob; of a knob with an order the nearest on both sides."""
         here = self.canonical(candidate)
-        edits = (here.replace(**{n: v}) for n, knob in self._knobs.items() for v in knob.near(here[n]))
-        return tuple(c for c in edits if c in self._row_of)
+        return tuple(c for name, knob in self._knobs.items() for c in self._along(here, name, knob))
+
+    def _along(self, here: Candidate, name: str, knob: Knob) -> Iterator[Candidate]:
+        if isinstance(knob, Bool) or (isinstance(knob, Choice) and not knob.ordered):
+            yield from (c for v in knob.near(here[name]) if (c := here.replace(**{name: v})) in self._row_of)
+            return
+        values = tuple(knob)
+        at = values.index(here[name])
+        for side in (values[at - 1 :: -1] if at else (), values[at + 1 :]):
+            edits = (here.replace(**{name: v}) for v in side)
+            yield from islice((c for c in edits if c in self._row_of), 1)
 
     @override
     def candidates(self) -> Iterator[Candidate]:
@@ -142,9 +157,11 @@ class TableSpace(SearchSpace):
 
         Raises:
             UnknownNameError: a column that there is not.
+            InputError: a column with a cell that is no finite number; the message has its row.
         """
-        values = _column(self.name, self._columns, column).to_numpy(np.float64)
-        return np.asarray(values[self.rows(candidates)], np.float64)
+        if column not in self._numbers:
+            self._numbers[column] = numbers_of(self._columns, column, self.source)
+        return np.asarray(self._numbers[column][self.rows(candidates)], np.float64)
 
     @cached_property
     def _candidates(self) -> tuple[Candidate, ...]:
@@ -162,37 +179,34 @@ class TableSpace(SearchSpace):
 
     def _check_rows(self) -> None:
         if not len(self._columns):
-            msg = f"the table '{self.name}' has no rows, expected at least one"
+            msg = f"{self.source} has no rows, expected at least one"
             raise InputError(msg)
         for name, knob in self._knobs.items():
             wrong = next((i for i, v in enumerate(self._values[name]) if v not in knob), None)
             if wrong is not None:
                 given = self._values[name][wrong]
                 msg = (
-                    f"table '{self.name}', row {wrong + 1}, column '{name}': {given!r} given, "
+                    f"{self.source}, row {wrong + 1}, column '{name}': {given!r} given, "
                     "expected a value of the knob; fill the cell or leave the row out"
                 )
                 raise InputError(msg)
         if len(self._row_of) < len(self._candidates):
             twice = next(i for i, c in enumerate(self._candidates) if self._row_of[c] != i)
             msg = (
-                f"table '{self.name}': row {twice + 1} has the same knobs as row "
+                f"{self.source}: row {twice + 1} has the same knobs as row "
                 f"{self._row_of[self._candidates[twice]] + 1}; average repeats first"
             )
             raise InputError(msg)
-
-
-def _column(name: str, rows: pd.DataFrame, column: str) -> pd.Series[Any]:
-    if column not in rows.columns:
-        raise UnknownNameError(f"column of the table '{name}'", column, [str(c) for c in rows.columns])
-    return rows[column]
 
 
 def _as_json(values: pd.Series[Any]) -> list[Scalar]:
     return list(values.tolist())
 
 
-def _domain(values: list[Scalar], ordered: bool) -> Choice:
+def _domain(values: list[Scalar], ordered: bool, source: str, knob: str) -> Choice:
     numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
-    distinct = dict.fromkeys(v for v in values if v == v)  # noqa: PLR0124 - NaN is no value
+    distinct = dict.fromkeys(v for v in values if v == v and v is not None)  # noqa: PLR0124 - NaN is no value
+    if not distinct:
+        msg = f"{source}, column '{knob}': a knob without values, expected a value in every row"
+        raise InputError(msg)
     return Choice(tuple(sorted(distinct) if numbers else distinct), ordered=ordered or numbers)
