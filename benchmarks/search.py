@@ -1,220 +1,190 @@
-"""How many trainings the cost-aware search needs on spaces that others trained whole, beside a local search.
+"""How many trainings a search needs, on worlds that others trained whole: ours, and others at their best.
 
-    python benchmarks/search.py [--data DIR] [--seeds 20] [--worlds cifar100/raspi4 ...] [--cap 600]
+    python benchmarks/search.py --worlds development macro joint --searches cost_aware local
+    python benchmarks/search.py --list
+    python benchmarks/search_page.py            # docs/search.md from the results
 
-A training is a distinct candidate that was told. Hypervolume: error and cost scaled by ideal and nadir of the
-true front, reference 1.1, candidates above the error floor left out, as in `search_baselines.csv`, whose
-medians stand beside ours. Settings were tuned on raspi4, eyeriss, titan_rtx_256 and pixel3 with CIFAR-100
-alone. Writes `benchmarks/results/search.json`.
+A training is a distinct candidate that was told. Hypervolume: error and costs scaled by ideal and nadir of
+the true front, reference 1.1, candidates above the error floor left out, as in `search_baselines.csv`.
+One row a run in `benchmarks/results/search.csv`, written as soon as it is done: a benchmark that was killed
+goes on where it stopped. `--again` replaces rows, which carry the commit of the code that made them.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import csv
+import fcntl
 import os
+import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-import numpy as np
+from search_own import SEARCHES
+from search_worlds import NEW_CHIP, Score, World, catalogue, chosen, file_world
 
-from codesign.front import non_dominated
-from codesign.search.cost_aware.archive import Settings, Told
-from codesign.search.cost_aware.known import KnownPoints
-from codesign.search.cost_aware.search import CostAwareSearch
-from hw_models.errors import InputError
-from search_spaces.tabular import nas_bench_201, nas_bench_macro
+from hw_models.errors import CodesignError
 
-if TYPE_CHECKING:
-    from search_spaces.candidate import Candidate
-    from search_spaces.tabular.table import TableSpace
-
-RESULT: Final = Path(__file__).parent / "results" / "search.json"
+RESULT: Final = Path(__file__).parent / "results" / "search.csv"
 REFERENCE: Final = Path(
     os.environ.get("CODESIGN_REFERENCE", Path(__file__).parents[2] / "shared" / "reference")
 )
-SHARES: Final = (0.95, 0.98, 0.99)
-DATA_SETS: Final = {
-    "cifar100": ("cifar100_test_200ep", 50.0),
-    "cifar10": ("cifar10_test_200ep", 20.0),
-    "in16_120": ("in16_120_test_200ep", 80.0),
-}
-"""Data set -> column of its accuracy, largest error [%] that counts."""
-MARGIN: Final = 1.1
-BATCH: Final = 4
+SHARES: Final = (0.9, 0.95, 0.98, 0.99, 0.995)
+LOOKS: Final = (0, 10, 50, 100, 200, 300)
+COLUMNS: Final = (
+    "world",
+    "search",
+    "seed",
+    "trainings",
+    "trials",
+    "seconds",
+    "share",
+    *(f"to_{s:g}" for s in SHARES),
+    *(f"trials_to_{s:g}" for s in SHARES),
+    *(f"share_at_{n}" for n in LOOKS),
+    "code",
+)
+"""`trainings` distinct candidates told in `trials`; `to_x` trainings until the share x, empty: not reached.
+
+A run ends at the last share or at its cap; `share_at_n` beyond the end is the last one, empty where the cap
+came first.
+"""
+STARTED_ON: Final = "development"
+Key = tuple[str, str, int]
 
 
-@dataclass(frozen=True)
-class World:
-    """A table with one error and one cost; everything by row.
-
-    Attributes:
-        error, cost: (n,) of all candidates.
-        floor: largest error that counts.
-    """
-
-    name: str
-    space: TableSpace
-    error: np.ndarray
-    cost: np.ndarray
-    floor: float | None
-
-    def share(self, rows: Sequence[int]) -> np.ndarray:
-        """(n,) share of the true hypervolume after each of n trainings."""
-        good = np.ones(len(self.error), bool) if self.floor is None else self.error <= self.floor
-        values = np.column_stack([self.error, self.cost])
-        front = values[good][non_dominated(values[good])]
-        low, length = front.min(0), front.max(0) - front.min(0)
-        scaled = np.where(good[:, None], (values - low) / length, np.inf)
-        full = area(scaled)
-        return np.array([area(scaled[list(rows[: k + 1])]) for k in range(len(rows))]) / full
-
-
-def area(points: np.ndarray) -> float:
-    """Hypervolume of (n, 2) scaled points to the reference 1.1."""
-    inside = points[(points < MARGIN).all(1)]
-    if not len(inside):
-        return 0.0
-    inside = inside[np.lexsort((inside[:, 0], inside[:, 1]))]
-    best = np.minimum.accumulate(inside[:, 0])
-    return float((np.diff(inside[:, 1], append=MARGIN) * (MARGIN - best)).sum())
-
-
-def cost_aware(world: World, seed: int, cap: int) -> Iterator[int]:
-    """Rows in the order in which the cost-aware search trains them, in batches of four."""
-    known = KnownPoints(world.space, lambda cs: world.cost[world.space.rows(cs)][:, None, None])
-    search = CostAwareSearch(known, Settings(floor=world.floor))
-    candidates: list[Candidate] = []
-    errors: list[float] = []
-    forecasts: list[Any] = []
-    while len(candidates) < cap:
-        n = BATCH if candidates else search.settings.n_start
-        round_seed = int(np.random.SeedSequence([seed, len(candidates)]).generate_state(1)[0])
-        picks = search.ask(Told(candidates, np.array(errors), forecasts), n, round_seed)
-        if not picks:
-            return
-        rows = world.space.rows([p.candidate for p in picks]).tolist()
-        candidates += [p.candidate for p in picks]
-        forecasts += [p.forecast for p in picks]
-        errors += world.error[rows].tolist()
-        yield from rows
+def one_run(world: World, search: str, seed: int) -> dict[str, Any]:
+    """A row of the results but for `code`."""
+    how = SEARCHES[search]
+    score, seen = Score(world), set()
+    trials, share, own_s = 0, 0.0, 0.0
+    to: dict[float, tuple[int, int]] = {}
+    at: dict[int, float] = {}
+    steps = how.search(world, seed)
+    while len(seen) < how.trainings and trials < how.trials and SHARES[-1] not in to:
+        start = time.perf_counter()
+        step = next(steps, None)
+        own_s += time.perf_counter() - start
+        if step is None:
+            break
+        if step.paid:
+            at.setdefault(len(seen), share)
+            trials += 1
+            seen.add(step.candidate)
+        share = score.add(step)
+        to |= {s: (len(seen), trials) for s in SHARES if s not in to and share >= s and step.paid}
+    at.setdefault(len(seen), share)
+    looks = {n: _at(at, n, SHARES[-1] in to) for n in LOOKS}
+    return {
+        "world": world.name,
+        "search": search,
+        "seed": seed,
+        "trainings": len(seen),
+        "trials": trials,
+        "seconds": f"{own_s:.2f}",
+        "share": f"{share:.5f}",
+        **{f"to_{s:g}": to[s][0] if s in to else "" for s in SHARES},
+        **{f"trials_to_{s:g}": to[s][1] if s in to else "" for s in SHARES},
+        **{f"share_at_{n}": "" if v is None else f"{v:.5f}" for n, v in looks.items()},
+    }
 
 
-def local(world: World, seed: int, cap: int) -> Iterator[int]:
-    """Rows of a Pareto local search: 40 random, then unseen neighbours of the front, one in ten random."""
-    rng = np.random.default_rng(seed)
-    every = list(world.space.candidates())
-    seen: dict[int, None] = {}
-    near: dict[int, np.ndarray] = {}
-    while len(seen) < min(cap, len(every)):
-        told = np.array(list(seen), int)
-        good = told if world.floor is None else told[world.error[told] <= world.floor]
-        options = np.empty(0, int)
-        if len(seen) >= 40 and len(good) and rng.random() >= 0.1:
-            front = good[non_dominated(np.column_stack([world.error[good], world.cost[good]]))]
-            at = int(rng.choice(front))
-            if at not in near:
-                near[at] = world.space.rows(world.space.neighbours(every[at]))
-            options = np.array([r for r in near[at].tolist() if r not in seen], int)
-        row = int(rng.choice(options)) if len(options) else int(rng.integers(len(every)))
-        if row not in seen:
-            seen[row] = None
-            yield row
+def _at(at: Mapping[int, float], n: int, ended: bool) -> float | None:
+    """The share after n trainings; beyond the last one, the last where the run had reached its end."""
+    if n <= max(at):
+        return at[n]
+    return at[max(at)] if ended else None
 
 
-SEARCHES: Final[dict[str, Callable[[World, int, int], Iterator[int]]]] = {
-    "cost_aware": cost_aware,
-    "local": local,
-}
+def read(path: Path) -> dict[Key, dict[str, str]]:
+    """Rows of the results by world, search and seed."""
+    if not path.is_file():
+        return {}
+    with path.open(newline="") as file:
+        return {(r["world"], r["search"], int(r["seed"])): r for r in csv.DictReader(file)}
 
 
-def worlds(data: Path) -> Iterator[World]:
-    """NAS-Bench-201: each data set on each device of its latency table; then NAS-Bench-Macro by its MACs."""
-    import pandas as pd
-
-    if not data.is_dir():
-        msg = f"{data} given, expected the directory of the tables; set CODESIGN_REFERENCE or --data"
-        raise InputError(msg)
-    cells = nas_bench_201.load(data)
-    devices = [c for c in pd.read_parquet(data / "nb201_latency.parquet").columns if c != "arch"]
-    every = list(cells.candidates())
-    for name, (column, floor) in DATA_SETS.items():
-        error = 100 - cells.look_up(every, column)
-        for device in devices:
-            yield World(f"{name}/{device}", cells, error, cells.look_up(every, device), floor)
-    chains = nas_bench_macro.load(data)
-    every = list(chains.candidates())
-    error = 100 - chains.look_up(every, "acc_mean")
-    yield World("macro/macs", chains, error, chains.look_up(every, "flops") / 1e6, None)
-    shuffled = np.random.default_rng(0).permutation(
-        100 - cells.look_up(list(cells.candidates()), "cifar100_test_200ep")
-    )
-    for device in ("raspi4", "eyeriss"):
-        yield World(
-            f"shuffled/{device}", cells, shuffled, cells.look_up(list(cells.candidates()), device), 50.0
-        )
+def put(path: Path, row: Mapping[str, Any]) -> None:
+    """Add or replace a row; other benchmarks may write to the file at the same time."""
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        rows = read(path)
+        rows[row["world"], row["search"], int(row["seed"])] = {c: str(row[c]) for c in COLUMNS}
+        fresh = path.with_suffix(".new")
+        with fresh.open("w", newline="") as file:
+            out = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+            out.writeheader()
+            out.writerows(rows[k] for k in sorted(rows))
+        fresh.replace(path)
 
 
-def reached(world: World, search: str, seed: int, cap: int) -> dict[str, float | None]:
-    """Share of the hypervolume -> trainings until it was reached; None: not within the cap."""
-    rows: list[int] = []
-    shares = np.empty(0)
-    for row in SEARCHES[search](world, seed, cap):
-        rows.append(row)
-        if len(rows) % 20 == 0:
-            shares = world.share(rows)
-            if shares[-1] >= SHARES[-1]:
-                break
-    shares = world.share(rows)
-    found = {f"{s:g}": np.flatnonzero(shares >= s) for s in SHARES}
-    return {s: int(at[0]) + 1 if len(at) else None for s, at in found.items()}
+def commit() -> str:
+    """Commit of the code; with a plus where files of the search differ from it."""
+    here = Path(__file__).parent
+    run = ["git", "-C", str(here)]
+    sha = subprocess.run([*run, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    sources = ["../codesign/search", "../search_spaces", "."]
+    changed = subprocess.run([*run, "diff", "--quiet", "HEAD", "--", *sources[:2]], check=False).returncode
+    return f"{sha.stdout.strip()}{'+' if changed else ''}"
 
 
-def quartiles(values: Sequence[float | None]) -> list[float | None]:
-    """First quartile, median, third quartile; None beyond the cap."""
-    finite = np.quantile([np.inf if v is None else v for v in values], (0.25, 0.5, 0.75), method="nearest")
-    return [float(v) if np.isfinite(v) else None for v in finite]
+def searches_of(world: World, wanted: Sequence[str]) -> Iterator[str]:
+    """Those that make sense on a world: archives where there are some, the product where there are chips."""
+    for name in wanted:
+        if (name in {"warm", "warm_local"}) != world.name.startswith(NEW_CHIP):
+            continue
+        if name == "local_no_sweep" and not world.ways:
+            continue
+        if name == "qlognehvi" and (world.ways or not world.every):
+            continue
+        yield name
 
 
-def baselines(data: Path) -> dict[str, dict[str, list[float | None]]]:
-    """World -> algorithm -> median distinct trainings to each share, of `search_baselines.csv`."""
-    import pandas as pd
-
-    table = pd.read_csv(data / "search_baselines.csv")
-    found: dict[str, dict[str, list[float | None]]] = {}
-    for (problem, device, algorithm), rows in table.groupby(["problem", "device", "algorithm"]):
-        world = f"{str(problem).removeprefix('nb201_')}/{device}"
-        runs = [[None if pd.isna(v) else float(v) for v in rows[f"distinct_to_{s:g}"]] for s in SHARES]
-        found.setdefault(world, {})[str(algorithm)] = [quartiles(r)[1] for r in runs]
-    return found
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("--data", type=Path, default=REFERENCE / "nas")
+    parser.add_argument("--seeds", type=int, default=20, help="at most; slow rivals have fewer")
+    parser.add_argument("--worlds", nargs="*", default=[], help="beginnings of names; all without")
+    parser.add_argument("--searches", nargs="*", default=["cost_aware", "local"], choices=list(SEARCHES))
+    parser.add_argument("--again", action="store_true", help="replace the rows that are there")
+    parser.add_argument("--out", type=Path, default=RESULT)
+    parser.add_argument("--list", action="store_true", help="print the worlds and searches, run nothing")
+    parser.add_argument("--table", type=Path, help="a CSV or parquet file of one's own instead of --worlds")
+    parser.add_argument("--knobs", nargs="+", default=[], help="its columns that are knobs")
+    parser.add_argument("--quality", default="", help="its error column; `-COLUMN` for an accuracy")
+    parser.add_argument("--cost", nargs="+", default=[], help="its cost columns")
+    return parser.parse_args()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--data", type=Path, default=REFERENCE / "nas")
-    parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--worlds", nargs="*", help="names or beginnings of names; all without")
-    parser.add_argument("--searches", nargs="*", default=list(SEARCHES), choices=list(SEARCHES))
-    parser.add_argument("--cap", type=int, default=1500, help="trainings of one run at most")
-    parser.add_argument("--out", type=Path, default=RESULT)
-    args = parser.parse_args()
-    elsewhere = baselines(args.data)
-    result: dict[str, Any] = {"seeds": args.seeds, "cap": args.cap, "shares": SHARES, "worlds": {}}
-    for world in worlds(args.data):
-        if args.worlds and not any(world.name.startswith(w) for w in args.worlds):
-            continue
-        row: dict[str, Any] = {"elsewhere_median": elsewhere.get(world.name, {})}
-        for name in args.searches:
-            start = time.perf_counter()
-            runs = [reached(world, name, seed, args.cap) for seed in range(args.seeds)]
-            row[name] = {f"{s:g}": quartiles([r[f"{s:g}"] for r in runs]) for s in SHARES}
-            print(f"{world.name:24} {name:10} {row[name]} {time.perf_counter() - start:.0f} s", flush=True)
-        result["worlds"][world.name] = row
-        args.out.write_text(json.dumps(result, indent=1) + "\n")
+    args = parsed()
+    if args.table:
+        worlds: Iterator[World] = iter([file_world(args.table, args.knobs, args.quality, args.cost)])
+    else:
+        known = catalogue(args.data)
+        if args.list:
+            print("\n".join([*known, "", *(f"{n:16} {s.about}" for n, s in SEARCHES.items())]))
+            return
+        worlds = chosen(known, args.worlds)
+    code = commit()
+    for world in worlds:
+        for search in searches_of(world, args.searches):
+            start, n = time.perf_counter(), 0
+            for seed in range(min(args.seeds, SEARCHES[search].seeds)):
+                if not args.again and (world.name, search, seed) in read(args.out):
+                    continue
+                put(args.out, {**one_run(world, search, seed), "code": code})
+                n += 1
+            if n:
+                print(
+                    f"{world.name:24} {search:14} {n} runs {time.perf_counter() - start:6.0f} s", flush=True
+                )
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except CodesignError as error:
+        raise SystemExit(str(error)) from error
