@@ -47,18 +47,25 @@ class Published:
         top1 = self.space.published_top1(network)
         if top1 is None:
             return Rating.unknown()
-        published, note = 100.0 - top1, self.space.published_note(network)
-        if precision in FULL_PRECISIONS:
-            return Rating(_error(published, published, published, "published"), (note,))
-        blind = f"the {precision} drop of this network is not modelled: nobody published it"
-        if precision != "int8":
-            return Rating(Estimate.unknown("%"), (note, f"{blind}, and no class figure stands in"))
-        drop = int8_drop()
-        told = f"{drop.value:.2f} points, 90 % {drop.low:.2g} to {drop.high:.2g}"
-        return Rating(
-            _error(published + drop.value, published + drop.low, published + drop.high, "prior"),
-            (note, f"{blind}; the median of {drop.n} quantised classifiers ({told}) stands in"),
-        )
+        error = _error(100.0 - top1, 100.0 - top1, 100.0 - top1, "published")
+        return at_precision(error, precision, self.space.published_note(network))
+
+
+def at_precision(error: Estimate, precision: str, note: str) -> Rating:
+    """A published error [%]: itself at full precision, at int8 with the drop of a class, else unknown."""
+    if error.value is None or error.low is None or error.high is None:
+        return Rating.unknown()
+    if precision in FULL_PRECISIONS:
+        return Rating(error, (note,))
+    blind = f"the {precision} drop of this network is not modelled: nobody published it"
+    if precision != "int8":
+        return Rating(Estimate.unknown("%"), (note, f"{blind}, and no class figure stands in"))
+    drop = int8_drop()
+    told = f"{drop.value:.2f} points, 90 % {drop.low:.2g} to {drop.high:.2g}"
+    return Rating(
+        _error(error.value + drop.value, error.low + drop.low, error.high + drop.high, "prior"),
+        (note, f"{blind}; the median of {drop.n} quantised classifiers ({told}) stands in"),
+    )
 
 
 def _error(value: float, low: float, high: float, fidelity: str) -> Estimate:

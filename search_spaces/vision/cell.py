@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 from typing_extensions import override
 
 from hw_models.errors import InputError
 from search_spaces.candidate import Candidate
 from search_spaces.knobs import Choice, Knob
 from search_spaces.space import check
-from search_spaces.tabular.nas_bench_201 import KNOBS, OPERATORS
+from search_spaces.tabular.nas_bench_201 import KNOBS, OPERATORS, counted
 from search_spaces.vision.cell_graph import (
     CONV_1X1,
     CONV_3X3,
@@ -34,6 +35,7 @@ from search_spaces.written_space import WrittenSpace
 
 if TYPE_CHECKING:
     from search_spaces.graph_writer import GraphWriter, Ref
+    from search_spaces.tabular.nas_bench_201 import FloatArray
 
 STAGES: Final = 3
 """Groups of equal cells; channels double and the image halves from one to the next."""
@@ -115,6 +117,12 @@ class Cell(WrittenSpace):
     @override
     def label(self, candidate: Candidate) -> str:
         return "".join(str(o) for o in _standing(_number(check(self, candidate))))
+
+    def features(self, candidates: Sequence[Candidate]) -> FloatArray:
+        """(n, f) what can be counted of the cells, as of those of the table."""
+        return counted(
+            np.array([_operators(self.canonical(c)) for c in candidates], np.int64).reshape(-1, len(KNOBS))
+        )
 
     @override
     def write(self, w: GraphWriter, candidate: Candidate) -> Sequence[Ref]:

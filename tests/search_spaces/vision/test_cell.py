@@ -245,6 +245,15 @@ def test_the_module_trains_and_exports(text: str, tmp_path: Path) -> None:
     assert sum(p.numel() for p in module.parameters()) == written.params
 
 
+def test_what_is_counted_is_the_same_for_equal_cells() -> None:
+    alike = [cell("020003"), cell("200030"), cell("203031"), cell("333333")]
+    first, second, third, largest = SPACE.features(alike)
+    assert (first == second).all()
+    assert (first != third).any()
+    assert np.exp(largest[:2]) == pytest.approx([220_119_680, 1_531_546], rel=1e-12)
+    assert SPACE.features([]).shape == (0, len(first))
+
+
 def test_an_operator_more_never_costs_less() -> None:
     def macs(operator: int) -> int:
         return int(SPACE.workload(cell(f"{operator}33333")).macs)
