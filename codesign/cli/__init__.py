@@ -14,7 +14,18 @@ import typer
 
 from hw_models.errors import CodesignError
 
-GROUPS = ("demo", "networks", "coverage", "costs", "chips", "search", "measure", "validation", "bench")
+GROUPS = (
+    "demo",
+    "networks",
+    "coverage",
+    "costs",
+    "chips",
+    "search",
+    "front",
+    "measure",
+    "validation",
+    "bench",
+)
 """Files of this package that hold commands, in the order of the help page."""
 
 

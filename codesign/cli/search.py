@@ -1,4 +1,4 @@
-"""`codesign search run|status|resume`, `codesign front`, `codesign spaces list|show`."""
+"""`codesign search run|status|resume`, `codesign spaces list|show`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from codesign.cli.front import leave_if_nothing, print_front
+
 if TYPE_CHECKING:
-    from codesign.search.results import Results
     from codesign.search.study import Study
 
-NOTHING_FEASIBLE: Final = 3
 INTERRUPTED: Final = 130
 MAX_VALUES: Final = 8
 MAX_KNOBS: Final = 10
@@ -34,7 +34,6 @@ def register(app: typer.Typer) -> None:
     search.command("status")(status_command)
     search.command("resume")(resume_command)
     app.add_typer(search, name="search")
-    app.command("front")(front_command)
     spaces = typer.Typer(no_args_is_help=True, help="Spaces of networks, and families of chips, to search.")
     spaces.command("list")(list_command)
     spaces.command("show")(show_command)
@@ -95,20 +94,7 @@ def status_command(run: RunPath, as_json: Json = False) -> None:
                 [{"trials": n, "reason": r} for r, n in summary.reasons[:10]],
                 title="what else stands in the way",
             )
-    _leave(results)
-
-
-def front_command(run: RunPath, as_json: Json = False) -> None:
-    """The points that nothing beats: network, chip, objectives, what is not known about them."""
-    from codesign.cli.output import print_json
-    from codesign.search.results import Run
-
-    results = Run(run)
-    if as_json:
-        print_json(results.front.to_records())
-    else:
-        _print_front(results)
-    _leave(results)
+    leave_if_nothing(results.front)
 
 
 def list_command(as_json: Json = False) -> None:
@@ -177,7 +163,7 @@ def _search(study: Study, n_trials: int, *, as_json: bool) -> None:
     if as_json:
         print_json(study.front.to_records())
     else:
-        _print_front(study)
+        print_front(study, study.front)
         if study.exhausted:
             typer.echo(f"every one of the {study.space.size} points of the space was evaluated")
         assert study.folder is not None
@@ -186,7 +172,7 @@ def _search(study: Study, n_trials: int, *, as_json: bool) -> None:
             f"saved in {folder}; `codesign report {folder}` writes the page, `codesign search resume "
             f"{folder}` goes on"
         )
-    _leave(study)
+    leave_if_nothing(study.front)
 
 
 @contextmanager
@@ -204,33 +190,3 @@ def _bar(study: Study, total: int, *, quiet: bool) -> Iterator[Any]:
     with Progress(*columns, console=Console(stderr=True, quiet=quiet), transient=True) as bar:
         task = bar.add_task("", total=total, completed=len(study.trials), found="")
         yield lambda p: bar.update(task, completed=p.done, total=p.total, found=f"{p.feasible} feasible")
-
-
-def _print_front(results: Results) -> None:
-    from codesign.cli.output import print_table
-    from codesign.plots._theme import interval
-    from codesign.report.points import digits_of
-
-    shown = [o.name for o in results.objectives]
-    shown += [n for n in ("latency_ms", "energy_mj", "power_w") if n not in shown]
-    rows = []
-    for record in results.front.to_records():
-        values = {n: record[n] for n in shown}
-        for o in results.objectives:
-            ends = record["low"][o.name], record["high"][o.name]
-            values[o.name] = interval(record[o.name], *ends, digits=digits_of(o))
-        names = {k: record[k] for k in ("id", "network", "chip", "precision")}
-        rows.append({**names, **values, "bound": record["bound"], "separable": record["separable"]})
-    if rows:
-        print_table(rows, title=f"front of {results.config.question or 'the search'}: {len(rows)} points")
-    for remark in results.front.remarks:
-        typer.echo(f"note: {remark}")
-    typer.echo(str(results.summary()))
-
-
-def _leave(results: Results) -> None:
-    """Leave with exit code 3 where nothing is feasible, and say why."""
-    why = results.summary().why_nothing
-    if why:
-        typer.echo(why, err=True)
-        raise typer.Exit(NOTHING_FEASIBLE)

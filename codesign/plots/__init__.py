@@ -6,6 +6,7 @@
 from codesign.plots._breakdown import BreakdownInfo, breakdown, breakdown_figure, breakdown_info
 from codesign.plots._compare import CompareInfo, compare, compare_figure, compare_info
 from codesign.plots._front import FrontInfo, FrontPoint, Reading, front, front_figure, front_info
+from codesign.plots._fronts import FrontsInfo, FrontsPoint, fronts, fronts_figure, fronts_info
 from codesign.plots._kernels import KernelRow, kernel_rows
 from codesign.plots._roofline import Dot, Roof, RooflineInfo, roofline, roofline_figure, roofline_info
 
@@ -15,6 +16,8 @@ __all__ = [
     "Dot",
     "FrontInfo",
     "FrontPoint",
+    "FrontsInfo",
+    "FrontsPoint",
     "KernelRow",
     "Reading",
     "Roof",
@@ -28,6 +31,9 @@ __all__ = [
     "front",
     "front_figure",
     "front_info",
+    "fronts",
+    "fronts_figure",
+    "fronts_info",
     "kernel_rows",
     "roofline",
     "roofline_figure",

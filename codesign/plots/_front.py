@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from codesign.front import Front
 
 KNOWN_COLUMNS: Final = ("network", "chip", "precision", "bound")
+ROLES: Final = ("front", "left out", "dominated", "rejected")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +35,9 @@ class FrontPoint:
     """One dot: who it is, what it measures, how it stands to the others.
 
     Attributes:
-        role: "front", "dominated" or "rejected" (beyond a limit).
+        role: "front", "left out" (of the front, not chosen), "dominated" or "rejected" (beyond a limit).
         separable: False where its intervals overlap those of another point of the front in every objective.
+        membership: how likely it is truly on the front, given all intervals; None: nobody asked.
     """
 
     id: str
@@ -46,15 +48,18 @@ class FrontPoint:
     role: str
     separable: bool
     readings: Mapping[str, Reading]
+    membership: float | None = None
 
     @property
     def hover(self) -> str:
         """The text beside the cursor; names are escaped because plotly reads HTML."""
         who = f"<b>{escape(self.network)}</b> on <b>{escape(self.chip)}</b>"
         how = ", ".join(escape(x) for x in (self.precision, f"{self.bound}-bound" if self.bound else "") if x)
-        lines = [f"{axis_title(c, unit=False)}: {_told(c, r)}" for c, r in self.readings.items()]
+        lines = [f"{axis_title(c, unit=False)}: {told(c, r)}" for c, r in self.readings.items()]
         if self.role == "front" and not self.separable:
             lines.append("<i>not separable from a neighbour: intervals overlap</i>")
+        if self.membership is not None and self.role != "rejected":
+            lines.append(f"truly on the front: {self.membership:.0%}")
         return "<br>".join([who, *([how] if how else []), *lines, f"trial {escape(self.id)}"])
 
 
@@ -64,7 +69,7 @@ class FrontInfo:
 
     Attributes:
         pairs: (x column, y column) that can be shown, the first by default.
-        points: front first, then dominated, then rejected.
+        points: front first, then left out of it, dominated, rejected.
         n_unknown: points that have no place because a quantity is unknown.
         best: for each pair the ids of the points that are best in these two alone, in order of x.
     """
@@ -83,8 +88,12 @@ class FrontInfo:
     def caption(self) -> str:
         """One sentence that counts everything, the points without a place included."""
         blurred = sum(p.role == "front" and not p.separable for p in self.points)
+        left = self.count("left out")
+        front = (
+            f"{self.count('front')} chosen of {self.count('front') + left}" if left else self.count("front")
+        )
         parts = [
-            f"{self.count('front')} non-dominated, {self.count('dominated')} dominated",
+            f"{front} non-dominated, {self.count('dominated')} dominated",
             f"{self.count('rejected')} beyond a limit",
             f"{self.n_unknown} not placed because a quantity is unknown",
         ]
@@ -124,8 +133,7 @@ def front_info(
     first = (x, y)
     rest = [(b, a) for a, b in combinations(columns, 2) if {a, b} != {x, y}]
     placed = [_point(row, columns) for row in points.to_dict("records") if row["role"] != "unknown"]
-    order = {"front": 0, "dominated": 1, "rejected": 2}
-    placed.sort(key=lambda p: (order[p.role], p.chip, p.id))
+    placed.sort(key=lambda p: (ROLES.index(p.role), p.chip, p.id))
     return FrontInfo(
         pairs=(first, *rest),
         goals={c: goals[c] for c in columns},
@@ -152,16 +160,13 @@ def front_figure(info: FrontInfo) -> go.Figure:
             line={"color": INK, "width": 1, "dash": "dot", "shape": "hv"},
         )
     )
-    x, y = info.pairs[0]
-    figure.update(data=[_data(members, (x, y)) for _, members, _ in groups] + [_line(info, (x, y))])
-    layout(
-        figure,
-        height=520,
-        margin={"l": 72, "r": 24, "t": 64, "b": 64},
-        **{k.replace(".", "_"): v for k, v in _axes(info, (x, y)).items()},
-    )
+    traces = [[_data(members, pair) for _, members, _ in groups] + [_line(info, pair)] for pair in info.pairs]
+    axes = [axes_of(pair, info.goals) for pair in info.pairs]
+    figure.update(data=traces[0])
+    margin = {"l": 72, "r": 24, "t": 64, "b": 64}
+    layout(figure, height=520, margin=margin, **{k.replace(".", "_"): v for k, v in axes[0].items()})
     if len(info.pairs) > 1:
-        figure.update_layout(updatemenus=[_menu(info, groups)])
+        figure.update_layout(updatemenus=[menu(info.pairs, traces, axes)])
     return figure
 
 
@@ -172,11 +177,13 @@ def _groups(info: FrontInfo) -> list[tuple[str, list[FrontPoint], dict[str, Any]
     for role, text, visible in (
         ("rejected", "beyond a limit", "legendonly"),
         ("dominated", "dominated", True),
+        ("left out", "of the front, left out", True),
     ):
         members = [p for p in info.points if p.role == role]
         if members:
-            marker = {"color": MUTED, "size": 6, "symbol": "x-thin-open" if role == "rejected" else "circle"}
-            groups.append((f"{text} ({len(members)})", members, {"marker": marker, "visible": visible}))
+            symbol = {"rejected": "x-thin-open", "left out": "circle-open"}.get(role, "circle")
+            grey = {"color": MUTED, "size": 9 if role == "left out" else 6, "symbol": symbol}
+            groups.append((f"{text} ({len(members)})", members, {"marker": grey, "visible": visible}))
     for chip, (colour, symbol) in look.items():
         members = [p for p in on_front if p.chip == chip]
         symbols = [symbol if p.separable else f"{symbol}-open" for p in members]
@@ -191,11 +198,13 @@ def _data(members: Sequence[FrontPoint], pair: tuple[str, str]) -> dict[str, Any
         readings = [p.readings.get(column) for p in members]
         data[axis] = [r.value if r else None for r in readings]
         if members and members[0].role == "front":
-            data[f"error_{axis}"] = _bars(readings)
+            data[f"error_{axis}"] = bars(readings)
     return data
 
 
-def _bars(readings: Sequence[Reading | None]) -> dict[str, Any]:
+def bars(readings: Sequence[Reading | None]) -> dict[str, Any]:
+    """Error bars from the intervals; none where there is no interval."""
+
     def reach(r: Reading | None, end: float | None) -> float:
         return abs(end - r.value) if r and end is not None else 0.0
 
@@ -215,26 +224,37 @@ def _line(info: FrontInfo, pair: tuple[str, str]) -> dict[str, Any]:
     return {axis: [p.readings[c].value for p in chain] for axis, c in zip("xy", pair, strict=True)}
 
 
-def _axes(info: FrontInfo, pair: tuple[str, str]) -> dict[str, Any]:
+def axes_of(pair: tuple[str, str], goals: Mapping[str, str]) -> dict[str, Any]:
+    """Titles and scales of both axes, as plotly's update takes them; all but per cent is logarithmic."""
     axes: dict[str, Any] = {}
     for axis, column in zip(("xaxis", "yaxis"), pair, strict=True):
-        better = "lower" if info.goals[column] == "min" else "higher"
+        better = "lower" if goals[column] == "min" else "higher"
         axes[f"{axis}.title.text"] = f"{axis_title(column)} · {better} is better"
         axes[f"{axis}.type"] = "linear" if unit_of(column) == "%" else "log"
         axes[f"{axis}.autorange"] = True
     return axes
 
 
-def _menu(info: FrontInfo, groups: Sequence[tuple[str, list[FrontPoint], dict[str, Any]]]) -> dict[str, Any]:
+def menu(
+    pairs: Sequence[tuple[str, str]],
+    traces: Sequence[Sequence[dict[str, Any]]],
+    axes: Sequence[dict[str, Any]],
+) -> dict[str, Any]:
+    """A menu that shows another pair of columns.
+
+    Args:
+        pairs: (x column, y column) of each button.
+        traces: for each pair the data of every trace.
+        axes: for each pair what `axes_of` gives.
+    """
     buttons = []
-    for pair in info.pairs:
-        per_trace = [_data(members, pair) for _, members, _ in groups] + [_line(info, pair)]
+    for pair, per_trace, layout_ in zip(pairs, traces, axes, strict=True):
         keys = sorted({k for d in per_trace for k in d})
         restyle = {
             k: [d.get(k, {"array": []} if k.startswith("error") else []) for d in per_trace] for k in keys
         }
         label = f"{axis_title(pair[1], unit=False)} over {axis_title(pair[0], unit=False).lower()}"
-        buttons.append({"label": label, "method": "update", "args": [restyle, _axes(info, pair)]})
+        buttons.append({"label": label, "method": "update", "args": [restyle, layout_]})
     return {
         "buttons": buttons,
         "x": 0.0,
@@ -260,6 +280,7 @@ def _point(row: Mapping[Any, Any], columns: Sequence[str]) -> FrontPoint:
         role=str(row["role"]),
         separable=bool(row.get("separable", True)),
         readings=readings,
+        membership=_number(row.get("membership")),
         **who,
     )
 
@@ -268,18 +289,24 @@ def _best_of_two(
     points: Sequence[FrontPoint], pair: tuple[str, str], goals: Mapping[str, str]
 ) -> tuple[str, ...]:
     """Ids of the front points that no other beats in both quantities, in order of the first."""
-    x, y = pair
-    sign = [1.0 if goals[c] == "min" else -1.0 for c in pair]
-    members = [p for p in points if p.role == "front" and x in p.readings and y in p.readings]
-    members.sort(key=lambda p: (sign[0] * p.readings[x].value, sign[1] * p.readings[y].value))
-    chain: list[FrontPoint] = []
-    for p in members:
-        if not chain or sign[1] * p.readings[y].value < sign[1] * chain[-1].readings[y].value:
-            chain.append(p)
-    return tuple(p.id for p in chain)
+    members = [p for p in points if p.role == "front" and all(c in p.readings for c in pair)]
+    places = [(p.readings[pair[0]].value, p.readings[pair[1]].value) for p in members]
+    return tuple(members[i].id for i in staircase(places, [goals[c] for c in pair]))
 
 
-def _told(column: str, r: Reading) -> str:
+def staircase(places: Sequence[tuple[float, float]], goals: Sequence[str]) -> list[int]:
+    """Positions of the places that no other beats in both numbers, in order of the first."""
+    sign = [1.0 if goal == "min" else -1.0 for goal in goals]
+    order = sorted(range(len(places)), key=lambda i: (sign[0] * places[i][0], sign[1] * places[i][1]))
+    chain: list[int] = []
+    for i in order:
+        if not chain or sign[1] * places[i][1] < sign[1] * places[chain[-1]][1]:
+            chain.append(i)
+    return chain
+
+
+def told(column: str, r: Reading) -> str:
+    """A reading as the hover text has it: value, unit, interval, fidelity."""
     text = interval(r.value, r.low, r.high, unit_of(column))
     return f"{text} · {escape(r.fidelity)}" if r.fidelity else text
 
