@@ -96,7 +96,8 @@ class RunFolder:
         if self.path.exists() and not self.path.is_dir():
             msg = f"{self.path} is a file, expected a run folder or a new name"
             raise StorageError(msg)
-        others = [p.name for p in self.path.iterdir() if p.name != ".lock"] if self.path.is_dir() else []
+        own = {".lock", *(_draft(file).name for file in (self.config, self.env, self.trials, self.report))}
+        others = [p.name for p in self.path.iterdir() if p.name not in own] if self.path.is_dir() else []
         if others:
             msg = (
                 f"{self.path} has no config.yaml but other files ({others[0]}); "
@@ -193,7 +194,7 @@ class RunFolder:
 
     def write_bytes(self, file: Path, data: bytes) -> None:
         """Replace a file as a whole: readers see the old or the new one, never a part."""
-        draft = file.with_name(f".{file.name}.new")
+        draft = _draft(file)
         with self.guarded(file.name):
             with draft.open("wb") as out:
                 out.write(data)
@@ -256,9 +257,14 @@ class RunFolder:
 
     def read_trials(self) -> list[FrozenTrial]:
         """The trials of the journal, if there is one yet; a line that is being written is passed over."""
+        study = self.read_study()
+        return [] if study is None else study.get_trials(deepcopy=False)
+
+    def read_study(self) -> optuna.Study | None:
+        """The Optuna study of the journal to read from; None: there is none yet."""
         if not self.journal.exists() or not _whole_lines(self.journal, self.journal.read_bytes()):
-            return []
-        return self.open_journal().get_trials(deepcopy=False)
+            return None
+        return self.open_journal()
 
     def open_journal(self, directions: list[StudyDirection] | None = None) -> optuna.Study:
         """The Optuna study of the run; `directions` are needed where it does not exist yet.
@@ -275,14 +281,14 @@ class RunFolder:
         try:
             with quiet(), self.guarded("the journal"):
                 storage = JournalStorage(JournalFileBackend(str(self.journal)))
-                if directions is None:
+                # `load_if_exists` would add a line to the journal each time it is opened
+                begun = any(s.study_name == STUDY_NAME for s in storage.get_all_studies())
+                if begun or directions is None:
                     study = optuna.load_study(study_name=STUDY_NAME, storage=storage)
                 else:
-                    study = optuna.create_study(
-                        storage=storage, study_name=STUDY_NAME, directions=directions, load_if_exists=True
-                    )
-                    if "format" not in study.user_attrs:
-                        study.set_user_attr("format", RUN_FORMAT)
+                    study = optuna.create_study(storage=storage, study_name=STUDY_NAME, directions=directions)
+                if directions is not None and "format" not in study.user_attrs:
+                    study.set_user_attr("format", RUN_FORMAT)
         except (KeyError, ValueError, TypeError) as error:
             msg = f"{self.journal} cannot be read as Optuna's journal: {type(error).__name__}: {error}"
             raise StorageError(msg) from error
@@ -305,6 +311,11 @@ def check_format(file: Path, found: Any) -> None:
             "open it with the release that wrote it"
         )
         raise StorageError(msg)
+
+
+def _draft(file: Path) -> Path:
+    """Where a file is written before it takes the place of the old one; a killed process may leave it."""
+    return file.with_name(f".{file.name}.new")
 
 
 def _whole_lines(journal: Path, raw: bytes) -> int:
