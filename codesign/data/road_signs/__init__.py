@@ -1,0 +1,1 @@
+"""Road signs drawn by a program: shapes, pictograms, weather, night, partial cover. No image of a camera."""
