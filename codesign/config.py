@@ -42,6 +42,29 @@ class CustomObjective(BaseModel):
     unit: str = ""
 
 
+class StageConfig(BaseModel):
+    """A stage of quality that was given in Python, as a run folder remembers it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    charge: float = Field(gt=0)
+    continues: bool = False
+    epochs: float | None = None
+    data: float = 1.0
+    resolution: int | None = None
+
+
+class LadderConfig(BaseModel):
+    """The stages of a study, cheapest first, and who goes on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    reduction: float = Field(ge=1)
+    settle: int = Field(ge=0)
+    of: tuple[StageConfig, ...] = Field(min_length=1)
+
+
 class StudyConfig(BaseModel):
     """All that a study is asked for."""
 
@@ -69,6 +92,9 @@ class StudyConfig(BaseModel):
     )
     seed: int = Field(default=0, ge=0, description="same seed, same front")
     sampler: str = Field(default="nsga2", description="who proposes: nsga2, cost_aware, local, tpe, random")
+    stages: LadderConfig | None = Field(
+        default=None, description="written by codesign: stages of quality, which are given in Python"
+    )
     batch: int = Field(default=1, ge=1, description="images of one inference")
     model: str = Field(default="roofline", description="cost model")
     lowering: str | None = Field(

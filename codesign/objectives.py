@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from codesign.evaluate import Evaluation
 
 Goal = Literal["min", "max"]
-Status = Literal["feasible", "unknown", "infeasible", "failed"]
+Status = Literal["feasible", "unknown", "infeasible", "stopped", "failed"]
 
 UNMODELLED_LIMIT: Final = 0.20
 """Share of bytes without a rule above which a point is refused unless `allow_unmodelled` is set."""
@@ -191,8 +191,8 @@ class Verdict:
     """How one evaluation stands to the objectives and constraints of a study.
 
     Attributes:
-        status: "feasible", "unknown" (a constraint or objective that nothing is known about), "infeasible" or
-            "failed".
+        status: "feasible", "unknown" (a constraint or objective that nothing is known about), "infeasible",
+            "stopped" (before the last stage; its quality is no rival of those that came to it) or "failed".
         quantities: everything that objectives and constraints read, objectives first.
         excess: constraint -> share by which it is exceeded (<= 0: met; None: unknown).
         assumed: constraints let through although nothing is known about them (`allow_unknown`).
@@ -299,6 +299,8 @@ class Demands:
             unknown.insert(0, evaluation.problem)
         status: Status = "infeasible" if broken else "unknown" if unknown else "feasible"
         reasons = tuple(broken or unknown)
+        if evaluation.state == "stopped":
+            status, reasons = "stopped", (evaluation.problem,)
         return Verdict(
             status, MappingProxyType(quantities), excess, tuple(assumed), tuple(uncertain), reasons
         )

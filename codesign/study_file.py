@@ -113,10 +113,16 @@ def _checks(config: StudyConfig, beside: Path) -> Iterator[tuple[Place, Callable
             lambda name=name, bound=bound: Constraint.parse(own.get(name) or objective(name), bound),  # type: ignore[misc]
         )
     yield ("sampler",), lambda: sampler_choice(config.sampler)
+    if config.stages is not None:
+        yield ("stages",), _stages_in_a_file
 
 
 def _no_chips() -> None:
     raise CodesignError("is missing or empty; expected chips, for example ['*orin*', l4]")
+
+
+def _stages_in_a_file() -> None:
+    raise CodesignError("stages are given in Python, with what rates networks: cd.Study(..., stages=[...])")
 
 
 def _known_precision(name: str) -> None:

@@ -110,7 +110,8 @@ class Front:
     def points(self) -> pd.DataFrame:
         """One row per trial with its `role`: front, dominated, rejected (beyond a limit) or unknown."""
         on_front = {t.number for t in self.members}
-        role = {"infeasible": "rejected", "failed": "unknown", "unknown": "unknown", "feasible": "dominated"}
+        role = dict.fromkeys(("failed", "unknown", "stopped"), "unknown")
+        role |= {"infeasible": "rejected", "feasible": "dominated"}
         roles = ["front" if t.number in on_front else role[t.verdict.status] for t in self.trials]
         separable = [not self.not_separable.get(t.number) for t in self.trials]
         likely = [self._likely.of(t.number) for t in self.trials]

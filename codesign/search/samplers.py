@@ -41,11 +41,13 @@ class Codec:
         space: whose knobs they are.
         free: what is known of candidates before anything is paid; None: nothing.
         memory: what a sampler may keep from round to round, as long as no proposal depends on it.
+        round_size: candidates of a round; None: as many as the sampler would have.
     """
 
     space: SearchSpace
     free: Free | None = None
     memory: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    round_size: int | None = None
     _near: dict[Candidate, tuple[Candidate, ...]] = field(default_factory=dict, repr=False)
 
     def distributions(self) -> dict[str, BaseDistribution]:
@@ -127,7 +129,7 @@ def _local(codec: Codec, seed: int) -> optuna.samplers.BaseSampler:
 def _cost_aware(codec: Codec, seed: int) -> optuna.samplers.BaseSampler:
     from codesign.search.cost_aware.sampler import CostAwareSampler
 
-    return CostAwareSampler(codec, seed=seed, batch=COST_AWARE_ROUND)
+    return CostAwareSampler(codec, seed=seed, batch=codec.round_size or COST_AWARE_ROUND)
 
 
 COST_AWARE_ROUND: Final = 4

@@ -12,6 +12,7 @@ from typing_extensions import override
 
 if TYPE_CHECKING:
     from codesign.objectives import Constraint, Demands
+    from codesign.search.stages.ledger import Payment
     from codesign.search.trial import Trial
 
 
@@ -56,6 +57,31 @@ class Rejection:
 
 
 @dataclass(frozen=True, slots=True)
+class StageSummary:
+    """What one stage did.
+
+    Attributes:
+        stage: its name.
+        rated: networks that it rated, at whatever precision.
+        failed: of them.
+        stopped: trials that went no further.
+        paid: full-training equivalents.
+    """
+
+    stage: str
+    rated: int
+    failed: int
+    stopped: int
+    paid: float
+
+    @override
+    def __str__(self) -> str:
+        parts = [f"{self.stage}: {self.rated} rated for {self.paid:.4g} full trainings"]
+        parts += [f"{n} {word}" for n, word in ((self.stopped, "stopped"), (self.failed, "failed")) if n]
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """A study in numbers.
 
@@ -64,6 +90,8 @@ class Summary:
         n_front: points of the front.
         rejections: the constraint that rejects most first; those that reject nothing are left out.
         reasons: what else stood in the way, the most frequent first, with how often.
+        stopped: trials that were stopped before the last stage.
+        stages: the stages with what was paid for them; () where there are none.
     """
 
     n_trials: int
@@ -74,15 +102,29 @@ class Summary:
     n_front: int
     rejections: tuple[Rejection, ...]
     reasons: tuple[tuple[str, int], ...]
+    stopped: int = 0
+    stages: tuple[StageSummary, ...] = ()
+
+    @property
+    def paid(self) -> float | None:
+        """Full-training equivalents in all; None: not counted."""
+        return sum(s.paid for s in self.stages) if self.stages else None
 
     @override
     def __str__(self) -> str:
         parts = [f"{self.n_trials} trials: {self.feasible} feasible ({self.n_front} on the front)"]
         parts += [f"{n} {word}" for n, word in self._others() if n]
+        if self.paid is not None:
+            parts.append(f"{self.paid:.4g} full trainings paid")
         return ", ".join(parts)
 
     def _others(self) -> list[tuple[int, str]]:
-        return [(self.infeasible, "infeasible"), (self.unknown, "unknown"), (self.failed, "failed")]
+        return [
+            (self.stopped, "stopped early"),
+            (self.infeasible, "infeasible"),
+            (self.unknown, "unknown"),
+            (self.failed, "failed"),
+        ]
 
     @property
     def why_nothing(self) -> str:
@@ -99,13 +141,20 @@ class Summary:
         return "\n".join(lines)
 
 
-def summarise(trials: Sequence[Trial], demands: Demands, n_front: int) -> Summary:
-    """Count the trials and what rejects them."""
+def summarise(
+    trials: Sequence[Trial],
+    demands: Demands,
+    n_front: int,
+    stages: Sequence[str] = (),
+    payments: Sequence[Payment] = (),
+) -> Summary:
+    """Count the trials and what rejects them; of a staged study also what was paid."""
     status = Counter(t.verdict.status for t in trials)
     rejections = [r for c in demands.constraints if (r := _rejection(trials, c)).rejected or r.unknown]
     # what no constraint accounts for: cannot run, not modelled, failed, an objective that is unknown
     own = tuple(f"{c.name} is " for c in demands.constraints)
-    others = Counter(_kind(r) for t in trials for r in t.verdict.reasons if not r.startswith(own))
+    judged = [t for t in trials if t.verdict.status != "stopped"]
+    others = Counter(_kind(r) for t in judged for r in t.verdict.reasons if not r.startswith(own))
     return Summary(
         n_trials=len(trials),
         feasible=status["feasible"],
@@ -115,6 +164,19 @@ def summarise(trials: Sequence[Trial], demands: Demands, n_front: int) -> Summar
         n_front=n_front,
         rejections=tuple(sorted(rejections, key=lambda r: (-r.rejected, -r.unknown))),
         reasons=tuple(sorted(others.items(), key=lambda kv: (-kv[1], kv[0]))),
+        stopped=status["stopped"],
+        stages=tuple(_stage(name, trials, payments) for name in stages),
+    )
+
+
+def _stage(name: str, trials: Sequence[Trial], payments: Sequence[Payment]) -> StageSummary:
+    mine = [p for p in payments if p.stage == name]
+    return StageSummary(
+        stage=name,
+        rated=len({p.network for p in mine}),
+        failed=len({p.network for p in mine if p.problem}),
+        stopped=sum(t.verdict.status == "stopped" and t.stage == name for t in trials),
+        paid=sum(p.paid for p in mine),
     )
 
 

@@ -49,6 +49,16 @@ class Trial:
         return self.evaluation.candidate
 
     @property
+    def paid(self) -> float | None:
+        """Full-training equivalents that were paid for it; None where the study counts none."""
+        return self.evaluation.paid
+
+    @property
+    def stage(self) -> str:
+        """The last stage that it went through; "" where there was none."""
+        return self.evaluation.steps[-1].stage if self.evaluation.steps else ""
+
+    @property
     def feasible(self) -> bool:
         """Whether it meets every constraint, those let through by `allow_unknown` included."""
         return self.verdict.status == "feasible"
@@ -91,6 +101,8 @@ def row(trial: Trial, demands: Demands) -> dict[str, Any]:
         "unmodelled_share": e.unmodelled_share,
         "notes": "; ".join(e.notes),
     }
+    if e.steps is not None:
+        standing |= {"stage": trial.stage, "paid_trainings": trial.paid}
     taken = {*names, *quantities, *standing}
     knobs = {k if k not in taken or k in names else f"knob_{k}": value for k, value in e.candidate.items()}
     return {**names, **{k: value for k, value in knobs.items() if k not in names}, **quantities, **standing}
