@@ -39,11 +39,13 @@ class Front:
         trials: every trial that was considered, in the order of their numbers.
         demands: objectives and constraints.
         origin: how the front came about where no study aimed at it, in a sentence.
+        kept: numbers of the points that were chosen from the front; None: all of them.
     """
 
     trials: tuple[Trial, ...]
     demands: Demands
     origin: str = ""
+    kept: frozenset[int] | None = None
 
     @classmethod
     def of(cls, trials: Sequence[Trial] | Front, demands: Demands) -> Front:
@@ -54,11 +56,15 @@ class Front:
     @cached_property
     def members(self) -> tuple[Trial, ...]:
         """The points of the front, best in the first objective first."""
+        return tuple(t for t in self._undominated if self.kept is None or t.number in self.kept)
+
+    @cached_property
+    def _undominated(self) -> tuple[Trial, ...]:
         eligible = [t for t in self.trials if t.feasible]
         values = values_of(eligible, self.demands.objectives)
-        kept = [t for t, stays in zip(eligible, non_dominated(values), strict=True) if stays]
+        best = [t for t, stays in zip(eligible, non_dominated(values), strict=True) if stays]
         order = {t.number: tuple(v) for t, v in zip(eligible, values, strict=True)}
-        return tuple(sorted(kept, key=lambda t: (order[t.number], t.number)))
+        return tuple(sorted(best, key=lambda t: (order[t.number], t.number)))
 
     def __len__(self) -> int:
         return len(self.members)
@@ -108,14 +114,20 @@ class Front:
 
     @property
     def points(self) -> pd.DataFrame:
-        """One row per trial with its `role`: front, dominated, rejected (beyond a limit) or unknown."""
-        on_front = {t.number for t in self.members}
+        """One row per trial with its `role`.
+
+        Roles: front, left out (of the front, not chosen), dominated, rejected (beyond a limit), unknown.
+        """
         role = dict.fromkeys(("failed", "unknown", "stopped"), "unknown")
         role |= {"infeasible": "rejected", "feasible": "dominated"}
-        roles = ["front" if t.number in on_front else role[t.verdict.status] for t in self.trials]
-        separable = [not self.not_separable.get(t.number) for t in self.trials]
-        likely = [self._likely.of(t.number) for t in self.trials]
-        extra: dict[str, list[Any]] = {"role": roles, "separable": separable, "membership": likely}
+        roles = {t.number: role[t.verdict.status] for t in self.trials}
+        roles |= {t.number: "left out" for t in self._undominated}
+        roles |= {t.number: "front" for t in self.members}
+        extra: dict[str, list[Any]] = {
+            "role": list(roles.values()),
+            "separable": [not self.not_separable.get(t.number) for t in self.trials],
+            "membership": [self._likely.of(t.number) for t in self.trials],
+        }
         return frame(self.trials, self.demands, extra)
 
     def to_records(self) -> list[dict[str, Any]]:
@@ -181,7 +193,7 @@ class Front:
             errors: what the errors of points have in common; None: as measured (`codesign.front.truths`).
         """
         how = {"n_draws": n_draws, "seed": seed}
-        return membership_of(self.trials, self.members, self.demands, errors=errors, **how)
+        return membership_of(self.trials, self._undominated, self.demands, errors=errors, **how)
 
     @cached_property
     def _likely(self) -> Membership:
@@ -222,10 +234,10 @@ class Front:
         covers = stands_for(values_of(points, objectives), objectives, allowed)
         found = fewest(covers)
         told = ", ".join(f"{o.name} {t}" for o, t in zip(objectives, allowed, strict=True))
-        kept = tuple(points[i] for i in found.kept)
+        kept = frozenset(points[i].number for i in found.kept)
         said = "fewest" if found.proven else "a few (not proven the fewest)"
         origin = f"{said} points that stand for all {len(points)} of the front within {told}"
-        return Front(kept, self.demands, _and(self.origin, origin))
+        return replace(self, origin=_and(self.origin, origin), kept=kept)
 
     def under(
         self,
@@ -331,7 +343,7 @@ class Front:
         """
         bounds = [Constraint.parse(self._named(n), text) for n, text in (constraints or {}).items()]
         kept = [t for t in self.members if all(_meets(t, b) for b in bounds) and (where is None or where(t))]
-        return Front(tuple(sorted(kept, key=lambda t: t.number)), self.demands, self.origin)
+        return replace(self, kept=frozenset(t.number for t in kept))
 
     def choose(self, best: str | Objective, constraints: Mapping[str, str] | None = None) -> Trial:
         """The point best in one quantity among those that meet the bounds; ties go to the earlier trial.
@@ -381,10 +393,12 @@ class Front:
 
     def _need_points(self) -> None:
         if not self.members:
-            msg = (
-                f"the front is empty: none of {len(self.trials)} trials is feasible; "
-                "`status` says which constraint rejects most"
+            why = (
+                f"none of {len(self.trials)} trials is feasible; `status` says which constraint rejects most"
             )
+            if self._undominated:
+                why = f"none of its {len(self._undominated)} points meets what was asked of them"
+            msg = f"the front is empty: {why}"
             raise InputError(msg)
 
 
