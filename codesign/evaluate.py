@@ -14,13 +14,13 @@ from hw_models.errors import CodesignError, InputError, NotCostableError
 from search_spaces.candidate import Candidate
 
 if TYPE_CHECKING:
-    from hw_models.cost.base import Cost
+    from hw_models.cost.arrays import CostGrid, Feasibility
     from hw_models.spec.accelerator import Accelerator
     from hw_models.spec.quantities import Sourced
     from hw_models.workload.graph import Workload
     from search_spaces.product import Product
 
-State = Literal["ok", "cannot_run", "unknown", "stopped", "failed"]
+State = Literal["ok", "cannot_run", "unknown", "failed"]
 
 UNKNOWN: Final = {unit: Estimate.unknown(unit) for unit in (*COST_UNITS.values(), "%")}
 
@@ -41,21 +41,6 @@ NO_COST: Final = PointCost()
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """One stage that a candidate went through.
-
-    Attributes:
-        stage: its name.
-        error: what it said; unknown where it failed.
-        paid: full-training equivalents; 0 where another candidate with the same network had paid.
-    """
-
-    stage: str
-    error: Estimate
-    paid: float
-
-
-@dataclass(frozen=True, slots=True)
 class Evaluation:
     """All that is known about one candidate.
 
@@ -71,10 +56,9 @@ class Evaluation:
         bound: the resource that takes most of the latency.
         unmodelled_share: share of bytes in operators without a rule, 0..1.
         state: "ok"; "cannot_run" (precision, operator or memory); "unknown" (the chip lacks a figure);
-            "stopped" (before the last stage: `error` is that of the stage it came to); "failed".
+            "failed".
         problem: why it is not "ok".
         notes: what a reader must know before using the numbers.
-        steps: the stages it went through; None where the study has none.
     """
 
     candidate: Candidate
@@ -91,18 +75,10 @@ class Evaluation:
     state: State = "ok"
     problem: str = ""
     notes: tuple[str, ...] = ()
-    steps: tuple[Step, ...] | None = None
-
-    @property
-    def paid(self) -> float | None:
-        """Full-training equivalents that were paid for it; None where the study counts none."""
-        return None if self.steps is None else sum(s.paid for s in self.steps)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON keeps it; `from_dict` gives an equal evaluation back."""
         plain: dict[str, Any] = {name: getattr(self, name) for name in _PLAIN}
-        if self.steps is not None:
-            plain["steps"] = [[s.stage, _packed(s.error), s.paid] for s in self.steps]
         return {
             **plain,
             "candidate": dict(self.candidate),
@@ -124,7 +100,6 @@ class Evaluation:
             error=_unpacked(data["error"], "%"),
             facts=dict(data["facts"]),
             notes=tuple(data["notes"]),
-            steps=_steps(data.get("steps")),
         )
 
 
@@ -152,9 +127,6 @@ class Evaluator(Protocol):
 @dataclass
 class CostEvaluator:
     """Cost model and quality of a joint space; a network is read once, however many chips it is tried on.
-
-    Every point is costed by itself: a sum over kernels must not depend on which other points were asked for
-    with it, or a resumed search would differ from an uninterrupted one in the last bits.
 
     Args:
         space: networks x chips x precision.
@@ -191,6 +163,72 @@ class CostEvaluator:
         """What is known of each candidate without training anything: the same evaluation without quality."""
         return (self._evaluate(self.space.canonical(c), None) for c in candidates)
 
+    def sweep(self, candidates: Sequence[Candidate]) -> Iterator[Evaluation]:
+        """The same of many canonical candidates in one go, without names, bound and notes.
+
+        To the last bit the figures of `free`: what a point costs does not depend on the others.
+        """
+        columns: dict[Candidate, list[int]] = {}
+        for i, candidate in enumerate(candidates):
+            columns.setdefault(self.space.network(candidate), []).append(i)
+        alike: dict[tuple[Candidate, ...], list[tuple[Candidate, list[int]]]] = {}
+        for network, at in columns.items():
+            on = tuple(self._hardware(candidates[i]) for i in at)
+            alike.setdefault(on, []).append((network, at))
+        found: dict[int, Evaluation] = {}
+        for on, rows in alike.items():
+            for (_, at), told in zip(rows, self._swept([n for n, _ in rows], on), strict=True):
+                found |= {i: replace(e, candidate=candidates[i]) for i, e in zip(at, told, strict=True)}
+        return (found[i] for i in range(len(candidates)))
+
+    def _swept(
+        self, networks: Sequence[Candidate], hardware: Sequence[Candidate]
+    ) -> Iterator[list[Evaluation]]:
+        """Evaluations of each network on each hardware; a network that cannot be read is marked as failed."""
+        from hw_models.cost.arrays import Feasibility
+        from hw_models.cost.estimate import estimate_many
+
+        chips = [self.space.chip(h) for h in hardware]
+        workloads = [self._readable(n) for n in networks]
+        grid = estimate_many(
+            [w for w in workloads if not isinstance(w, str)],
+            chips,
+            precision=[self.space.precision(h) for h in hardware],
+            batch=self.batch,
+            model=self.model,
+            lowering=self.lowering,
+        )
+        stated, row = [_stated_power(c) for c in chips], 0
+        for network, workload in zip(networks, workloads, strict=True):
+            if isinstance(workload, str):
+                yield [Evaluation(network, state="failed", problem=workload) for _ in chips]
+                continue
+            counts, w = {"params_m": workload.params / 1e6, "macs_g": workload.macs / 1e9}, row
+            yield [
+                Evaluation(
+                    network,
+                    cost=_point_cost(_cell(grid, w, c), str(grid.power_source[w, c])),
+                    facts={**counts, **stated[c]},
+                    batch=self.batch,
+                    rate_hz=self.rate_hz,
+                    unmodelled_share=float(grid.unmodelled_bytes_share[w]),
+                    state=_state(Feasibility(int(grid.feasibility[w, c]))),
+                )
+                for c in range(len(chips))
+            ]
+            row += 1
+
+    def _hardware(self, candidate: Candidate) -> Candidate:
+        """Chip and precision of a candidate."""
+        return candidate.only((*self.space.chips.knobs, "precision"))
+
+    def _readable(self, network: Candidate) -> Workload | str:
+        """The network, or why it cannot be read."""
+        try:
+            return self._workload(network)
+        except CodesignError as error:
+            return str(error)
+
     def _evaluate(self, candidate: Candidate, quality: Quality | None) -> Evaluation:
         network = self.space.network(candidate)
         chip = self.space.chip(candidate)
@@ -225,10 +263,10 @@ class CostEvaluator:
             lowering=self.lowering,
         )
         rating = quality.rate(network, empty.precision) if quality else Rating.unknown()
-        state = _state(cost)
+        state = _state(cost.feasibility)
         return replace(
             empty,
-            cost=_point_cost(cost),
+            cost=_point_cost(cost.quantities, cost.power_source),
             error=rating.error,
             facts={"params_m": workload.params / 1e6, "macs_g": workload.macs / 1e9, **_stated_power(chip)},
             bound=bound_of(cost) if state == "ok" else "",
@@ -255,18 +293,24 @@ def _stated_power(chip: Accelerator) -> dict[str, float]:
     return {name: watts.value for name, watts in stated.items() if watts is not None}
 
 
-def _state(cost: Cost) -> State:
+def _state(code: Feasibility) -> State:
     from hw_models.cost.arrays import Feasibility
 
-    if cost.feasibility == Feasibility.OK:
+    if code == Feasibility.OK:
         return "ok"
-    return "unknown" if cost.feasibility == Feasibility.UNKNOWN else "cannot_run"
+    return "unknown" if code == Feasibility.UNKNOWN else "cannot_run"
 
 
-def _point_cost(cost: Cost) -> PointCost:
+def _cell(grid: CostGrid, network: int, chip: int) -> dict[str, Estimate]:
+    return {
+        name: Estimate.at(grid.quantities[name], network, chip, unit) for name, unit in COST_UNITS.items()
+    }
+
+
+def _point_cost(quantities: Mapping[str, Estimate], power_source: str) -> PointCost:
     """The estimates alone; a power that is the cap says so, and what cannot run has no time to tell."""
-    estimates = {name: _finite(getattr(cost, name)) for name in COST_UNITS}
-    if cost.power_source == "cap":
+    estimates = {name: _finite(quantities[name]) for name in COST_UNITS}
+    if power_source == "cap":
         estimates["power"] = replace(estimates["power"], fidelity="cap")
     return PointCost(**estimates)
 
@@ -276,12 +320,6 @@ def _finite(e: Estimate) -> Estimate:
         return Estimate.unknown(e.unit)
     low, high = (None if x is None or not math.isfinite(x) else x for x in (e.low, e.high))
     return replace(e, low=low, high=high)
-
-
-def _steps(packed: Sequence[Any] | None) -> tuple[Step, ...] | None:
-    if packed is None:
-        return None
-    return tuple(Step(stage, _unpacked(error, "%"), paid) for stage, error, paid in packed)
 
 
 def _packed(e: Estimate) -> list[Any]:

@@ -16,6 +16,8 @@ from search_spaces.knobs import Choice, Knob
 from search_spaces.space import SearchSpace, check, one_edit_neighbours
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from hw_models.workload.graph import Workload
 
 DEFAULT_PRECISIONS = ("fp16", "int8", "fp32")
@@ -75,6 +77,9 @@ class Product(SearchSpace):
     chips: SearchSpace
     precisions: tuple[str, ...] = DEFAULT_PRECISIONS
     left_out: Mapping[str, str] = field(default_factory=dict)
+    _precisions_of: dict[Candidate, tuple[str, ...]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         _check_precisions(self.precisions)
@@ -158,6 +163,22 @@ class Product(SearchSpace):
         """What the quality of a candidate depends on: the network and its precision, not the chip."""
         return candidate.only((*self.networks.knobs, "precision"))
 
+    @cached_property
+    def rated(self) -> RatedNetworks:
+        """What has a quality of its own in this space, as a space: networks at a precision, without chips."""
+        return RatedNetworks(self)
+
+    def on(self, rated: Candidate, chip: Candidate) -> Candidate | None:
+        """A network at a precision on a chip, all canonical; None: the chip has no peak at the precision."""
+        if rated["precision"] not in self._supported_by(chip):
+            return None
+        return Candidate({**rated, **chip})
+
+    def _supported_by(self, chip: Candidate) -> tuple[str, ...]:
+        if chip not in self._precisions_of:
+            self._precisions_of[chip] = self.supported(self.chips.build(chip))
+        return self._precisions_of[chip]
+
     def chip(self, candidate: Candidate) -> Accelerator:
         """The chip of a candidate."""
         built: Accelerator = self.chips.build(candidate.only(self.chips.knobs))
@@ -213,6 +234,90 @@ class Product(SearchSpace):
             for chip in self.chips.candidates():
                 for precision in self.supported(self.chips.build(chip)):
                     yield Candidate({**network, **chip, "precision": precision})
+
+
+@dataclass(frozen=True)
+class RatedNetworks(SearchSpace):
+    """Networks at a precision: the part of a joint space that a quality is measured of.
+
+    A precision that no chip of a list has a peak for is none of this space.
+    """
+
+    product: Product
+
+    @property
+    @override
+    def name(self) -> str:
+        return f"{self.product.networks.name} at a precision"
+
+    @cached_property
+    def precisions(self) -> tuple[str, ...]:
+        """Those that some chip has a peak for, the preferred one first; of a chip family all."""
+        product = self.product
+        if not isinstance(product.chips, ChipList):
+            return product.precisions
+        some = {p for chip in product.chips.chips for p in product.supported(chip)}
+        return tuple(p for p in product.precisions if p in some)
+
+    @cached_property
+    def _knobs(self) -> dict[str, Knob]:
+        return {**self.product.networks.knobs, "precision": Choice(self.precisions)}
+
+    @property
+    @override
+    def knobs(self) -> Mapping[str, Knob]:
+        return self._knobs
+
+    @property
+    @override
+    def size(self) -> int:
+        return self.product.networks.size * len(self.precisions)
+
+    def network(self, candidate: Candidate) -> Candidate:
+        """The network alone."""
+        return candidate.only(self.product.networks.knobs)
+
+    @override
+    def build(self, candidate: Candidate) -> Any:
+        """The network."""
+        return self.product.networks.build(self.network(candidate))
+
+    @override
+    def workload(self, candidate: Candidate) -> Workload:
+        return self.product.networks.workload(self.network(candidate))
+
+    @override
+    def label(self, candidate: Candidate) -> str:
+        return f"{self.product.networks.label(self.network(candidate))} ({candidate['precision']})"
+
+    @override
+    def canonical(self, candidate: Candidate) -> Candidate:
+        unknown = [k for k in candidate if k not in self.knobs]
+        if unknown or candidate.get("precision") not in self.precisions:
+            check(self, candidate)
+        network = self.product.networks.canonical(self.network(candidate))
+        return Candidate({**network, "precision": candidate["precision"]})
+
+    @override
+    def neighbours(self, candidate: Candidate) -> Sequence[Candidate]:
+        """The network's neighbours at the same precision, then the same network at others."""
+        here = self.canonical(candidate)
+        precision = here["precision"]
+        near = self.product.networks.neighbours(self.network(here))
+        moved = [Candidate({**network, "precision": precision}) for network in near]
+        return (*moved, *(here.replace(precision=p) for p in self.precisions if p != precision))
+
+    @override
+    def candidates(self) -> Iterator[Candidate]:
+        for network in self.product.networks.candidates():
+            for precision in self.precisions:
+                yield Candidate({**network, "precision": precision})
+
+    @override
+    def sample(self, rng: np.random.Generator) -> Candidate:
+        network = self.product.networks.sample(rng)
+        precision = self.precisions[int(rng.integers(len(self.precisions)))]
+        return Candidate({**network, "precision": precision})
 
 
 @dataclass(frozen=True)

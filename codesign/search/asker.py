@@ -8,7 +8,7 @@ it grew or was filled anew.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +20,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from codesign.search.samplers import Codec, SamplerChoice
 
 if TYPE_CHECKING:
+    from codesign.evaluate import Evaluation
     from codesign.objectives import Demands
     from codesign.search.free import Free
     from codesign.search.trial import Trial
@@ -32,6 +33,9 @@ UNKNOWN_EXCESS: Final = 1.0
 EVALUATION: Final = "evaluation"
 """User attribute of a trial: the evaluation, as `Evaluation.to_dict` writes it."""
 
+BESIDE: Final = "beside"
+"""User attribute of a trial: evaluations of what was trained for it on other chips."""
+
 
 class Asker:
     """Proposes candidates that were never told, round after round.
@@ -43,9 +47,6 @@ class Asker:
         seed: same seed and same told trials, same proposals.
         round_size: candidates of one round.
         free: what is known of candidates before anything is paid.
-
-    Attributes:
-        round: what was asked last, told or not.
     """
 
     def __init__(
@@ -59,18 +60,18 @@ class Asker:
     ) -> None:
         self.space, self.demands, self.sampler, self.seed = space, demands, sampler, seed
         self.round_size = round_size or sampler.round_size
-        self._codec = Codec(space, free, round_size=self.round_size)
+        self._codec = Codec(space, free)
         self._distributions = self._codec.distributions()
+        self._ways = free.ways if free is not None and sampler.needs_costs else None
         with quiet():
             self._shadow = optuna.create_study(directions=directions(demands))
         self._seen: set[Candidate] = set()
         self._asked: list[optuna.Trial] = []
-        self.round: tuple[Candidate, ...] = ()
 
     def refill(self, told: Sequence[FrozenTrial], candidates: Sequence[Candidate]) -> None:
         """Start over from trials that were told before, in their order."""
         self._shadow.add_trials(told)
-        self._seen.update(candidates)
+        self._seen.update(self._once(c) for c in candidates)
         if not told:
             return
         with quiet():
@@ -88,9 +89,9 @@ class Asker:
         seeds = np.random.SeedSequence([self.seed, start]).generate_state(2)
         with quiet():
             self._shadow.sampler = self.sampler.make(self._codec, int(seeds[0]))
-        fresh = _Fresh(self.space, self._seen, np.random.default_rng(seeds[1]))
+        fresh = _Fresh(self.space, self._seen, self._once, np.random.default_rng(seeds[1]))
         candidates = []
-        for _ in range(min(self.round_size, self.space.size - len(self._seen))):
+        for _ in range(min(self.round_size, self.size - len(self._seen))):
             with quiet():
                 asked = self._shadow.ask(self._distributions)
             candidate = fresh.instead_of(self._codec.decode(asked.params))
@@ -99,11 +100,25 @@ class Asker:
             self._set_params(asked, candidate)
             self._asked.append(asked)
             candidates.append(candidate)
-        self.round = tuple(candidates)
         return candidates
 
-    def tell(self, trial: Trial, candidate: Candidate) -> FrozenTrial:
-        """Tell the result of the first candidate not yet told; what a storage keeps of it."""
+    @property
+    def size(self) -> int:
+        """Candidates that can be told: those of the space, or what of them is trained."""
+        return self.space.size if self._ways is None else self._ways.space.size
+
+    def _once(self, candidate: Candidate) -> Candidate:
+        """What of a candidate is told once: all of it, or what of it is trained."""
+        return candidate if self._ways is None else self._ways.trained(candidate)
+
+    def tell(self, trial: Trial, candidate: Candidate, beside: Sequence[Evaluation] = ()) -> FrozenTrial:
+        """Tell the result of the first candidate not yet told; what a storage keeps of it.
+
+        Args:
+            trial: the result.
+            candidate: that was asked for.
+            beside: of what was trained on other chips.
+        """
         asked = self._asked.pop(0)
         state, values, excess = told_values(trial, self.demands)
         storage = self._shadow._storage
@@ -111,13 +126,13 @@ class Asker:
             storage.set_trial_system_attr(asked._trial_id, f"constraints:{name}", beyond)
         with quiet():
             told = self._shadow.tell(asked, values, state=state)
-        self._seen.add(candidate)
+        self._seen.add(self._once(candidate))
         return create_trial(
             state=state,
             values=values,
             params=told.params,
             distributions=told.distributions,
-            user_attrs={**told.user_attrs, **_readable(trial), EVALUATION: trial.evaluation.to_dict()},
+            user_attrs={**told.user_attrs, **_readable(trial), **kept(trial.evaluation, beside)},
             system_attrs=told.system_attrs,
         )
 
@@ -133,16 +148,22 @@ class _Fresh:
 
     DRAWS: Final = 64
 
-    def __init__(self, space: SearchSpace, seen: set[Candidate], rng: np.random.Generator) -> None:
-        self._space, self._rng = space, rng
+    def __init__(
+        self,
+        space: SearchSpace,
+        seen: set[Candidate],
+        once: Callable[[Candidate], Candidate],
+        rng: np.random.Generator,
+    ) -> None:
+        self._space, self._rng, self._once = space, rng, once
         self._seen = set(seen)
         self._left: Iterator[Candidate] | None = None
 
     def instead_of(self, proposed: Candidate) -> Candidate | None:
         """The candidate itself if it is new, else a new one near it; None: the space has no more."""
-        found = next((c for c in self._options(proposed) if c not in self._seen), None)
+        found = next((c for c in self._options(proposed) if self._once(c) not in self._seen), None)
         if found is not None:
-            self._seen.add(found)
+            self._seen.add(self._once(found))
         return found
 
     def _options(self, proposed: Candidate) -> Iterator[Candidate]:
@@ -165,14 +186,12 @@ def directions(demands: Demands) -> list[StudyDirection]:
 def told_values(trial: Trial, demands: Demands) -> tuple[TrialState, list[float] | None, dict[str, float]]:
     """What Optuna is told: state, objective values, and by how much each constraint is exceeded.
 
-    A trial without a value for every objective, or stopped before the last stage, is PRUNED (it has no place
-    on a front), one that failed is FAIL.
+    A trial without a value for every objective is PRUNED (it has no place on a front), one that failed is
+    FAIL.
     """
     verdict = trial.verdict
     if verdict.status == "failed":
         return TrialState.FAIL, None, {}
-    if verdict.status == "stopped":  # what a cheaper stage said is told to no sampler as if it were the last
-        return TrialState.PRUNED, None, {"other": UNKNOWN_EXCESS}
     excess = {
         n: UNKNOWN_EXCESS if x is None and n not in verdict.assumed else x or 0.0
         for n, x in verdict.excess.items()
@@ -186,6 +205,12 @@ def told_values(trial: Trial, demands: Demands) -> tuple[TrialState, list[float]
     if len(known) < len(values):
         return TrialState.PRUNED, None, excess
     return TrialState.COMPLETE, known, excess
+
+
+def kept(evaluation: Evaluation, beside: Sequence[Evaluation]) -> dict[str, Any]:
+    """User attributes of a trial that its results are read from."""
+    others = {BESIDE: [e.to_dict() for e in beside]} if beside else {}
+    return {EVALUATION: evaluation.to_dict(), **others}
 
 
 def _readable(trial: Trial) -> dict[str, Any]:

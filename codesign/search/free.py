@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codesign.objectives import UNMODELLED_LIMIT
+from codesign.search.ways import Ways
 from hw_models.errors import InputError
 
 if TYPE_CHECKING:
     from codesign.evaluate import Evaluation, Evaluator
     from codesign.objectives import Demands, Objective
     from search_spaces.candidate import Candidate
+    from search_spaces.space import SearchSpace
 
 FloatArray = NDArray[np.float64]
 
@@ -37,6 +39,15 @@ class TellsCosts(Protocol):
         ...
 
 
+@runtime_checkable
+class SweepsCosts(TellsCosts, Protocol):
+    """An evaluator that tells the costs of many candidates in one go."""
+
+    def sweep(self, candidates: Sequence[Candidate]) -> Iterable[Evaluation]:
+        """As `free`, of canonical candidates; names, bound and notes may be left out."""
+        ...
+
+
 @dataclass(frozen=True)
 class Free:
     """The costs of candidates, as a search minimises them, and whether they meet the constraints.
@@ -45,19 +56,21 @@ class Free:
         evaluator: tells them.
         demands: objectives and constraints.
         position: of the one objective that must be paid for.
+        ways: to run what is trained.
     """
 
     evaluator: TellsCosts
     demands: Demands
     position: int
+    ways: Ways
 
     @classmethod
-    def of(cls, evaluator: Evaluator, demands: Demands) -> Free | None:
+    def of(cls, evaluator: Evaluator, demands: Demands, space: SearchSpace) -> Free | None:
         """What is free of these demands; None: nothing is, or not just one objective must be paid for."""
         if not isinstance(evaluator, TellsCosts):
             return None
         paid = [i for i, o in enumerate(demands.objectives) if o.name in evaluator.paid]
-        return cls(evaluator, demands, paid[0]) if len(paid) == 1 else None
+        return cls(evaluator, demands, paid[0], Ways(space)) if len(paid) == 1 else None
 
     @property
     def paid(self) -> Objective:
@@ -71,12 +84,29 @@ class Free:
         bounds = [c.bound * self.paid.sign for c in ours if (c.op == "<=") == (self.paid.goal == "min")]
         return min(bounds, default=None)
 
-    def look(self, candidates: Sequence[Candidate]) -> tuple[FloatArray, FloatArray]:
-        """(n, 1, m) costs, NaN where a constraint forbids the candidate; (n, 2) logarithms of its counts."""
-        seen = list(self.evaluator.free(candidates))
-        costs = np.array([self._costs(e) for e in seen], np.float64).reshape(len(seen), 1, -1)
-        counts = [[e.facts.get(n, 0.0) for n in COUNTED] for e in seen]
-        return costs, np.log(np.maximum(np.array(counts).reshape(len(seen), len(COUNTED)), 1e-6))
+    def look(self, trained: Sequence[Candidate]) -> tuple[FloatArray, FloatArray]:
+        """What n candidates that could be trained need, in each of the r ways to run them.
+
+        Returns:
+            (n, r, m) costs, NaN where there is no such way or a constraint forbids it; (n, 2) logarithms of
+            what is counted of each candidate.
+        """
+        ways = [self.ways.of(c) for c in trained]
+        r = max((len(row) for row in ways), default=1)
+        at = [(i, j) for i, row in enumerate(ways) for j, way in enumerate(row) if way is not None]
+        seen = self.evaluations([way for row in ways for way in row if way is not None])
+        costs = np.full((len(ways), r, len(self.demands.objectives) - 1), np.nan)
+        counts = np.zeros((len(ways), len(COUNTED)))
+        for (i, j), evaluation in zip(at, seen, strict=True):
+            costs[i, j] = self._costs(evaluation)
+            counts[i] = [evaluation.facts.get(n, 0.0) for n in COUNTED]
+        return costs, np.log(np.maximum(counts, 1e-6))
+
+    def evaluations(self, candidates: Sequence[Candidate]) -> Iterable[Evaluation]:
+        """Evaluations without what must be paid for, in one go where the evaluator can."""
+        if isinstance(self.evaluator, SweepsCosts):
+            return self.evaluator.sweep(candidates)
+        return self.evaluator.free(candidates)
 
     def _costs(self, evaluation: Evaluation) -> list[float]:
         free = [o for i, o in enumerate(self.demands.objectives) if i != self.position]

@@ -13,10 +13,9 @@ from typing_extensions import override
 from codesign.config import StudyConfig
 from codesign.evaluate import Evaluation
 from codesign.front import Front
-from codesign.objectives import Constraint, Demands, Objective, objective
+from codesign.objectives import Constraint, Demands, Objective, Verdict, objective
 from codesign.runs import RunFolder
-from codesign.search.asker import EVALUATION
-from codesign.search.stages.ledger import Ledger
+from codesign.search.asker import BESIDE, EVALUATION
 from codesign.search.summary import Summary, summarise
 from codesign.search.trial import Trial, frame
 
@@ -32,28 +31,27 @@ class Results:
         config: what was asked for.
         demands: objectives and constraints.
         folder: the run folder; None: the study lives in memory.
-        ledger: what was paid for, stage by stage; empty where the study has no stages.
     """
 
     def __init__(self, config: StudyConfig, demands: Demands, folder: RunFolder | None) -> None:
         self.config, self.demands, self.folder = config, demands, folder
-        self.ledger = Ledger()
         self._trials: list[Trial] = []
+        self._beside: list[tuple[Trial, ...]] = []
 
     @property
     def trials(self) -> tuple[Trial, ...]:
-        """All evaluated points in their order."""
+        """All that was evaluated, in its order."""
         return tuple(self._trials)
 
     @property
-    def paid(self) -> float | None:
-        """Full-training equivalents in all, of a round that is under way too; None: not counted."""
-        return None if self.config.stages is None else self.ledger.paid
+    def points(self) -> tuple[Trial, ...]:
+        """The trials and, after each, what was trained for it on other chips; in the order of numbers."""
+        return tuple(p for t, others in zip(self._trials, self._beside, strict=True) for p in (t, *others))
 
     @property
     def front(self) -> Front:
         """The points that nothing beats."""
-        return Front(self.trials, self.demands)
+        return Front(self.points, self.demands)
 
     @property
     def objectives(self) -> tuple[Objective, ...]:
@@ -67,8 +65,7 @@ class Results:
 
     def summary(self) -> Summary:
         """How many trials are feasible, and what stands in the way of the others."""
-        stages = [] if self.config.stages is None else [s.name for s in self.config.stages.of]
-        return summarise(self._trials, self.demands, len(self.front), stages, self.ledger.payments)
+        return summarise(self._trials, self.demands, len(self.front))
 
     def trials_frame(self) -> pd.DataFrame:
         """One row per trial: names, knobs, quantities with interval and fidelity, status and why."""
@@ -85,18 +82,27 @@ class Results:
             path = self.folder.report if self.folder else Path("report.html")
         return Path(write_report(self, Path(path)))
 
-    def _read_folder(self, folder: RunFolder) -> None:
-        """Take over the trials of a run folder, and what was paid."""
-        study = folder.read_study()
-        self._read([] if study is None else study.get_trials(deepcopy=False))
-        if study is not None and self.config.stages is not None:
-            self.ledger.open(study.user_attrs)
-
     def _read(self, stored: Sequence[FrozenTrial]) -> None:
         """Take over what a storage holds; trials that others put into the Optuna study are passed over."""
         mine = [t for t in stored if EVALUATION in t.user_attrs]
-        evaluations = [Evaluation.from_dict(t.user_attrs[EVALUATION]) for t in mine]
-        self._trials = [Trial(i, e, self.demands.judge(e)) for i, e in enumerate(evaluations)]
+        self._trials, self._beside = [], []
+        for told in mine:
+            kept = [told.user_attrs[EVALUATION], *told.user_attrs.get(BESIDE, ())]
+            first, *others = map(Evaluation.from_dict, kept)
+            trial = Trial(self._n_points, first, self.demands.judge(first))
+            self._take(trial, [(e, self.demands.judge(e)) for e in others])
+
+    @property
+    def _n_points(self) -> int:
+        """Points so far: the number of the next."""
+        if not self._trials:
+            return 0
+        return (*self._trials[-1:], *self._beside[-1])[-1].number + 1
+
+    def _take(self, trial: Trial, others: Sequence[tuple[Evaluation, Verdict]]) -> None:
+        """Append a trial and what was trained for it on other chips."""
+        self._trials.append(trial)
+        self._beside.append(tuple(Trial(trial.number + 1 + i, *pair) for i, pair in enumerate(others)))
 
 
 class Run(Results):
@@ -113,7 +119,7 @@ class Run(Results):
         folder = RunFolder(Path(path)).need()
         config = StudyConfig.model_validate(folder.read_config())
         super().__init__(config, demands_of(config), folder)
-        self._read_folder(folder)
+        self._read(folder.read_trials())
 
     @override
     def __repr__(self) -> str:

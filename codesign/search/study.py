@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,9 +22,8 @@ from codesign.search.free import Free, TellsCosts
 from codesign.search.results import Results, demands_of
 from codesign.search.samplers import MakeSampler, SamplerChoice, sampler_choice
 from codesign.search.signals import Signals
-from codesign.search.stages.stage import Ladder, Stage, ladder_of
-from codesign.search.stages.staged import Staged
 from codesign.search.trial import Trial, parquet
+from codesign.search.ways import Reached, beside
 from hw_models.errors import CodesignError, InputError, StorageError
 from search_spaces.catalogue import CHIP_FAMILIES, reference
 from search_spaces.product import ChipList, Product
@@ -33,6 +31,7 @@ from search_spaces.product import ChipList, Product
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
+    from codesign.objectives import Verdict
     from codesign.quality.base import Quality
     from hw_models.spec.accelerator import Accelerator
     from search_spaces.candidate import Candidate
@@ -58,6 +57,10 @@ class Study(Results):
     The same seed gives the same front, byte for byte, also after the process was killed and the study
     resumed. No point is evaluated twice. When the whole space has been evaluated the study ends by itself.
 
+    With sampler "cost_aware" a trial of a joint space is one training: a network at a precision, never twice,
+    shown on the chip that it was picked for. What it is on every other chip is told for nothing; those points
+    that nothing told before beats stand in `points`, and the front is that of all `points`.
+
     Args:
         space: networks times chips (`space * chips`), or any space with an `evaluator` of its own.
         objectives: names of the catalogue, or `Objective`s.
@@ -68,8 +71,6 @@ class Study(Results):
             with it.
         sampler: "nsga2", "local", "tpe", "random", or a function from a seed to an Optuna sampler.
         quality: how good a network is; None: the accuracy published for it.
-        stages: ways to rate a network from cheap to dear, in place of `quality`; few candidates go on from
-            one to the next, and the last alone makes the front. See `codesign.search.stages`.
         evaluator: what evaluates candidates; None: cost model and quality.
         batch, model, lowering: how cost is told.
         allow_unknown: let points in whose constraints cannot be told, marked.
@@ -92,7 +93,6 @@ class Study(Results):
         rate_hz: float | None = None,
         sampler: str | MakeSampler | SamplerChoice = "nsga2",
         quality: Quality | None = None,
-        stages: Ladder | Sequence[Stage] | None = None,
         evaluator: Evaluator | None = None,
         batch: int = 1,
         model: str = "roofline",
@@ -111,7 +111,6 @@ class Study(Results):
         )
         self.space = space
         self.sampler = sampler_choice(sampler)
-        ladder = ladder_of(stages)
         config = StudyConfig.made(
             question=question,
             **(_names(space) if named is None else {"space": named.space, "chips": named.chips}),
@@ -121,7 +120,6 @@ class Study(Results):
             rate_hz=rate_hz,
             seed=seed,
             sampler=self.sampler.name,
-            stages=None if ladder is None else ladder.described(),
             batch=batch,
             model=model,
             lowering=lowering,
@@ -130,18 +128,15 @@ class Study(Results):
             fingerprint=fingerprint(space),
         )
         super().__init__(config, demands, RunFolder(Path(storage)) if storage is not None else None)
-        _need_one_quality(quality, ladder)
-        self.evaluator = evaluator or self._cost_evaluator(quality, staged=ladder is not None)
-        self._staged = (
-            None if ladder is None else Staged.of(ladder, space, self.evaluator, demands, self.ledger)
-        )
+        self.evaluator = evaluator or self._cost_evaluator(quality)
         self._free = self._what_is_free()
         self._waiting: list[Candidate] = []
         self._asker: Asker | None = None
+        self._reached: Reached | None = None
         self._memory: optuna.Study | None = None
         if self.folder and self.folder.exists:
             self._check_same(self.folder)
-            self._read_folder(self.folder)
+            self._read(self.folder.read_trials())
 
     @classmethod
     def from_config(cls, config: StudyConfig, storage: str | Path | None = None) -> Self:
@@ -175,11 +170,9 @@ class Study(Results):
         """
         config = StudyConfig.model_validate(RunFolder(Path(path)).need().read_config())
         own = [o.name for o in config.objectives if isinstance(o, CustomObjective)]
-        own += [config.sampler] if config.sampler.startswith("custom:") else []
-        own += ["stages"] if config.stages is not None else []
-        if own:
+        if own or config.sampler.startswith("custom:"):
             msg = (
-                f"{path}: '{own[0]}' was given in Python; "
+                f"{path}: '{(own or [config.sampler])[0]}' was given in Python; "
                 f"go on there with cd.Study(..., storage='{path}')"
             )
             raise InputError(msg)
@@ -227,7 +220,8 @@ class Study(Results):
     @property
     def exhausted(self) -> bool:
         """Whether every point of the space has been evaluated."""
-        return len(self._trials) >= self.space.size
+        joint = self._free is not None and self.sampler.needs_costs
+        return len(self._trials) >= (self._free.ways.space if self._free and joint else self.space).size
 
     @property
     def optuna_study(self) -> optuna.Study:
@@ -244,11 +238,11 @@ class Study(Results):
         while len(self._trials) < total:
             if not self._waiting:
                 self._stop_if_all_failed()
-                self._waiting = self._need_asker().ask()
+                self._waiting = self._ask(self._need_asker(), len(self._trials))
                 if not self._waiting:
                     return
             wanted = self._waiting[: total - len(self._trials)]
-            answers = iter(self._answers(wanted))
+            answers = iter(self.evaluator(wanted))
             for candidate in wanted:
                 evaluation = next(answers, None)
                 if evaluation is None or evaluation.candidate != candidate:
@@ -259,15 +253,6 @@ class Study(Results):
                     raise InputError(msg)
                 yield evaluation
 
-    def _answers(self, wanted: Sequence[Candidate]) -> Iterable[Evaluation]:
-        """Evaluations of the next candidates of a round; the whole round says who goes on."""
-        if self._staged is None:
-            return self.evaluator(wanted)
-        asked = self._need_asker().round
-        earlier = self._trials[: len(self._trials) - (len(asked) - len(self._waiting))]
-        settled = sum(t.stage == self._staged.ladder.names[-1] for t in earlier)
-        return self._staged.evaluations(asked, wanted, settled)
-
     def _tell(self, evaluation: Evaluation, keep: Callable[[FrozenTrial], None]) -> None:
         verdict = self.demands.judge(evaluation)
         recorded = {
@@ -275,19 +260,30 @@ class Study(Results):
         }
         if recorded:
             evaluation = replace(evaluation, facts={**evaluation.facts, **recorded})
-        trial = Trial(len(self._trials), evaluation, verdict)
-        keep(self._need_asker().tell(trial, self._waiting[0]))
+        others = self._elsewhere(evaluation, verdict)
+        trial = Trial(self._n_points, evaluation, verdict)
+        keep(self._need_asker().tell(trial, self._waiting[0], [e for e, _ in others]))
         self._waiting.pop(0)
-        self._trials.append(trial)
+        self._take(trial, others)
+
+    def _elsewhere(self, evaluation: Evaluation, verdict: Verdict) -> list[tuple[Evaluation, Verdict]]:
+        """What was just trained on the other chips of a joint space, where nothing known beats it."""
+        if self._free is None or not self.sampler.needs_costs:
+            return []
+        if self._reached is None:
+            self._reached = Reached(self.demands)
+            self._reached.add(t.verdict for t in self.points)
+        self._reached.add([verdict])
+        found = [(e, self.demands.judge(e)) for e in beside(self._free, evaluation, self._reached)]
+        self._reached.add(v for _, v in found)
+        return found
 
     @contextmanager
     def _storing(self) -> Iterator[Callable[[FrozenTrial], None]]:
         """Hold the run folder, bring it up to date, and give the function that keeps one told trial."""
         if self.folder is None:
-            memory = self.optuna_study
-            self.ledger.open(memory.user_attrs, memory.set_user_attr)
-            self._prepare(memory.get_trials(deepcopy=False))
-            yield memory.add_trial
+            self._prepare(self.optuna_study.get_trials(deepcopy=False))
+            yield self.optuna_study.add_trial
             return
         folder = self.folder
         with folder.writing():
@@ -297,12 +293,6 @@ class Study(Results):
             folder.write_text(folder.config, self.config.to_yaml())
             folder.write_env()
             study = folder.open_journal(directions(self.demands))
-
-            def keep_paid(name: str, payment: Mapping[str, Any]) -> None:
-                with folder.guarded(f"payment {name}"):
-                    study.set_user_attr(name, payment)
-
-            self.ledger.open(study.user_attrs, keep_paid)
             self._prepare(study.get_trials(deepcopy=False))
 
             def keep(trial: FrozenTrial) -> None:
@@ -317,11 +307,12 @@ class Study(Results):
         if self._asker is not None and len(mine) == len(self._trials):
             return
         self._read(stored)
+        self._reached = None
         candidates = [t.candidate for t in self._trials]
         asker = self._new_asker()
         begun = len(mine) - len(mine) % asker.round_size
         asker.refill(mine[:begun], candidates[:begun])
-        waiting = asker.ask() if begun < len(mine) else []
+        waiting = self._ask(asker, begun) if begun < len(mine) else []
         if waiting[: len(mine) - begun] == candidates[begun:]:
             for trial in self._trials[begun:]:
                 asker.tell(trial, waiting.pop(0))
@@ -337,11 +328,15 @@ class Study(Results):
             asker.refill(mine, candidates)
         self._asker, self._waiting = asker, waiting
 
+    def _ask(self, asker: Asker, told: int) -> list[Candidate]:
+        """The round after the first `told` trials."""
+        if self._free is not None and self._free.ways.of_a_family:
+            pairs = zip(self._trials[:told], self._beside[:told], strict=True)
+            self._free.ways.renew([[p.candidate for p in (t, *others)] for t, others in pairs])
+        return asker.ask()
+
     def _new_asker(self) -> Asker:
-        size = self.sampler.round_size
-        if self._staged is not None:  # as many full trainings in a round as without stages
-            size = math.ceil(size * self._staged.ladder.widening)
-        return Asker(self.space, self.demands, self.sampler, self.config.seed, size, self._free)
+        return Asker(self.space, self.demands, self.sampler, self.config.seed, free=self._free)
 
     def _need_asker(self) -> Asker:
         assert self._asker is not None, "asked outside of a run"
@@ -387,7 +382,7 @@ class Study(Results):
         self.config = self.config.model_copy(update={"n_trials": stored.n_trials})
 
     def _what_is_free(self) -> Free | None:
-        free = Free.of(self.evaluator, self.demands)
+        free = Free.of(self.evaluator, self.demands, self.space)
         if free is None and self.sampler.needs_costs:
             paid = self.evaluator.paid if isinstance(self.evaluator, TellsCosts) else ()
             why = f"one objective of {', '.join(paid)}" if paid else "an evaluator with `paid` and `free`"
@@ -398,7 +393,7 @@ class Study(Results):
             raise InputError(msg)
         return free
 
-    def _cost_evaluator(self, quality: Quality | None, *, staged: bool) -> Evaluator:
+    def _cost_evaluator(self, quality: Quality | None) -> Evaluator:
         if not isinstance(self.space, Product):
             msg = (
                 f"the space '{self.space.name}' has no chips; "
@@ -408,24 +403,13 @@ class Study(Results):
         c = self.config
         made = CostEvaluator(self.space, quality, c.rate_hz, c.batch, c.model, c.lowering)
         asked = {o.name for o in self.objectives} | {b.name for b in self.constraints}
-        if staged:
-            made.quality = None
-        elif made.quality is None and asked & {"error_pct", "top1_pct"}:
+        if made.quality is None and asked & {"error_pct", "top1_pct"}:
             msg = (
                 f"no accuracy is published for the networks of '{self.space.networks.name}', but "
                 f"{sorted(asked & {'error_pct', 'top1_pct'})[0]} is asked for; pass quality=, or leave it out"
             )
             raise InputError(msg)
         return made
-
-
-def _need_one_quality(quality: Quality | None, ladder: Ladder | None) -> None:
-    if quality is not None and ladder is not None:
-        msg = (
-            "quality and stages given, expected one of them: the last stage is the quality; "
-            "put it there with its charge, Stage('full', quality, charge=1.0)"
-        )
-        raise InputError(msg)
 
 
 def _names(space: SearchSpace) -> dict[str, Any]:

@@ -31,11 +31,12 @@ LOOKED_AT: Final = PoolSize(edits=300, near=60, crossovers=40, random=60, rounds
 """Of a cost model, which takes a millisecond for each candidate."""
 DRAWN: Final = 300
 
-_FINISHED: Final = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
-
 
 class CostAwareSampler(CandidateSampler):
     """Proposes a batch by the growth of the hypervolume that is expected of it; made anew for every round.
+
+    In a joint space it chooses networks by what they may be on any chip, and shows each on the chip where it
+    is beaten least.
 
     Args:
         codec: of the space that is searched, with what is free to know of it.
@@ -53,14 +54,16 @@ class CostAwareSampler(CandidateSampler):
         super().__init__(codec, np.random.default_rng([seed, 1]))
         self._seed, self._batch = seed, batch
         self._picks: Iterator[Pick] | None = None
-        self._archive: _Archive = codec.memory.setdefault("cost_aware", _Archive(codec, codec.free))
+        if "cost_aware" not in codec.memory:
+            codec.memory["cost_aware"] = _Archive(codec, codec.free)
+        self._archive: _Archive = codec.memory["cost_aware"]
 
     @override
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         if self._picks is None:
-            told = self._archive.told(study.get_trials(deepcopy=False, states=_FINISHED))
+            told = self._archive.told(study.get_trials(deepcopy=False))
             self._picks = iter(self._archive.search.ask(told, self._batch, self._seed))
         pick = next(self._picks, None)
         if pick is None:
@@ -68,31 +71,60 @@ class CostAwareSampler(CandidateSampler):
         if pick.forecast is not None:
             f = pick.forecast
             study._storage.set_trial_system_attr(trial._trial_id, FORECAST, [f.mean, f.deviation, f.shift])
-        return self._codec.encode(pick.candidate)
+        return self._codec.encode(self._archive.shown(pick))
 
 
 class _Archive:
-    """The told trials as the search reads them; read once, as a study only grows."""
+    """The told trials as the search reads them; each is read once, as a study only grows."""
 
     def __init__(self, codec: Codec, free: Free) -> None:
         self._codec, self._free = codec, free
         self._counts = np.empty((0, 0))
-        settings = Settings(floor=free.floor, drawn=DRAWN, size=LOOKED_AT)
-        self.search = CostAwareSearch(KnownPoints(codec.space, self._costs, self._counted), settings)
-        self._candidates: list[Candidate] = []
+        self._chips: Sequence[Candidate] | None = None
+        self._read = 0
+        self._candidates: dict[Candidate, None] = {}
         self._errors: list[float] = []
         self._forecasts: list[Forecast | None] = []
+        self.search = self._new_search()
 
     def told(self, trials: Sequence[FrozenTrial]) -> Told:
-        """All trials, in their order."""
-        for trial in trials[len(self._candidates) :]:
-            self._candidates.append(self._codec.decode(trial.params))
+        """All that was trained, in its order; what was told again counts as it was told first."""
+        ways = self._free.ways
+        if ways.chips != self._chips:
+            self.search = self._new_search()
+        while self._read < len(trials) and trials[self._read].state.is_finished():
+            trial = trials[self._read]
+            self._read += 1
+            trained = ways.trained(self._codec.decode(trial.params))
+            if trained in self._candidates:
+                continue
+            self._candidates[trained] = None
             known = trial.state == TrialState.COMPLETE and trial.values is not None
             value = trial.values[self._free.position] if known else np.nan
             self._errors.append(value * self._free.paid.sign)
             forecast = trial.system_attrs.get(FORECAST)
             self._forecasts.append(None if forecast is None else Forecast(*forecast))
-        return Told(self._candidates, np.array(self._errors, np.float64), self._forecasts)
+        return Told(list(self._candidates), np.array(self._errors, np.float64), self._forecasts)
+
+    def shown(self, pick: Pick) -> Candidate:
+        """The pick on the chip where fewest of what was told beat what it needs, the first of equals."""
+        ways = [w for w in self._free.ways.of(pick.candidate) if w is not None]
+        if len(ways) == 1:
+            return ways[0]
+        known = self.search.known
+        all_ways = self._free.ways.of(pick.candidate)
+        costs = known.costs[known.rows([pick.candidate])[0]]
+        told = known.costs[known.rows(self._candidates)].reshape(-1, costs.shape[1])
+        allowed = [i for i, w in enumerate(all_ways) if w is not None and not np.isnan(costs[i]).any()]
+        beaten = [int((told <= costs[i]).all(1).sum()) for i in allowed]
+        chosen = all_ways[allowed[int(np.argmin(beaten))]] if allowed else ways[0]
+        assert chosen is not None
+        return chosen
+
+    def _new_search(self) -> CostAwareSearch:
+        self._chips = self._free.ways.chips
+        settings = Settings(floor=self._free.floor, drawn=DRAWN, size=LOOKED_AT)
+        return CostAwareSearch(KnownPoints(self._free.ways.space, self._costs, self._counted), settings)
 
     def _costs(self, candidates: Sequence[Candidate]) -> np.ndarray:
         costs, self._counts = self._free.look(candidates)

@@ -12,7 +12,7 @@ from hw_models.errors import InputError
 
 
 def free_of(toy, objectives, constraints) -> Free:
-    found = Free.of(toy.Slow(), Demands.of(objectives, constraints))
+    found = Free.of(toy.Slow(), Demands.of(objectives, constraints), toy.Toy())
     assert found is not None
     return found
 
