@@ -28,7 +28,7 @@ IMAGE_CHANNELS: Final = 256
 
 KNOBS: Final[Mapping[str, Knob]] = {
     "cameras": Choice((1, 3, 5, 6, 7, 8), ordered=True),
-    "image": Choice(("256x704", "320x576", "450x800", "512x1408", "900x1600"), ordered=True),
+    "image": Choice(("256x704", "320x576", "480x800", "512x1408", "928x1600"), ordered=True),
     "backbone": Choice(tuple(b for b in BACKBONES if b != "csp")),
     "width": Choice((0.5, 0.75, 1.0), ordered=True),
     "stride": Choice((16, 32), ordered=True),
@@ -43,17 +43,19 @@ KNOBS: Final[Mapping[str, Knob]] = {
     "head_queries": Choice((100, 300, 600, 900), ordered=True),
     "head_layers": IntRange(1, 6),
 }
-"""`image`: height x width; `stride`: of the maps that are looked at; `depth_bins`: of lift-splat; `points`:
+"""`image`: height x width as the network reads it, padded to multiples of 32 (nuScenes' 900x1600 to 928x1600,
+at half its size to 480x800); `stride`: of the maps that are looked at; `depth_bins`: of lift-splat; `points`:
 that a query looks at in an image; `grid`: side in cells; `channels`: of the view; `encoder`: residual blocks,
 or layers of queries; `frames`: former views that are kept."""
 
 PUBLISHED: Final[Mapping[str, Candidate]] = {
     "bevformer_tiny": Candidate(
-        cameras=6, image="450x800", backbone="resnet50", width=1.0, stride=32, view="queries", points=8,
+        cameras=6, image="480x800", backbone="resnet50", width=1.0, stride=32, view="queries", points=8,
         grid=50, channels=256, encoder=3, frames=1, head="detr", head_queries=900, head_layers=6,
     )
 }  # fmt: skip
-"""Source: fundamentalvision/BEVFormer, projects/configs/bevformer/bevformer_tiny.py (Apache-2.0)."""
+"""Source: fundamentalvision/BEVFormer, projects/configs/bevformer/bevformer_tiny.py (Apache-2.0): images of
+half the size (`RandomScaleImageMultiViewImage`), padded (`PadMultiViewImage`)."""
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ TINY = Candidate(
 
 
 def test_the_space_holds_to_the_contract() -> None:
-    assert problems(SPACE, samples=15, build=True) == []
+    assert problems(SPACE, samples=15) == []  # traced and trained below
 
 
 # Ge et al., YOLOX, table of the repository: 5.06, 8.97, 25.3, 54.2 and 99.1 M; 6.45, 26.8, 73.8, 155.6 and

@@ -89,3 +89,11 @@ def test_the_default_tags_are_those_of_the_installed_timm() -> None:
     defaults = [ZOO.entry(c) for c in ZOO.candidates() if ZOO.entry(c).is_default]
     for e in defaults[::40]:
         assert timm.models.get_pretrained_cfg(e.arch).tag == e.weights.partition(".")[2]
+
+
+def test_its_networks_train_and_export() -> None:
+    from search_spaces.testing.networks import of_export, of_training
+
+    for arch, size in (("mobilenetv3_small_050", 224), ("efficientvit_m0", 224)):
+        candidate = Candidate(arch=arch, img_size=size)
+        assert [*of_training(ZOO, candidate), *of_export(ZOO, candidate)] == []
