@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hw_models.workload.graph import Workload
     from search_spaces.product import Product
 
-State = Literal["ok", "cannot_run", "unknown", "failed"]
+State = Literal["ok", "cannot_run", "unknown", "stopped", "failed"]
 
 UNKNOWN: Final = {unit: Estimate.unknown(unit) for unit in (*COST_UNITS.values(), "%")}
 
@@ -41,6 +41,21 @@ NO_COST: Final = PointCost()
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """One stage that a candidate went through.
+
+    Attributes:
+        stage: its name.
+        error: what it said; unknown where it failed.
+        paid: full-training equivalents; 0 where another candidate with the same network had paid.
+    """
+
+    stage: str
+    error: Estimate
+    paid: float
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluation:
     """All that is known about one candidate.
 
@@ -56,9 +71,10 @@ class Evaluation:
         bound: the resource that takes most of the latency.
         unmodelled_share: share of bytes in operators without a rule, 0..1.
         state: "ok"; "cannot_run" (precision, operator or memory); "unknown" (the chip lacks a figure);
-            "failed".
+            "stopped" (before the last stage: `error` is that of the stage it came to); "failed".
         problem: why it is not "ok".
         notes: what a reader must know before using the numbers.
+        steps: the stages it went through; None where the study has none.
     """
 
     candidate: Candidate
@@ -75,10 +91,18 @@ class Evaluation:
     state: State = "ok"
     problem: str = ""
     notes: tuple[str, ...] = ()
+    steps: tuple[Step, ...] | None = None
+
+    @property
+    def paid(self) -> float | None:
+        """Full-training equivalents that were paid for it; None where the study counts none."""
+        return None if self.steps is None else sum(s.paid for s in self.steps)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON keeps it; `from_dict` gives an equal evaluation back."""
         plain: dict[str, Any] = {name: getattr(self, name) for name in _PLAIN}
+        if self.steps is not None:
+            plain["steps"] = [[s.stage, _packed(s.error), s.paid] for s in self.steps]
         return {
             **plain,
             "candidate": dict(self.candidate),
@@ -100,6 +124,7 @@ class Evaluation:
             error=_unpacked(data["error"], "%"),
             facts=dict(data["facts"]),
             notes=tuple(data["notes"]),
+            steps=_steps(data.get("steps")),
         )
 
 
@@ -320,6 +345,12 @@ def _finite(e: Estimate) -> Estimate:
         return Estimate.unknown(e.unit)
     low, high = (None if x is None or not math.isfinite(x) else x for x in (e.low, e.high))
     return replace(e, low=low, high=high)
+
+
+def _steps(packed: Sequence[Any] | None) -> tuple[Step, ...] | None:
+    if packed is None:
+        return None
+    return tuple(Step(stage, _unpacked(error, "%"), paid) for stage, error, paid in packed)
 
 
 def _packed(e: Estimate) -> list[Any]:

@@ -47,6 +47,9 @@ class Asker:
         seed: same seed and same told trials, same proposals.
         round_size: candidates of one round.
         free: what is known of candidates before anything is paid.
+
+    Attributes:
+        round: what was asked last, told or not.
     """
 
     def __init__(
@@ -60,13 +63,14 @@ class Asker:
     ) -> None:
         self.space, self.demands, self.sampler, self.seed = space, demands, sampler, seed
         self.round_size = round_size or sampler.round_size
-        self._codec = Codec(space, free)
+        self._codec = Codec(space, free, round_size=self.round_size)
         self._distributions = self._codec.distributions()
         self._ways = free.ways if free is not None and sampler.needs_costs else None
         with quiet():
             self._shadow = optuna.create_study(directions=directions(demands))
         self._seen: set[Candidate] = set()
         self._asked: list[optuna.Trial] = []
+        self.round: tuple[Candidate, ...] = ()
 
     def refill(self, told: Sequence[FrozenTrial], candidates: Sequence[Candidate]) -> None:
         """Start over from trials that were told before, in their order."""
@@ -100,6 +104,7 @@ class Asker:
             self._set_params(asked, candidate)
             self._asked.append(asked)
             candidates.append(candidate)
+        self.round = tuple(candidates)
         return candidates
 
     @property
@@ -186,12 +191,14 @@ def directions(demands: Demands) -> list[StudyDirection]:
 def told_values(trial: Trial, demands: Demands) -> tuple[TrialState, list[float] | None, dict[str, float]]:
     """What Optuna is told: state, objective values, and by how much each constraint is exceeded.
 
-    A trial without a value for every objective is PRUNED (it has no place on a front), one that failed is
-    FAIL.
+    A trial without a value for every objective, or stopped before the last stage, is PRUNED (it has no place
+    on a front), one that failed is FAIL.
     """
     verdict = trial.verdict
     if verdict.status == "failed":
         return TrialState.FAIL, None, {}
+    if verdict.status == "stopped":  # what a cheaper stage said is told to no sampler as if it were the last
+        return TrialState.PRUNED, None, {"other": UNKNOWN_EXCESS}
     excess = {
         n: UNKNOWN_EXCESS if x is None and n not in verdict.assumed else x or 0.0
         for n, x in verdict.excess.items()

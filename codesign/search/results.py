@@ -16,6 +16,7 @@ from codesign.front import Front
 from codesign.objectives import Constraint, Demands, Objective, Verdict, objective
 from codesign.runs import RunFolder
 from codesign.search.asker import BESIDE, EVALUATION
+from codesign.search.stages.ledger import Ledger
 from codesign.search.summary import Summary, summarise
 from codesign.search.trial import Trial, frame
 
@@ -31,10 +32,12 @@ class Results:
         config: what was asked for.
         demands: objectives and constraints.
         folder: the run folder; None: the study lives in memory.
+        ledger: what was paid for, stage by stage; empty where the study has no stages.
     """
 
     def __init__(self, config: StudyConfig, demands: Demands, folder: RunFolder | None) -> None:
         self.config, self.demands, self.folder = config, demands, folder
+        self.ledger = Ledger()
         self._trials: list[Trial] = []
         self._beside: list[tuple[Trial, ...]] = []
 
@@ -47,6 +50,11 @@ class Results:
     def points(self) -> tuple[Trial, ...]:
         """The trials and, after each, what was trained for it on other chips; in the order of numbers."""
         return tuple(p for t, others in zip(self._trials, self._beside, strict=True) for p in (t, *others))
+
+    @property
+    def paid(self) -> float | None:
+        """Full-training equivalents in all, of a round that is under way too; None: not counted."""
+        return None if self.config.stages is None else self.ledger.paid
 
     @property
     def front(self) -> Front:
@@ -65,7 +73,8 @@ class Results:
 
     def summary(self) -> Summary:
         """How many trials are feasible, and what stands in the way of the others."""
-        return summarise(self._trials, self.demands, len(self.front))
+        stages = [] if self.config.stages is None else [s.name for s in self.config.stages.of]
+        return summarise(self._trials, self.demands, len(self.front), stages, self.ledger.payments)
 
     def trials_frame(self) -> pd.DataFrame:
         """One row per trial: names, knobs, quantities with interval and fidelity, status and why."""
@@ -81,6 +90,13 @@ class Results:
         if path is None:
             path = self.folder.report if self.folder else Path("report.html")
         return Path(write_report(self, Path(path)))
+
+    def _read_folder(self, folder: RunFolder) -> None:
+        """Take over the trials of a run folder, and what was paid."""
+        study = folder.read_study()
+        self._read([] if study is None else study.get_trials(deepcopy=False))
+        if study is not None and self.config.stages is not None:
+            self.ledger.open(study.user_attrs)
 
     def _read(self, stored: Sequence[FrozenTrial]) -> None:
         """Take over what a storage holds; trials that others put into the Optuna study are passed over."""
@@ -119,7 +135,7 @@ class Run(Results):
         folder = RunFolder(Path(path)).need()
         config = StudyConfig.model_validate(folder.read_config())
         super().__init__(config, demands_of(config), folder)
-        self._read(folder.read_trials())
+        self._read_folder(folder)
 
     @override
     def __repr__(self) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +23,8 @@ from codesign.search.free import Free, TellsCosts
 from codesign.search.results import Results, demands_of
 from codesign.search.samplers import MakeSampler, SamplerChoice, sampler_choice
 from codesign.search.signals import Signals
+from codesign.search.stages.stage import Ladder, Stage, ladder_of
+from codesign.search.stages.staged import Staged
 from codesign.search.trial import Trial, parquet
 from codesign.search.ways import Reached, beside
 from hw_models.errors import CodesignError, InputError, StorageError
@@ -71,6 +74,8 @@ class Study(Results):
             with it.
         sampler: "nsga2", "local", "tpe", "random", or a function from a seed to an Optuna sampler.
         quality: how good a network is; None: the accuracy published for it.
+        stages: ways to rate a network from cheap to dear, in place of `quality`; few candidates go on from
+            one to the next, and the last alone makes the front. See `codesign.search.stages`.
         evaluator: what evaluates candidates; None: cost model and quality.
         batch, model, lowering: how cost is told.
         allow_unknown: let points in whose constraints cannot be told, marked.
@@ -93,6 +98,7 @@ class Study(Results):
         rate_hz: float | None = None,
         sampler: str | MakeSampler | SamplerChoice = "nsga2",
         quality: Quality | None = None,
+        stages: Ladder | Sequence[Stage] | None = None,
         evaluator: Evaluator | None = None,
         batch: int = 1,
         model: str = "roofline",
@@ -111,6 +117,7 @@ class Study(Results):
         )
         self.space = space
         self.sampler = sampler_choice(sampler)
+        ladder = ladder_of(stages)
         config = StudyConfig.made(
             question=question,
             **(_names(space) if named is None else {"space": named.space, "chips": named.chips}),
@@ -120,6 +127,7 @@ class Study(Results):
             rate_hz=rate_hz,
             seed=seed,
             sampler=self.sampler.name,
+            stages=None if ladder is None else ladder.described(),
             batch=batch,
             model=model,
             lowering=lowering,
@@ -128,7 +136,11 @@ class Study(Results):
             fingerprint=fingerprint(space),
         )
         super().__init__(config, demands, RunFolder(Path(storage)) if storage is not None else None)
-        self.evaluator = evaluator or self._cost_evaluator(quality)
+        _need_one_quality(quality, ladder)
+        self.evaluator = evaluator or self._cost_evaluator(quality, staged=ladder is not None)
+        self._staged = (
+            None if ladder is None else Staged.of(ladder, space, self.evaluator, demands, self.ledger)
+        )
         self._free = self._what_is_free()
         self._waiting: list[Candidate] = []
         self._asker: Asker | None = None
@@ -136,7 +148,7 @@ class Study(Results):
         self._memory: optuna.Study | None = None
         if self.folder and self.folder.exists:
             self._check_same(self.folder)
-            self._read(self.folder.read_trials())
+            self._read_folder(self.folder)
 
     @classmethod
     def from_config(cls, config: StudyConfig, storage: str | Path | None = None) -> Self:
@@ -170,9 +182,11 @@ class Study(Results):
         """
         config = StudyConfig.model_validate(RunFolder(Path(path)).need().read_config())
         own = [o.name for o in config.objectives if isinstance(o, CustomObjective)]
-        if own or config.sampler.startswith("custom:"):
+        own += [config.sampler] if config.sampler.startswith("custom:") else []
+        own += ["stages"] if config.stages is not None else []
+        if own:
             msg = (
-                f"{path}: '{(own or [config.sampler])[0]}' was given in Python; "
+                f"{path}: '{own[0]}' was given in Python; "
                 f"go on there with cd.Study(..., storage='{path}')"
             )
             raise InputError(msg)
@@ -242,7 +256,7 @@ class Study(Results):
                 if not self._waiting:
                     return
             wanted = self._waiting[: total - len(self._trials)]
-            answers = iter(self.evaluator(wanted))
+            answers = iter(self._answers(wanted))
             for candidate in wanted:
                 evaluation = next(answers, None)
                 if evaluation is None or evaluation.candidate != candidate:
@@ -252,6 +266,15 @@ class Study(Results):
                     )
                     raise InputError(msg)
                 yield evaluation
+
+    def _answers(self, wanted: Sequence[Candidate]) -> Iterable[Evaluation]:
+        """Evaluations of the next candidates of a round; the whole round says who goes on."""
+        if self._staged is None:
+            return self.evaluator(wanted)
+        asked = self._need_asker().round
+        earlier = self._trials[: len(self._trials) - (len(asked) - len(self._waiting))]
+        settled = sum(t.stage == self._staged.ladder.names[-1] for t in earlier)
+        return self._staged.evaluations(asked, wanted, settled)
 
     def _tell(self, evaluation: Evaluation, keep: Callable[[FrozenTrial], None]) -> None:
         verdict = self.demands.judge(evaluation)
@@ -282,8 +305,10 @@ class Study(Results):
     def _storing(self) -> Iterator[Callable[[FrozenTrial], None]]:
         """Hold the run folder, bring it up to date, and give the function that keeps one told trial."""
         if self.folder is None:
-            self._prepare(self.optuna_study.get_trials(deepcopy=False))
-            yield self.optuna_study.add_trial
+            memory = self.optuna_study
+            self.ledger.open(memory.user_attrs, memory.set_user_attr)
+            self._prepare(memory.get_trials(deepcopy=False))
+            yield memory.add_trial
             return
         folder = self.folder
         with folder.writing():
@@ -293,6 +318,12 @@ class Study(Results):
             folder.write_text(folder.config, self.config.to_yaml())
             folder.write_env()
             study = folder.open_journal(directions(self.demands))
+
+            def keep_paid(name: str, payment: Mapping[str, Any]) -> None:
+                with folder.guarded(f"payment {name}"):
+                    study.set_user_attr(name, payment)
+
+            self.ledger.open(study.user_attrs, keep_paid)
             self._prepare(study.get_trials(deepcopy=False))
 
             def keep(trial: FrozenTrial) -> None:
@@ -336,7 +367,10 @@ class Study(Results):
         return asker.ask()
 
     def _new_asker(self) -> Asker:
-        return Asker(self.space, self.demands, self.sampler, self.config.seed, free=self._free)
+        size = self.sampler.round_size
+        if self._staged is not None:  # as many full trainings in a round as without stages
+            size = math.ceil(size * self._staged.ladder.widening)
+        return Asker(self.space, self.demands, self.sampler, self.config.seed, size, self._free)
 
     def _need_asker(self) -> Asker:
         assert self._asker is not None, "asked outside of a run"
@@ -393,7 +427,7 @@ class Study(Results):
             raise InputError(msg)
         return free
 
-    def _cost_evaluator(self, quality: Quality | None) -> Evaluator:
+    def _cost_evaluator(self, quality: Quality | None, *, staged: bool) -> Evaluator:
         if not isinstance(self.space, Product):
             msg = (
                 f"the space '{self.space.name}' has no chips; "
@@ -403,13 +437,24 @@ class Study(Results):
         c = self.config
         made = CostEvaluator(self.space, quality, c.rate_hz, c.batch, c.model, c.lowering)
         asked = {o.name for o in self.objectives} | {b.name for b in self.constraints}
-        if made.quality is None and asked & {"error_pct", "top1_pct"}:
+        if staged:
+            made.quality = None
+        elif made.quality is None and asked & {"error_pct", "top1_pct"}:
             msg = (
                 f"no accuracy is published for the networks of '{self.space.networks.name}', but "
                 f"{sorted(asked & {'error_pct', 'top1_pct'})[0]} is asked for; pass quality=, or leave it out"
             )
             raise InputError(msg)
         return made
+
+
+def _need_one_quality(quality: Quality | None, ladder: Ladder | None) -> None:
+    if quality is not None and ladder is not None:
+        msg = (
+            "quality and stages given, expected one of them: the last stage is the quality; "
+            "put it there with its charge, Stage('full', quality, charge=1.0)"
+        )
+        raise InputError(msg)
 
 
 def _names(space: SearchSpace) -> dict[str, Any]:

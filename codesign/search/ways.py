@@ -8,7 +8,8 @@ known by then beats them. A point that is beaten stays beaten, so the front hold
 trained networks reach, and a journal grows with the front and not with the number of chips.
 
 Up to `MOST_CHIPS` chips are all looked at. Of a longer list or a larger family half as many are drawn once,
-and after 8, 16, 32 ... trainings those of the front join them; the chips of a network that was trained are refined edit by edit, which costs nothing either.
+and after 8, 16, 32 ... trainings those of the front join them; the chips of a network that was trained are
+refined edit by edit, which costs nothing either.
 """
 
 from __future__ import annotations
