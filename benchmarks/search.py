@@ -22,6 +22,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import search_generic
 from search_own import SEARCHES
 from search_worlds import NEW_CHIP, Score, World, catalogue, chosen, file_world
 
@@ -51,7 +52,6 @@ COLUMNS: Final = (
 A run ends at the last share or at its cap; `share_at_n` beyond the end is the last one, empty where the cap
 came first.
 """
-STARTED_ON: Final = "development"
 Key = tuple[str, str, int]
 
 
@@ -108,8 +108,9 @@ def read(path: Path) -> dict[Key, dict[str, str]]:
 
 def put(path: Path, row: Mapping[str, Any]) -> None:
     """Add or replace a row; other benchmarks may write to the file at the same time."""
-    with path.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
         rows = read(path)
         rows[row["world"], row["search"], int(row["seed"])] = {c: str(row[c]) for c in COLUMNS}
         fresh = path.with_suffix(".new")
@@ -118,6 +119,8 @@ def put(path: Path, row: Mapping[str, Any]) -> None:
             out.writeheader()
             out.writerows(rows[k] for k in sorted(rows))
         fresh.replace(path)
+    finally:
+        os.close(folder)
 
 
 def commit() -> str:
@@ -125,8 +128,8 @@ def commit() -> str:
     here = Path(__file__).parent
     run = ["git", "-C", str(here)]
     sha = subprocess.run([*run, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    sources = ["../codesign/search", "../search_spaces", "."]
-    changed = subprocess.run([*run, "diff", "--quiet", "HEAD", "--", *sources[:2]], check=False).returncode
+    ours = ["../codesign/search/cost_aware", "../search_spaces/tabular"]
+    changed = subprocess.run([*run, "diff", "--quiet", "HEAD", "--", *ours], check=False).returncode
     return f"{sha.stdout.strip()}{'+' if changed else ''}"
 
 
@@ -163,7 +166,7 @@ def main() -> None:
     if args.table:
         worlds: Iterator[World] = iter([file_world(args.table, args.knobs, args.quality, args.cost)])
     else:
-        known = catalogue(args.data)
+        known = {**catalogue(args.data), **search_generic.worlds()}
         if args.list:
             print("\n".join([*known, "", *(f"{n:16} {s.about}" for n, s in SEARCHES.items())]))
             return
