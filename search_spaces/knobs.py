@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, field
 
 from hw_models.errors import InputError, did_you_mean, nearest, sentence
 
@@ -25,6 +25,7 @@ class Choice:
 
     values: tuple[Scalar, ...]
     ordered: bool = False
+    _members: frozenset[tuple[bool, object]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", tuple(self.values))
@@ -35,7 +36,8 @@ class Choice:
         if wrong:
             msg = f"knob value {wrong[0]!r} given, expected text, a number or a truth value"
             raise InputError(msg)
-        if len({(type(v) is bool, v) for v in self.values}) < len(self.values):
+        object.__setattr__(self, "_members", frozenset((isinstance(v, bool), v) for v in self.values))
+        if len(self._members) < len(self.values):
             twice = next(v for i, v in enumerate(self.values) if v in self.values[:i])
             msg = f"knob value {twice!r} given twice, expected every value once"
             raise InputError(msg)
@@ -47,7 +49,7 @@ class Choice:
         return iter(self.values)
 
     def __contains__(self, value: object) -> bool:
-        return any(v == value and isinstance(v, bool) is isinstance(value, bool) for v in self.values)
+        return isinstance(value, Hashable) and (isinstance(value, bool), value) in self._members
 
     def near(self, value: Scalar) -> tuple[Scalar, ...]:
         """Values one step away: the two adjacent ones where the order means something, else all others."""

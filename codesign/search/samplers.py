@@ -6,18 +6,13 @@ depends on the state of a random generator that a killed process would have lost
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
-from optuna.trial import FrozenTrial, TrialState
-from typing_extensions import override
 
-from codesign.front import non_dominated
-from codesign.search.candidate_sampler import CandidateSampler
 from hw_models.errors import InputError, UnknownNameError
 from search_spaces.candidate import Candidate
 from search_spaces.knobs import Bool, IntRange, Knob
@@ -123,6 +118,8 @@ def _tpe(codec: Codec, seed: int) -> optuna.samplers.BaseSampler:  # noqa: ARG00
 
 
 def _local(codec: Codec, seed: int) -> optuna.samplers.BaseSampler:
+    from codesign.search.local import ParetoLocalSearch
+
     return ParetoLocalSearch(codec, seed=seed)
 
 
@@ -134,78 +131,6 @@ def _cost_aware(codec: Codec, seed: int) -> optuna.samplers.BaseSampler:
 
 COST_AWARE_ROUND: Final = 4
 """Trainings side by side; 16 cost about 30 % more of them than 4."""
-
-
-class ParetoLocalSearch(CandidateSampler):
-    """Proposes unseen neighbours of the points that nothing beats so far, each with the same chance.
-
-    While no point is feasible, the points that miss the constraints by least take the place of the front.
-    Source: Paquete, Chiarandini, Stuetzle: Pareto local optimum sets, 2004; here de-duplicated and in rounds.
-
-    Args:
-        codec: of the space that is searched.
-        seed: of the random choices.
-        n_start: candidates drawn at random before neighbours are tried.
-        explore: share of later candidates that are drawn at random all the same.
-    """
-
-    def __init__(self, codec: Codec, *, seed: int, n_start: int = 40, explore: float = 0.1) -> None:
-        super().__init__(codec, np.random.default_rng(seed))
-        self._n_start, self._explore = n_start, explore
-        self._near: tuple[int, list[list[list[Candidate]]]] | None = None
-
-    @override
-    def sample_relative(
-        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        best = self._neighbourhoods(study)
-        if not best or self._rng.random() < self._explore:
-            return self._codec.encode(self._codec.space.sample(self._rng))
-        # a point, then which knobs to change, then how: else the knob with most values takes all the trials
-        edits = best[int(self._rng.integers(len(best)))]
-        near = edits[int(self._rng.integers(len(edits)))]
-        return self._codec.encode(near[int(self._rng.integers(len(near)))])
-
-    def _neighbourhoods(self, study: optuna.Study) -> list[list[list[Candidate]]]:
-        """For each of the best points its unseen neighbours, grouped by the knobs that differ.
-
-        The same within a round, because results come after it.
-        """
-        told = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        n_finished = len(study.get_trials(deepcopy=False, states=_FINISHED))
-        if n_finished < self._n_start or not told:
-            return []
-        if self._near is None or self._near[0] != n_finished:
-            seen = {self._codec.decode(t.params) for t in study.get_trials(deepcopy=False) if t.params}
-            best = [self._codec.decode(told[i].params) for i in _best(told, study.directions)]
-            groups = (self._edits(b, seen) for b in best)
-            self._near = (n_finished, [g for g in groups if g])
-        return self._near[1]
-
-    def _edits(self, best: Candidate, seen: set[Candidate]) -> list[list[Candidate]]:
-        groups: dict[tuple[str, ...], list[Candidate]] = {}
-        knobs = tuple(self._codec.space.knobs)
-        for near in self._codec.neighbours(best):
-            if near not in seen:
-                differ = tuple(k for k in knobs if near.get(k) != best.get(k))
-                groups.setdefault(differ, []).append(near)
-        return list(groups.values())
-
-
-_FINISHED: Final = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
-
-
-def _best(told: Sequence[FrozenTrial], directions: Sequence[optuna.study.StudyDirection]) -> Sequence[int]:
-    """Positions of the non-dominated feasible trials; of the least infeasible ones where none is feasible."""
-    beyond = np.array(
-        [sum(max(v, 0.0) for k, v in t.system_attrs.items() if k.startswith("constraints:")) for t in told]
-    )
-    if beyond.min() > 0:
-        return [int(i) for i in np.argsort(beyond, kind="stable")[:5]]
-    rows = [int(i) for i in np.flatnonzero(beyond == 0)]
-    sign = np.array([1.0 if d == optuna.study.StudyDirection.MINIMIZE else -1.0 for d in directions])
-    values = np.array([told[i].values for i in rows], np.float64) * sign
-    return [rows[i] for i in np.flatnonzero(non_dominated(values))]
 
 
 SAMPLERS: Final[Mapping[str, SamplerChoice]] = {
