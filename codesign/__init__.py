@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from codesign.objectives import Constraint as Constraint
     from codesign.objectives import Objective as Objective
     from codesign.search.results import Run as Run
+    from codesign.search.stages.stage import Ladder as Ladder
+    from codesign.search.stages.stage import Resource as Resource
+    from codesign.search.stages.stage import Stage as Stage
+    from codesign.search.stages.stage import training_stages as training_stages
     from codesign.search.study import Study as Study
     from codesign.validation import validate as validate
     from hw_models.cost.base import Cost as Cost
@@ -47,9 +51,12 @@ _HOMES: Final = {
     "Cost": "hw_models.cost.base",
     "Estimate": "hw_models.cost.base",
     "Front": "codesign.front",
+    "Ladder": "codesign.search.stages.stage",
     "Objective": "codesign.objectives",
+    "Resource": "codesign.search.stages.stage",
     "Run": "codesign.search.results",
     "SearchSpace": "search_spaces.space",
+    "Stage": "codesign.search.stages.stage",
     "Study": "codesign.search.study",
     "Workload": "hw_models.workload.graph",
     "calibrate": "codesign.calibration",
@@ -63,6 +70,7 @@ _HOMES: Final = {
     "load_space": "search_spaces.catalogue",
     "import_profile": "hw_models.measured.importers.catalogue",
     "measure": "codesign.measure",
+    "training_stages": "codesign.search.stages.stage",
     "stream_rate": "hw_models.cost.streaming",
     "measure_many": "codesign.measure",
     "read_onnx": "hw_models.workload.from_onnx",

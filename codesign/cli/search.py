@@ -77,12 +77,15 @@ def status_command(run: RunPath, as_json: Json = False) -> None:
     if as_json:
         counts = {
             k: getattr(summary, k)
-            for k in ("n_trials", "feasible", "unknown", "infeasible", "failed", "n_front")
+            for k in ("n_trials", "feasible", "stopped", "unknown", "infeasible", "failed", "n_front")
         }
         reasons = [{"reason": r, "trials": n} for r, n in summary.reasons]
-        print_json({**counts, "n_wanted": wanted, "rejections": rejections, "reasons": reasons})
+        paid = {"paid_trainings": summary.paid, "stages": [asdict(s) for s in summary.stages]}
+        print_json({**counts, **paid, "n_wanted": wanted, "rejections": rejections, "reasons": reasons})
     else:
         typer.echo(f"{results.path}: {summary}; {wanted} wanted")
+        if summary.stages:
+            print_table([asdict(s) for s in summary.stages], title="stages; paid in full trainings")
         if rejections:
             hidden = {"name", "lever", "unit"}
             rows = [{k: v for k, v in r.items() if k not in hidden} for r in rejections]

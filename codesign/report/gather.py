@@ -154,8 +154,18 @@ def _facts(results: Results, scene: Scene | None) -> tuple[tuple[str, str], ...]
         ("cost model", c.model),
         ("sampler", c.sampler),
         ("seed", str(c.seed)),
+        ("full trainings paid", _paid(results)),
     ]
     return tuple(facts if c.rate_hz is None else [*facts, ("rate", f"{c.rate_hz:g} images/s")])
+
+
+def _paid(results: Results) -> str:
+    """Full-training equivalents in all, and of each stage."""
+    stages = results.summary().stages
+    if not stages:
+        return "none charged: no stages"
+    parts = ", ".join(f"{s.stage} {s.paid:.4g} for {s.rated}" for s in stages)
+    return f"{sum(s.paid for s in stages):.4g} ({parts})"
 
 
 def _warnings(results: Results, scene: Scene | None) -> tuple[str, ...]:

@@ -191,6 +191,9 @@ def limit(c: Constraint) -> str:
 def fidelity_table(results: Results) -> Table:
     """For every quantity on the front: where its figures come from, and how many."""
     front, rows = results.front, []
+    ladder = results.config.stages
+    stages = {} if ladder is None else {s.name: f"stage of a study, charged {s.charge:g}" for s in ladder.of}
+    meaning = {**MEANING, **stages}
     for o in shown(results.demands):
         found = Counter(t.quantity(o).fidelity for t in front.members)
         for fidelity, count in sorted(found.items()):
@@ -200,7 +203,7 @@ def fidelity_table(results: Results) -> Table:
                     text_cell(axis_title(o.name)),
                     text_cell(label),
                     Cell(str(count), count),
-                    text_cell(MEANING.get(fidelity, "")),
+                    text_cell(meaning.get(fidelity, "")),
                 ]
             )
     return table(("Quantity", "Fidelity", "Points of the front", "What that means"), rows, numeric=(2,))
