@@ -96,8 +96,8 @@ def _run(search: str) -> Search:
 
 
 OWN: Final = {
-    "cost_aware": Rival(cost_aware, "ours, batch 4", 1500, 1500),
-    "cost_aware_1": Rival(one_by_one, "ours, one at a time", 600, 600),
+    "cost_aware": Rival(cost_aware, "ours, batch 4", 600, 600),
+    "cost_aware_1": Rival(one_by_one, "ours, one at a time", 400, 400),
     "warm": Rival(warm, "ours, archives of three unlike chips", 30, 30),
     "warm_local": Rival(warm_local, "local search, archives of three unlike chips", 0, 0),
 }

@@ -114,7 +114,7 @@ def goals(runs: pd.DataFrame, overhead: Mapping[str, Any]) -> str:
         if dev:
             each = ", ".join(f"{w.split('/')[1]} {_count(m)}" for w, m in dev.items())
             add(
-                f"four development devices, trainings to {share:.0%}, worst",
+                f"four development devices, trainings to {100 * share:g} %, worst",
                 each,
                 max(dev.values()),
                 floor,
