@@ -56,7 +56,7 @@ def compare_fronts(
     ideal, nadir = both.min(axis=0), both.max(axis=0)
     beats = _beats(one, two)
     beaten = _beats(two, one)
-    larger, likely = _drawn(first, second, objectives, (ideal, nadir), (n_draws, seed, errors or Errors()))
+    larger, likely = _drawn(first, second, objectives, (n_draws, seed, errors or Errors()))
     volumes = tuple(_volume(v, ideal, nadir) for v in (one, two))
     low, high = np.quantile(larger, (0.05, 0.95))
     difference = Difference(
@@ -144,10 +144,12 @@ def _drawn(
     first: Front,
     second: Front,
     objectives: Sequence[Objective],
-    box: tuple[FloatArray, FloatArray],
     how: tuple[int, int, Errors],
 ) -> tuple[FloatArray, tuple[FloatArray, FloatArray]]:
-    """(D,) differences of the hypervolumes, and how likely each point of either front is beaten."""
+    """(D,) differences of the hypervolumes, and how likely each point of either front is beaten.
+
+    Every draw has a box of its own: a law that runs everything too fast must not push both fronts out of it.
+    """
     members = [*first.members, *second.members]
     n = len(first)
     sign = np.array([o.sign for o in objectives])
@@ -156,6 +158,7 @@ def _drawn(
     beaten = (np.zeros(n), np.zeros(len(members) - n))
     for d, truth in enumerate(truths):
         one, two = truth[:n], truth[n:]
+        box = truth.min(axis=0), truth.max(axis=0)
         differences[d] = _volume(one, *box) - _volume(two, *box)
         beaten[0][:] += _beats(two, one).any(axis=0)
         beaten[1][:] += _beats(one, two).any(axis=0)

@@ -203,8 +203,8 @@ class Front:
         """The point to take while nobody says what each objective is worth; ties: the earlier trial.
 
         Args:
-            kind: "ideal": nearest to the ideal point, objectives scaled to 0..1 over the front; "utility":
-                whose loss costs most on average over all linear weights of the scaled objectives.
+            kind: "ideal": nearest to the ideal point, objectives scaled to 0..1 over the front; "trade_off":
+                from which going to any other point gives up most for what it brings, scaled alike.
 
         Raises:
             InputError: where the front is empty.

@@ -119,9 +119,9 @@ def draws(
     """(n, N, Q) what the quantities may truly be, in their units; NaN where unknown.
 
     Below and above the best figure each side is the half of a log-normal distribution whose 5 % and 95 %
-    points are the ends of the interval; a normal one where an end is not above 0. A quantity without an
-    interval is taken as exact; of one with an open end that side is as wide as the other. The same trials
-    get the same draws whatever else is asked for or drawn beside them.
+    points are the ends of the interval; a normal one, cut off at 0 and 100, of a quantity in per cent, and
+    one where an end is not above 0. A quantity without an interval is taken as exact; of one with an open end
+    that side is as wide as the other. The same trials get the same draws whatever is drawn beside them.
 
     Args:
         trials: N points.
@@ -139,21 +139,23 @@ def draws(
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """(N,) value, low and high of one quantity, and the largest value there can be."""
+    """(N,) value, low and high of one quantity, and whether it is in per cent."""
 
     value: FloatArray
     low: FloatArray
     high: FloatArray
-    most: float
+    per_cent: bool
 
     def at(self, z: FloatArray) -> FloatArray:
         """(D, N) values at so many standard deviations."""
+        reach = np.where(z > 0, self.high - self.value, self.value - self.low)
+        added: FloatArray = self.value + z * reach / Z_90
+        if self.per_cent:
+            return np.clip(added, 0.0, PER_CENT)
         with np.errstate(divide="ignore", invalid="ignore"):
             up, down = np.log(self.high / self.value), np.log(self.value / self.low)
             by_factor = self.value * np.exp(z * np.where(z > 0, up, down) / Z_90)
-        reach = np.where(z > 0, self.high - self.value, self.value - self.low)
-        added: FloatArray = np.where(self.low > 0, by_factor, self.value + z * reach / Z_90)
-        return np.minimum(np.maximum(added, 0.0), self.most) if self.most < math.inf else added
+        return np.where(self.low > 0, by_factor, added)
 
 
 def spread_of(trials: Sequence[Trial], of: Objective) -> Spread:
@@ -166,8 +168,7 @@ def spread_of(trials: Sequence[Trial], of: Objective) -> Spread:
         up, down = high / value, value / low
         low = np.where(np.isneginf(low), np.where(positive, value / up, 2 * value - high), low)
         high = np.where(np.isposinf(high), np.where(positive, value * down, 2 * value - low), high)
-    most = PER_CENT if of.unit == "%" else math.inf
-    return Spread(value, low, high, most)
+    return Spread(value, low, high, of.unit == "%")
 
 
 def _chip(trial: Trial) -> Hashable:
