@@ -87,11 +87,11 @@ def status_command(run: RunPath, as_json: Json = False) -> None:
         if summary.stages:
             print_table([asdict(s) for s in summary.stages], title="stages; paid in full trainings")
         if rejections:
-            hidden = {"name", "lever", "unit"}
+            hidden = {"name", "lever", "helps", "unit"}
             rows = [{k: v for k, v in r.items() if k not in hidden} for r in rejections]
             print_table(rows, title="what the constraints reject")
         for r in summary.rejections:
-            typer.echo(f"lever for {r.constraint} {r.unit}: {r.lever or 'relax the bound'}")
+            typer.echo(f"lever for {r.constraint} {r.unit}: {r.levers}")
         if summary.reasons:
             print_table(
                 [{"trials": n, "reason": r} for r, n in summary.reasons[:10]],
@@ -155,14 +155,13 @@ def _search(study: Study, n_trials: int, *, as_json: bool) -> None:
     for chip, why in getattr(study.space, "left_out", {}).items():
         typer.echo(f"note: {chip} cannot be costed and is left out: {why}", err=True)
     try:
-        with warnings.catch_warnings(record=True) as said, _bar(study, n_trials, quiet=as_json) as progress:
+        with warnings.catch_warnings(), _bar(study, n_trials, quiet=as_json) as progress:
             warnings.simplefilter("always", StudyWarning)
+            warnings.showwarning = _note
             study.run(n_trials, progress=progress)
     except Stopped as stopped:
         typer.echo(str(stopped), err=True)
         raise typer.Exit(INTERRUPTED) from stopped
-    for warning in said:
-        typer.echo(f"note: {warning.message}", err=True)
     if as_json:
         print_json(study.front.to_records())
     else:
@@ -176,6 +175,11 @@ def _search(study: Study, n_trials: int, *, as_json: bool) -> None:
             f"{folder}` goes on"
         )
     leave_if_nothing(study.front)
+
+
+def _note(message: Warning | str, *_: Any, **__: Any) -> None:
+    """Show a warning when it comes: a search that finds nothing may be stopped early."""
+    typer.echo(f"note: {message}", err=True)
 
 
 @contextmanager

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import statistics
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from typing_extensions import override
 
@@ -14,6 +14,23 @@ if TYPE_CHECKING:
     from codesign.objectives import Constraint, Demands
     from codesign.search.stages.ledger import Payment
     from codesign.search.trial import Trial
+    from search_spaces.knobs import Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A knob at the value that brings a quantity closest to its bound, as far as the trials show.
+
+    Attributes:
+        knob, value: what to choose.
+        median: median of the quantity over the trials that have it.
+        trials: their number.
+    """
+
+    knob: str
+    value: Scalar
+    median: float
+    trials: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +45,7 @@ class Rejection:
         median: median demand of the trials that break it; bound: what was allowed.
         nearest: the demand of the trial that misses the bound by least.
         lever: what brings the quantity down.
+        helps: the knobs that help most, best first.
     """
 
     constraint: str
@@ -40,20 +58,27 @@ class Rejection:
     bound: float
     nearest: float | None
     lever: str
+    helps: tuple[Change, ...] = ()
 
     @override
     def __str__(self) -> str:
+        unknown = f"cannot be told for {self.unknown} trials; allow_unknown lets them in, marked"
         if self.median is None or self.nearest is None:
-            return (
-                f"{self.constraint} cannot be told for {self.unknown} trials; "
-                "allow_unknown lets them in, marked"
-            )
-        return (
+            return f"{self.constraint} {unknown}"
+        said = (
             f"{self.constraint} rejects {self.rejected} trials ({self.alone} of them alone): median demand "
             f"{self.median:.4g} {self.unit}, bound {self.bound:g} {self.unit}, nearest {self.nearest:.4g} "
-            f"{self.unit}; "
-            f"lever: {self.lever or 'relax the bound'}"
+            f"{self.unit}; lever: {self.levers}"
         )
+        return f"{said}; it {unknown}" if self.unknown else said
+
+    @property
+    def levers(self) -> str:
+        """What to change: what helped most among the trials, then what helps in general."""
+        shown = [
+            f"{h.knob}={h.value} (median {h.median:.4g} {self.unit} in {h.trials} trials)" for h in self.helps
+        ]
+        return "; ".join([*shown, self.lever or "relax the bound"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +205,11 @@ def _stage(name: str, trials: Sequence[Trial], payments: Sequence[Payment]) -> S
     )
 
 
+FEWEST: Final = 2
+"""Trials with a value of a knob before its median says anything."""
+MOST_LEVERS: Final = 2
+
+
 def _rejection(trials: Sequence[Trial], c: Constraint) -> Rejection:
     def broken(t: Trial) -> set[str]:
         return {n for n, x in t.verdict.excess.items() if x is not None and x > 0}
@@ -198,7 +228,27 @@ def _rejection(trials: Sequence[Trial], c: Constraint) -> Rejection:
         bound=c.bound,
         nearest=min(known, key=c.excess) if known else None,
         lever=c.of.lever,
+        helps=_helps(trials, c) if known else (),
     )
+
+
+def _helps(trials: Sequence[Trial], c: Constraint) -> tuple[Change, ...]:
+    """The knobs with a value at which the median demand is closer to the bound than over all trials."""
+    told = [(t, v) for t in trials if (q := t.verdict.quantities.get(c.name)) and (v := q.value) is not None]
+    by_knob: dict[str, dict[Scalar, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for trial, value in told:
+        for knob, chosen in trial.candidate.items():
+            by_knob[knob][chosen].append(value)
+    overall = c.excess(statistics.median(v for _, v in told))
+    best = []
+    for knob, values in by_knob.items():
+        medians = [
+            Change(knob, v, statistics.median(d), len(d)) for v, d in values.items() if len(d) >= FEWEST
+        ]
+        if len(medians) > 1:
+            best.append(min(medians, key=lambda h: c.excess(h.median)))
+    better = sorted((h for h in best if c.excess(h.median) < overall), key=lambda h: c.excess(h.median))
+    return tuple(better[:MOST_LEVERS])
 
 
 def _kind(reason: str) -> str:

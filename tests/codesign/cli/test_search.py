@@ -79,7 +79,7 @@ def test_nothing_feasible_is_exit_code_3(codesign, tmp_path: Path) -> None:
         assert "latency_ms <= 0.0001 rejects 12 trials" in err
         assert "median demand" in err
         assert "bound 0.0001 ms" in err
-        assert "lever: a smaller network or input" in err
+        assert "ms in 2 trials); a smaller network or input" in err
     assert json.loads(out) == []
 
 

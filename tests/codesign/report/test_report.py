@@ -164,7 +164,7 @@ def test_nothing_feasible_is_explained_with_the_lever(make: Callable[..., Study]
     assert report.answer.startswith(
         "Nothing is feasible among 4 trials; what rejects most: latency_ms <= 0.001"
     )
-    assert "lever: a smaller network" in report.answer
+    assert "a smaller network" in report.answer
     assert report.front_table is None
     assert report.cards == ()
 

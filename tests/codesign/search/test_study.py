@@ -342,7 +342,7 @@ def test_nothing_feasible_says_why(toy) -> None:
         "nothing is feasible among 50 trials\nwhat rejects most: latency_ms <= 0.01 rejects 50 trials"
     )
     assert "bound 0.01 ms" in said
-    assert "lever: a smaller network or input" in said
+    assert "; a smaller network or input" in said
 
 
 def test_wrong_arguments(toy) -> None:
