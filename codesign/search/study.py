@@ -138,10 +138,11 @@ class Study(Results):
         super().__init__(config, demands, RunFolder(Path(storage)) if storage is not None else None)
         _need_one_quality(quality, ladder)
         self.evaluator = evaluator or self._cost_evaluator(quality, staged=ladder is not None)
-        self._staged = (
-            None if ladder is None else Staged.of(ladder, space, self.evaluator, demands, self.ledger)
-        )
+        self._staged = None if ladder is None else Staged.of(ladder, space, self.evaluator, demands)
         self._free = self._what_is_free()
+        if self._staged is not None:
+            self._staged.ledger = self.ledger
+            self._staged.free = self._free if self.sampler.needs_costs else None
         self._waiting: list[Candidate] = []
         self._asker: Asker | None = None
         self._reached: Reached | None = None

@@ -193,4 +193,5 @@ def beside(free: Free, paid: Evaluation, reached: Reached) -> list[Evaluation]:
 def _with_quality(evaluation: Evaluation, paid: Evaluation, free: Free) -> Evaluation:
     """An evaluation of the same network at the same precision with the quality that was paid for."""
     facts = {n: paid.facts[n] for n in free.evaluator.paid if n in paid.facts}
-    return replace(evaluation, error=paid.error, facts={**evaluation.facts, **facts})
+    steps = None if paid.steps is None else tuple(replace(s, paid=0.0) for s in paid.steps)
+    return replace(evaluation, error=paid.error, facts={**evaluation.facts, **facts}, steps=steps)

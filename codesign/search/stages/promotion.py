@@ -1,7 +1,9 @@
 """Who goes on to the next stage: by non-dominated rank, the lonelier first among equals.
 
-Successive halving with several objectives: a candidate is compared with those of its own round, at the stage
-that all of them went through.
+Successive halving with several objectives: a candidate is compared with those of its own round, at a stage
+that all of them went through. A round is as wide as it takes for as many full trainings as without stages,
+and the search waits for all of it anyway, so what is stopped stays stopped: a later round has candidates that
+were chosen knowing more.
 Source: Jamieson, Talwalkar: Non-stochastic best arm identification and hyperparameter optimization, AISTATS
 2016; Li et al.: A system for massively parallel hyperparameter tuning (ASHA), MLSys 2020; with several
 objectives Schmucker et al.: Multi-objective asynchronous successive halving, 2021; rank and crowding distance
@@ -9,6 +11,8 @@ of Deb et al.: A fast and elitist multiobjective genetic algorithm: NSGA-II, 200
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,22 +42,28 @@ def crowding(values: FloatArray) -> FloatArray:
         order = np.argsort(column, kind="stable")
         sorted_ = column[order]
         length = sorted_[-1] - sorted_[0] if len(sorted_) else 0.0
-        gaps = np.full(len(values), np.inf)
-        if len(values) > 2:
-            gaps[1:-1] = (sorted_[2:] - sorted_[:-2]) / length if length > 0 else 0.0
-        found[order] += gaps
+        if length > 0:
+            gaps = np.full(len(values), np.inf)
+            gaps[1:-1] = (sorted_[2:] - sorted_[:-2]) / length
+            found[order] += gaps
     return found
 
 
-def by_rank(values: FloatArray) -> IntArray:
+def by_rank(points: Sequence[FloatArray]) -> IntArray:
     """(n,) positions, the first to go on first: by rank, then crowding, then as they were asked.
 
+    A network of a joint space is a point on each chip that can run it, and stands where its best point does.
+
     Args:
-        values: (n, m) quality at this stage and exact costs, less is better.
+        points: for each candidate (r, m) quality at this stage and exact costs of r ways to run it, less is
+            better.
     """
+    values = np.concatenate(points)
+    owner = np.repeat(np.arange(len(points)), [len(p) for p in points])
     rank = ranks(values)
     lonely = np.zeros(len(values))
     for layer in np.unique(rank):
         here = rank == layer
         lonely[here] = crowding(values[here])
-    return np.lexsort((np.arange(len(values)), -lonely, rank))
+    order = owner[np.lexsort((owner, -lonely, rank))]
+    return order[np.sort(np.unique(order, return_index=True)[1])]

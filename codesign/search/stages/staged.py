@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from codesign.evaluate import Evaluation, Step
 from codesign.objectives import Demands, Objective
-from codesign.search.free import TellsCosts
+from codesign.search.free import Free, TellsCosts
 from codesign.search.stages.ledger import Ledger, Payment
 from codesign.search.stages.promotion import by_rank
 from hw_models.cost.base import Estimate
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from codesign.search.stages.stage import Ladder
     from search_spaces.candidate import Candidate
     from search_spaces.space import SearchSpace
+
+FloatArray = NDArray[np.float64]
 
 
 @dataclass
@@ -54,6 +57,7 @@ class Staged:
         evaluator: tells costs, and leaves out what the stages rate.
         demands: objectives and constraints.
         ledger: what was paid.
+        free: costs on every chip, where a training is judged on all of them; None: on its own alone.
     """
 
     ladder: Ladder
@@ -61,12 +65,11 @@ class Staged:
     evaluator: TellsCosts
     demands: Demands
     ledger: Ledger = field(default_factory=Ledger)
+    free: Free | None = None
 
     @classmethod
-    def of(
-        cls, ladder: Ladder, space: SearchSpace, evaluator: Evaluator, demands: Demands, ledger: Ledger
-    ) -> Staged:
-        """The stages of a study.
+    def of(cls, ladder: Ladder, space: SearchSpace, evaluator: Evaluator, demands: Demands) -> Staged:
+        """The stages of a study, with nothing paid yet.
 
         Raises:
             InputError: an evaluator that cannot leave the quality out, or demands that no stage speaks of.
@@ -85,7 +88,7 @@ class Staged:
                 "among the objectives, or no stages"
             )
             raise InputError(msg)
-        return cls(ladder, space, evaluator, demands, ledger)
+        return cls(ladder, space, evaluator, demands)
 
     def __post_init__(self) -> None:
         paid = self.evaluator.paid
@@ -126,8 +129,11 @@ class Staged:
             joint = isinstance(self.space, Product)
             network = self.space.network(candidate) if isinstance(self.space, Product) else candidate
             entry = _Entry(costed, network, costed.precision if joint else "")
+            known = self.ledger.find(self.ladder.names[-1], network, entry.precision)
             if self._before.judge(costed).status != "feasible":
                 entry.final = costed
+            elif known is not None and known.candidate not in self._round:
+                entry.final = self._after(len(self.ladder.stages) - 1, entry, known)
             self._entries[candidate] = entry
         for position in range(len(self.ladder.stages) - 1):
             climbing = [e for e in self._entries.values() if e.final is None]
@@ -184,7 +190,7 @@ class Staged:
 
     def _stop(self, position: int, climbing: Sequence[_Entry]) -> None:
         """Stop those that do not go on; an error or an objective that is unknown goes nowhere."""
-        ranked, values = [], []
+        ranked, points = [], []
         for entry in climbing:
             verdict = self.demands.judge(entry.evaluation)
             read = [verdict.quantities[o.name].value for o in self.demands.objectives if verdict.quantities]
@@ -192,12 +198,21 @@ class Staged:
                 entry.final = entry.evaluation
                 continue
             ranked.append(entry)
-            signs = (o.sign for o in self.demands.objectives)
-            values.append([v * sign for v, sign in zip(read, signs, strict=True) if v is not None])
+            signs = np.array([o.sign for o in self.demands.objectives])
+            points.append(self._points(entry, np.array(read, np.float64) * signs))
         if not ranked:
             return
-        order = by_rank(np.array(values, np.float64))
+        order = by_rank(points)
         n, stage = self.ladder.goes_on(len(ranked)), self.ladder.stages[position].name
         for place, at in enumerate(order[n:].tolist(), n + 1):
             why = f"stopped after stage '{stage}': {place} of {len(ranked)} by rank, {n} went on"
             ranked[at].final = replace(ranked[at].evaluation, state="stopped", problem=why)
+
+    def _points(self, entry: _Entry, own: FloatArray) -> FloatArray:
+        """(r, m) objectives as they are minimised, on each chip that what was rated can run on."""
+        if self.free is None:
+            return own[None]
+        costs = self.free.look([self.free.ways.trained(entry.evaluation.candidate)])[0][0]
+        at = self.free.position
+        everywhere = np.insert(costs, at, own[at], axis=1)
+        return np.concatenate([own[None], everywhere[~np.isnan(everywhere).any(1)]])

@@ -7,15 +7,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from codesign.quality.base import Rating
 from codesign.search.results import Run
+from codesign.search.stages.promotion import by_rank, crowding, ranks
 from codesign.search.stages.stage import Ladder, Resource, Stage, training_stages
 from codesign.search.study import Study
 from hw_models.cost.base import Estimate
 from hw_models.errors import CodesignError, InputError
 from search_spaces.candidate import Candidate
+from search_spaces.product import Product
+from search_spaces.testing.plain_cnn import PlainCnn
 
 
 @dataclass
@@ -280,3 +284,48 @@ def test_a_training_goes_on_from_its_checkpoint(tmp_path) -> None:
         training_stages(train, {"short": Resource(10, resolution=64), "full": Resource(100)}, tmp_path)
     with pytest.raises(InputError, match="data=0 given"):
         Resource(10, data=0)
+
+
+@dataclass
+class BySize:
+    """Deeper is better; remembers what it rated."""
+
+    offset: float = 0.0
+    asked: list[tuple[Candidate, str]] = field(default_factory=list)
+
+    def rate(self, network: Candidate, precision: str) -> Rating:
+        self.asked.append((network, precision))
+        error = 50.0 - 3 * network["depth"] - network["width"] / 16 + self.offset
+        return Rating(Estimate(error, error, error, "x", "%"))
+
+
+@pytest.mark.parametrize("sampler", ["random", "cost_aware"])
+def test_a_network_is_paid_for_once_whatever_the_chip_and_the_precision(sampler: str, tmp_path) -> None:
+    space = Product.of(PlainCnn(), ["eyeriss_v1", "hailo_8", "jetson_tx2"], ["int8", "fp16"])
+    short, full = BySize(20.0), BySize()
+    stages = [Stage("short", short, 0.1), Stage("full", full, 1.0)]
+    study = Study(space, ["error_pct", "latency_ms"], sampler=sampler, stages=Ladder(tuple(stages), settle=0),
+                  storage=tmp_path / "run").run(25)  # fmt: skip
+    assert len(short.asked) == len(set(short.asked))
+    assert len(full.asked) == len(set(full.asked))
+    trained = {n for n, _ in full.asked}
+    assert study.paid == pytest.approx(0.1 * len({n for n, _ in short.asked}) + len(trained))
+    assert study.paid == pytest.approx(sum(p.paid or 0.0 for p in study.points))
+    assert {t.stage for t in study.front.members} == {"full"}
+    assert {p.quantity(study.objectives[0]).fidelity for p in study.front.members} == {"full"}
+    stored = Run(tmp_path / "run")
+    assert [p.evaluation.to_dict() for p in stored.points] == [p.evaluation.to_dict() for p in study.points]
+    assert any(t.verdict.status == "stopped" for t in study.trials)
+
+
+def test_ranks_by_layers_then_by_crowding() -> None:
+    values = np.array([[1, 9], [2, 5], [2.2, 4.8], [9, 1], [3, 6], [9, 9]], float)
+    assert ranks(values).tolist() == [0, 0, 0, 0, 1, 2]
+    # ends first; then the one whose neighbours are farther apart
+    assert crowding(values[:4])[[0, 3]].tolist() == [np.inf, np.inf]
+    assert crowding(values[:4])[1] == pytest.approx(1.2 / 8 + 4.2 / 8)
+    assert crowding(values[:4])[2] == pytest.approx(7 / 8 + 4 / 8)
+    assert by_rank([v[None] for v in values]).tolist() == [0, 3, 2, 1, 4, 5]
+    # on a second chip the last network is on the front, and stands before those that no chip brings there
+    assert by_rank([v[None] for v in values[:5]] + [np.array([[9, 9], [0.5, 8]])]).tolist()[-1] == 4
+    assert by_rank([np.ones((1, 2))] * 3).tolist() == [0, 1, 2]
