@@ -119,3 +119,16 @@ def test_every_button_of_the_menu_moves_every_trace(points: pd.DataFrame) -> Non
 def test_a_front_without_points_is_an_empty_figure(points: pd.DataFrame) -> None:
     figure = front_figure(front_info(points.iloc[:0], GOALS))
     assert [t.name for t in figure.data] == ["best in these two alone"]
+
+
+def test_points_left_out_and_how_likely_points_are(points: pd.DataFrame) -> None:
+    points["membership"] = [0.95, 0.4, 0.5, 0.1, 0.0, 0.0]
+    points.loc[2, "role"] = "left out"
+    info = front_info(points, GOALS)
+    assert info.count("left out") == 1
+    assert info.caption.startswith("2 chosen of 3 non-dominated, 1 dominated; 1 beyond a limit")
+    hover = {p.id: p.hover for p in info.points}
+    assert "truly on the front: 40%" in hover["1"]
+    assert "truly" not in hover["4"]  # beyond a limit
+    names = [t.name for t in front_figure(info).data]
+    assert "of the front, left out (1)" in names
