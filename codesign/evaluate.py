@@ -65,7 +65,7 @@ class Evaluation:
         cost: latency, energy, power, peak memory, area, price in SI units, each with interval and fidelity.
         error: top-1 error in per cent.
         facts: counted or stated, not estimated: `params_m` (1e6), `macs_g` (1e9); where the chip states them
-            `rated_power_w` and `idle_power_w`.
+            `rated_power_w` and `idle_power_w`; further figures of the quality, with `_low` and `_high`.
         batch: images of one inference.
         rate_hz: images per second that the application asks for; None: as many as the chip can.
         bound: the resource that takes most of the latency.
@@ -182,7 +182,7 @@ class CostEvaluator:
     @property
     def paid(self) -> tuple[str, ...]:
         """Quantities that `free` leaves unknown."""
-        return ("error_pct", "top1_pct")
+        return ("error_pct", "top1_pct", "worst_slice_error_pct")
 
     def free(self, candidates: Sequence[Candidate]) -> Iterator[Evaluation]:
         """What is known of each candidate without training anything: the same evaluation without quality."""
@@ -293,7 +293,12 @@ class CostEvaluator:
             empty,
             cost=_point_cost(cost.quantities, cost.power_source),
             error=rating.error,
-            facts={"params_m": workload.params / 1e6, "macs_g": workload.macs / 1e9, **_stated_power(chip)},
+            facts={
+                "params_m": workload.params / 1e6,
+                "macs_g": workload.macs / 1e9,
+                **_stated_power(chip),
+                **_flat(rating),
+            },
             bound=bound_of(cost) if state == "ok" else "",
             unmodelled_share=workload.unmodelled_share()["bytes"],
             state=state,
@@ -338,6 +343,14 @@ def _point_cost(quantities: Mapping[str, Estimate], power_source: str) -> PointC
     if power_source == "cap":
         estimates["power"] = replace(estimates["power"], fidelity="cap")
     return PointCost(**estimates)
+
+
+def _flat(rating: Rating) -> dict[str, float]:
+    """The further figures of a rating with their ends, as facts."""
+    found: dict[str, float | None] = {}
+    for name, e in rating.further.items():
+        found |= {name: e.value, f"{name}_low": e.low, f"{name}_high": e.high}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _finite(e: Estimate) -> Estimate:

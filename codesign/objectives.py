@@ -359,6 +359,12 @@ def _fact(name: str) -> Callable[[Evaluation], Estimate]:
     return read
 
 
+def _worst_slice(e: Evaluation) -> Estimate:
+    name = "worst_slice_error_pct"
+    value, low, high = (e.facts.get(f"{name}{end}") for end in ("", "_low", "_high"))
+    return Estimate.unknown("%") if value is None else Estimate(value, low, high, e.error.fidelity, "%")
+
+
 def _catalogue() -> dict[str, Objective]:
     smaller = "a smaller network or input"
     faster = f"{smaller}, a narrower precision, or a chip with more bandwidth and compute"
@@ -367,6 +373,15 @@ def _catalogue() -> dict[str, Objective]:
             "error_pct", "min", lambda e: e.error, "%", 1.0, "Top-1 error", "a larger network or input"
         ),
         Objective("top1_pct", "max", _top1, "%", 1.0, "Top-1 accuracy", "a larger network or input"),
+        Objective(
+            "worst_slice_error_pct",
+            "min",
+            _worst_slice,
+            "%",
+            1.0,
+            "Top-1 error on the worst slice",
+            "a larger network or input, or more images of that slice",
+        ),
         Objective("latency_ms", "min", lambda e: e.cost.latency, "ms", 1e3, "Latency", faster),
         Objective(
             "throughput_ips",

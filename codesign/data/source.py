@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
@@ -21,6 +22,7 @@ Indices = NDArray[np.int64]
 SplitName = Literal["train", "val", "test"]
 
 SPLITS: Final[tuple[SplitName, ...]] = ("train", "val", "test")
+HELD_BYTES: Final = 1 << 31
 CHUNK: Final = 256
 """Images that are read at once where all of a split are wanted."""
 
@@ -151,9 +153,24 @@ class DataSource:
         return found
 
     def in_memory(self) -> DataSource:
-        """The same data with every image read."""
-        train, val, test = (replace(s, images=Held(s.read())) for s in (self.train, self.val, self.test))
+        """The same data, every split of at most 2 GiB read once and kept."""
+        train, val, test = (self._kept(s) for s in (self.train, self.val, self.test))
         return replace(self, train=train, val=val, test=test)
+
+    def in_colour(self) -> DataSource:
+        """The same data with a grey channel three times over, for networks that take colour."""
+        if self.input_shape[0] != 1:
+            return self
+        train, val, test = (replace(s, images=Repeated(s.images)) for s in (self.train, self.val, self.test))
+        shape = (3, *self.input_shape[1:])
+        told = digest(self.fingerprint, "in colour")
+        return replace(self, input_shape=shape, train=train, val=val, test=test, fingerprint=told)
+
+    def _kept(self, split: Split) -> Split:
+        size = len(split) * math.prod(self.input_shape)
+        if isinstance(split.images, Held) or size > HELD_BYTES:
+            return split
+        return replace(split, images=Held(split.read()))
 
 
 @dataclass(frozen=True)
@@ -172,6 +189,19 @@ class Held:
 
     def __getitem__(self, indices: Indices) -> Bytes:
         return self.values[indices]
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """Grey images with their channel three times over."""
+
+    grey: Images
+
+    def __len__(self) -> int:
+        return len(self.grey)
+
+    def __getitem__(self, indices: Indices) -> Bytes:
+        return self.grey[indices].repeat(3, axis=1)
 
 
 def digest(*parts: Any) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from hw_models.cost.base import Estimate
@@ -18,10 +19,12 @@ class Rating:
     Attributes:
         error: top-1 error in per cent with its 90 % interval.
         notes: what the figure leaves out.
+        further: other figures by the name that an objective has for them, in its unit.
     """
 
     error: Estimate
     notes: tuple[str, ...] = ()
+    further: Mapping[str, Estimate] = field(default_factory=dict)
 
     @classmethod
     def unknown(cls) -> Rating:
