@@ -33,7 +33,7 @@ ELASTIC: Final = RESULTS / "search_elastic_front.csv"
 CHIPS: Final = ("jetson_orin_nano_8_super", "raspberry_pi_5", "galaxy_s24")
 """A GPU, a CPU and the NPU of a phone."""
 SYNTHETIC: Final = "elastic_cnn"
-EVOLVED: Final = 12_000
+EVOLVED: Final = 6_000
 BEST_FOR: Final = "synthetic/elastic_cnn"
 
 

@@ -48,6 +48,8 @@ NOMINAL_W: Final = {
 }
 """Watts of the chips of the joint world. Source: the task's table of figures to reach."""
 NEW_CHIP: Final = "new_chip/"
+UNLIKE: Final = 3
+"""Other chips whose archives a new chip starts from."""
 
 Values = Callable[[Sequence["Candidate"]], np.ndarray]
 
@@ -200,16 +202,17 @@ def nas_bench_201_worlds(data: Path) -> Iterator[tuple[str, Callable[[], World]]
     for data_set in sets:
         for device in devices:
             yield f"{data_set}/{device}", partial(_cells, cells, f"{data_set}/{device}", data_set, device)
-    known = [d.split("/")[1] for d in DEVELOPMENT[:2] if d.split("/")[1] in devices] or devices[:2]
-    for kind, of in (("shuffled", _shuffled), ("noise", _noise), ("plain", _plain)):
-        for device in known:
+    of = "cifar100" if "cifar100" in sets else sets[0]
+    two = [d.split("/")[1] for d in DEVELOPMENT[:2] if d.split("/")[1] in devices] or devices[:2]
+    for kind, made in (("shuffled", _shuffled), ("noise", _noise), ("plain", _plain)):
+        for device in two:
             name = f"{kind}/{device}"
-            yield name, partial(of, cells, name, "cifar100" if "cifar100" in sets else sets[0], device)
+            yield name, partial(made, cells, name, of, device)
     chips = [c for c in NOMINAL_W if c in devices]
-    if len(chips) > 1 and "cifar100" in sets:
-        yield "joint/cifar100", partial(_joint, cells, "joint/cifar100", "cifar100", chips)
-    for device in devices if "cifar100" in sets else ():
-        yield f"{NEW_CHIP}{device}", partial(_new_chip, cells, device, devices)
+    if len(chips) > 1:
+        yield f"joint/{of}", partial(_joint, cells, f"joint/{of}", of, chips)
+    for device in devices if len(devices) > UNLIKE else ():
+        yield f"{NEW_CHIP}{device}", partial(_new_chip, cells, of, device, devices)
 
 
 def _cells(cells: TableSpace, name: str, data_set: str, device: str) -> World:
@@ -253,12 +256,12 @@ def _joint(cells: TableSpace, name: str, data_set: str, chips: Sequence[str]) ->
     return replace(table_world(name, cells, error, costs, FLOORS.get(data_set)), ways=tuple(chips))
 
 
-def _new_chip(cells: TableSpace, device: str, devices: Sequence[str]) -> World:
+def _new_chip(cells: TableSpace, data_set: str, device: str, devices: Sequence[str]) -> World:
     """A device, after searches on the three others that are least like it and each other."""
     latency = {d: column(cells, d) for d in devices}
     others = unlike(latency, device)
-    worlds = tuple(partial(_cells, cells, f"cifar100/{d}", "cifar100", d) for d in others)
-    return replace(_cells(cells, f"{NEW_CHIP}{device}", "cifar100", device), archives=worlds)
+    worlds = tuple(partial(_cells, cells, f"{data_set}/{d}", data_set, d) for d in others)
+    return replace(_cells(cells, f"{NEW_CHIP}{device}", data_set, device), archives=worlds)
 
 
 def macro_worlds(data: Path) -> Iterator[tuple[str, Callable[[], World]]]:
@@ -355,7 +358,7 @@ def chosen(known: Mapping[str, Callable[[], World]], wanted: Sequence[str]) -> I
             yield make()
 
 
-def unlike(devices: Mapping[str, np.ndarray], target: str, n: int = 3) -> list[str]:
+def unlike(devices: Mapping[str, np.ndarray], target: str, n: int = UNLIKE) -> list[str]:
     """The n devices that order networks least like the target and least like each other.
 
     Greedy: next comes the one whose largest rank correlation with the target and those taken is least.
