@@ -25,7 +25,7 @@ from codesign.runs import RUN_FORMAT
 from hw_models.errors import InputError, did_you_mean, nearest, sentence
 
 if TYPE_CHECKING:
-    from search_spaces.product import Product
+    from codesign.quality.base import Quality
     from search_spaces.space import SearchSpace
 
 IN_PYTHON: Final = "python:"
@@ -75,7 +75,11 @@ class StudyConfig(BaseModel):
         default="", description="what the study answers, in a sentence; the title of its report"
     )
     space: str = Field(
-        default="timm_zoo", description="a space by name (`codesign spaces list`) or as package.module:object"
+        default="timm_zoo",
+        description="a space by name (`codesign spaces list`), as package.module:object, or table:FILE.yaml",
+    )
+    quality: str | None = Field(
+        default=None, description="table:FILE.yaml, a table of results that rates the networks of the space"
     )
     chips: tuple[str, ...] = Field((), description="chips: names, patterns, files; or one chip family")
     precisions: tuple[str, ...] | None = Field(
@@ -145,7 +149,8 @@ class StudyConfig(BaseModel):
     def identity(self) -> dict[str, Any]:
         """What makes two studies the same; chips and space count by their fingerprints."""
         return self.model_dump(
-            mode="json", exclude={"question", "n_trials", "storage", "chips", "space", "fingerprint"}
+            mode="json",
+            exclude={"question", "n_trials", "storage", "chips", "space", "quality", "fingerprint"},
         )
 
     def to_yaml(self) -> str:
@@ -170,17 +175,19 @@ def _changed(part: str, *, there: bool, here: bool) -> str:
     return f"{part} is only {'there' if there else 'here'}"
 
 
-def fingerprint(space: SearchSpace) -> dict[str, str]:
-    """Digests of what is searched: knobs and their values, and every chip's figures."""
+def fingerprint(space: SearchSpace, quality: Quality | None = None) -> dict[str, str]:
+    """Digests of what is searched: knobs and their values, every chip's figures, the table that rates."""
     from search_spaces.product import ChipList, Product
 
     networks = space.networks if isinstance(space, Product) else space
-    found = {f"space {networks.name}": _digest({n: list(k) for n, k in networks.knobs.items()})}
+    own = getattr(networks, "digest", None)  # a table counts with its rows
+    found = {f"space {networks.name}": own or _digest({n: list(k) for n, k in networks.knobs.items()})}
     if isinstance(space, Product) and isinstance(space.chips, ChipList):
         found |= {f"chip {c.label}": _digest(c.model_dump(mode="json")) for c in space.chips.chips}
     elif isinstance(space, Product):
         found[f"chips {space.chips.name}"] = _digest({n: list(k) for n, k in space.chips.knobs.items()})
-    return found
+    rates = getattr(getattr(quality, "table", None), "digest", None)
+    return found if rates is None else {**found, "quality": rates}
 
 
 def _digest(value: Any) -> str:
@@ -188,13 +195,33 @@ def _digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def joint_space(config: StudyConfig) -> Product:
-    """The space that a study file names.
+def table_quality(config: StudyConfig, space: SearchSpace) -> Quality | None:
+    """What the table that a study file names says of the networks; None: it names none.
+
+    Raises:
+        InputError: no description of a table, or one whose knobs are not those of the space.
+    """
+    if config.quality is None:
+        return None
+    from codesign.tabular import rated_by
+    from search_spaces.catalogue import TABLE
+    from search_spaces.product import Product
+    from search_spaces.tabular.described import read_table
+
+    if not config.quality.startswith(TABLE):
+        msg = f"'{config.quality}' given as quality, expected {TABLE}FILE.yaml, the description of a table"
+        raise InputError(msg)
+    networks = space.networks if isinstance(space, Product) else space
+    return rated_by(read_table(config.quality.removeprefix(TABLE)), networks)
+
+
+def joint_space(config: StudyConfig) -> SearchSpace:
+    """The space that a study file names: networks and chips, or a table of results alone.
 
     Raises:
         CodesignError: a space or chip that cannot be found; the message has the nearest names.
     """
-    from search_spaces.catalogue import CHIP_FAMILIES, load_space
+    from search_spaces.catalogue import CHIP_FAMILIES, TABLE, load_space
     from search_spaces.product import DEFAULT_PRECISIONS, Product
 
     for named in (config.space, *config.chips):
@@ -202,12 +229,40 @@ def joint_space(config: StudyConfig) -> Product:
             what = named.removeprefix(IN_PYTHON)
             msg = f"{what} was made in Python and cannot be made again from a file; resume the study there"
             raise InputError(msg)
+    if config.space.startswith(TABLE):
+        no_chips_beside_a_table(config)
+        return load_space(config.space)
     families = [name for name in config.chips if name in CHIP_FAMILIES]
     if families and len(config.chips) > 1:
         msg = f"chips: {', '.join(config.chips)} given; expected one chip family alone, or chips"
         raise InputError(msg)
     chips = load_space(families[0]) if families else config.chips
     return Product.of(load_space(config.space), chips, config.precisions or DEFAULT_PRECISIONS)
+
+
+def no_chips_beside_a_table(config: StudyConfig) -> None:
+    """A table states the costs of its rows.
+
+    Raises:
+        InputError: chips are given too.
+    """
+    if config.chips:
+        msg = (
+            f"{', '.join(config.chips)} given beside '{config.space}', whose rows state their costs; "
+            "expected no chips, or a space that builds networks with `quality: table:FILE.yaml`"
+        )
+        raise InputError(msg)
+
+
+def at_full_path(named: str, beside: Path) -> str:
+    """A reference to the description of a table with its full path; any other reference as it is."""
+    from search_spaces.catalogue import TABLE
+
+    if not named.startswith(TABLE):
+        return named
+    name = named.removeprefix(TABLE)
+    file = beside / name if (beside / name).is_file() else Path(name)
+    return f"{TABLE}{file.resolve()}"
 
 
 def chip_names(wanted: Sequence[str], beside: Path = Path()) -> tuple[str, ...]:

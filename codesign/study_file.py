@@ -8,7 +8,17 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from codesign.config import CustomObjective, StudyConfig, chip_names, recorded, shown_path, told
+from codesign.config import (
+    CustomObjective,
+    StudyConfig,
+    at_full_path,
+    chip_names,
+    no_chips_beside_a_table,
+    recorded,
+    shown_path,
+    table_quality,
+    told,
+)
 from codesign.objectives import Constraint, objective
 from hw_models.errors import CodesignError, FileError, Finding, UnknownNameError, nearest
 
@@ -24,7 +34,7 @@ def read_study(file: Path | str) -> StudyConfig:
     path = Path(file)
     raw = _parsed(path)
     try:
-        config = StudyConfig.model_validate(_plain(raw))
+        config = _placed(StudyConfig.model_validate(_plain(raw)), path.parent)
     except ValidationError as error:
         findings = [
             Finding(str(path), _line(raw, e["loc"]), shown_path(e["loc"]), told(e)) for e in _mistakes(error)
@@ -37,6 +47,12 @@ def read_study(file: Path | str) -> StudyConfig:
     if findings:
         raise FileError(findings)
     return config.model_copy(update={"chips": chip_names(config.chips, path.parent)})
+
+
+def _placed(config: StudyConfig, beside: Path) -> StudyConfig:
+    """With the full paths of the tables that it names."""
+    quality = None if config.quality is None else at_full_path(config.quality, beside)
+    return config.model_copy(update={"space": at_full_path(config.space, beside), "quality": quality})
 
 
 def _mistakes(error: ValidationError) -> list[Any]:
@@ -91,17 +107,13 @@ def _misnamed(config: StudyConfig, beside: Path) -> Iterator[tuple[Place, str]]:
 def _checks(config: StudyConfig, beside: Path) -> Iterator[tuple[Place, Callable[[], object]]]:
     """Every name and bound of a study, with the look-up that fails where it is wrong."""
     from codesign.search.samplers import sampler_choice
-    from hw_models.spec.load import load_chip
-    from search_spaces.catalogue import CHIP_FAMILIES, load_space
+    from search_spaces.catalogue import load_space
 
     own = {o.name: recorded(o) for o in config.objectives if isinstance(o, CustomObjective)}
     yield ("space",), lambda: load_space(config.space)
-    if not config.chips:
-        yield ("chips",), _no_chips
-    for n, chip in enumerate(config.chips):
-        if chip in CHIP_FAMILIES:
-            continue
-        yield ("chips", n), lambda chip=chip: [load_chip(c) for c in chip_names([chip], beside)]  # type: ignore[misc]
+    if config.quality is not None:
+        yield ("quality",), lambda: _rates(config)
+    yield from _chip_checks(config, beside)
     for n, precision in enumerate(config.precisions or ()):
         yield ("precisions", n), lambda precision=precision: _known_precision(precision)  # type: ignore[misc]
     for n, wanted in enumerate(config.objectives):
@@ -115,6 +127,32 @@ def _checks(config: StudyConfig, beside: Path) -> Iterator[tuple[Place, Callable
     yield ("sampler",), lambda: sampler_choice(config.sampler)
     if config.stages is not None:
         yield ("stages",), _stages_in_a_file
+
+
+def _chip_checks(config: StudyConfig, beside: Path) -> Iterator[tuple[Place, Callable[[], object]]]:
+    from hw_models.spec.load import load_chip
+    from search_spaces.catalogue import CHIP_FAMILIES, TABLE
+
+    if config.space.startswith(TABLE):
+        yield ("chips",), lambda: no_chips_beside_a_table(config)
+        return
+    if not config.chips:
+        yield ("chips",), _no_chips
+    for n, chip in enumerate(config.chips):
+        if chip in CHIP_FAMILIES:
+            continue
+        yield ("chips", n), lambda chip=chip: [load_chip(c) for c in chip_names([chip], beside)]  # type: ignore[misc]
+
+
+def _rates(config: StudyConfig) -> None:
+    """Whether the table rates the networks of the space; a space that cannot be found is told by itself."""
+    from search_spaces.catalogue import load_space
+
+    try:
+        space = load_space(config.space)
+    except CodesignError:
+        return
+    table_quality(config, space)
 
 
 def _no_chips() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Final
 
 from hw_models.errors import InputError, UnknownNameError
@@ -25,6 +26,9 @@ SPACES: Final[Mapping[str, str]] = {
 }
 """Name -> where the space is made."""
 
+TABLE: Final = "table:"
+"""Begins a reference to the description of a table."""
+
 CHIP_FAMILIES: Final = ("soc", "systolic", "vector")
 """Those of them that are spaces of chips, to be multiplied by a space of networks."""
 
@@ -37,13 +41,22 @@ def list_spaces() -> list[str]:
 def load_space(name: str) -> SearchSpace:
     """A space by name, or one's own as `package.module:object` (a space, or what makes one when called).
 
+    `table:nets.yaml` is the table of results that the file describes (`search_spaces.tabular.described`).
+
     Raises:
         UnknownNameError: a name that there is not.
         InputError: a reference that cannot be imported or is no space.
     """
+    if name.startswith(TABLE):
+        from search_spaces.tabular.described import read_table
+
+        return read_table(name.removeprefix(TABLE))
     if ":" not in name and name not in SPACES:
         raise UnknownNameError(
-            "space", name, SPACES, "`codesign spaces list` names them; or give package.module:object"
+            "space",
+            name,
+            SPACES,
+            "`codesign spaces list` names them; or give package.module:object, or table:FILE.yaml",
         )
     found = _imported(SPACES.get(name, name))
     space = (
@@ -62,6 +75,9 @@ def load_space(name: str) -> SearchSpace:
 
 def reference(space: SearchSpace) -> str | None:
     """What `load_space` takes to make an equal space again; None where there is no such name."""
+    path = getattr(space, "path", None)
+    if isinstance(path, Path):
+        return f"{TABLE}{path}"
     kind = type(space)
     known = {target: name for name, target in SPACES.items()}
     target = f"{kind.__module__}:{kind.__qualname__}"

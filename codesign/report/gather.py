@@ -15,7 +15,7 @@ from codesign.report.chips import OnChip, catalogue, chips_figure, chips_table, 
 from codesign.report.content import Figure, Pick, Report, Table, table, text_cell
 from codesign.report.evidence import environment_rows, sources_table
 from codesign.report.pick import describe_pick
-from hw_models.errors import CodesignError, UnknownNameError
+from hw_models.errors import CodesignError, InputError, UnknownNameError
 
 if TYPE_CHECKING:
     from codesign.search.results import Results
@@ -115,13 +115,18 @@ def _scene(results: Results, number: int | None) -> Scene | None:
 
 def _evaluator(results: Results) -> CostEvaluator:
     """The evaluator of a live study, else one made anew from the run's configuration."""
-    from codesign.config import joint_space
+    from codesign.config import joint_space, table_quality
+    from search_spaces.product import Product
 
     own = getattr(results, "evaluator", None)
     if isinstance(own, CostEvaluator):
         return own
     c = results.config
-    return CostEvaluator(joint_space(c), None, c.rate_hz, c.batch, c.model, c.lowering)
+    space = joint_space(c)
+    if not isinstance(space, Product):
+        msg = f"'{space.name}' is a table of results: there is no chip to cost its rows on"
+        raise InputError(msg)
+    return CostEvaluator(space, table_quality(c, space), c.rate_hz, c.batch, c.model, c.lowering)
 
 
 def _title(results: Results) -> str:

@@ -14,7 +14,15 @@ import optuna
 from pydantic import ValidationError
 from typing_extensions import override
 
-from codesign.config import IN_PYTHON, CustomObjective, StudyConfig, chip_names, fingerprint, joint_space
+from codesign.config import (
+    IN_PYTHON,
+    CustomObjective,
+    StudyConfig,
+    chip_names,
+    fingerprint,
+    joint_space,
+    table_quality,
+)
 from codesign.evaluate import CostEvaluator, Evaluation, Evaluator
 from codesign.objectives import CATALOGUE, Constraint, Demands, Objective
 from codesign.runs import RunFolder
@@ -27,9 +35,11 @@ from codesign.search.stages.stage import Ladder, Stage, ladder_of
 from codesign.search.stages.staged import Staged
 from codesign.search.trial import Trial, parquet
 from codesign.search.ways import Reached, beside
+from codesign.tabular import TableEvaluator
 from hw_models.errors import CodesignError, InputError, StorageError
-from search_spaces.catalogue import CHIP_FAMILIES, reference
+from search_spaces.catalogue import CHIP_FAMILIES, TABLE, reference
 from search_spaces.product import ChipList, Product
+from search_spaces.tabular.described import DescribedTable
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -133,7 +143,8 @@ class Study(Results):
             lowering=lowering,
             allow_unknown=allow_unknown,
             allow_unmodelled=allow_unmodelled,
-            fingerprint=fingerprint(space),
+            quality=None if named is None else named.quality,
+            fingerprint=fingerprint(space, quality),
         )
         super().__init__(config, demands, RunFolder(Path(storage)) if storage is not None else None)
         _need_one_quality(quality, ladder)
@@ -156,14 +167,16 @@ class Study(Results):
         """The study that a file describes; `storage` takes the place of the file's."""
         demands = demands_of(config)
         config = config.model_copy(update={"chips": chip_names(config.chips)})
+        space = joint_space(config)
         return cls(
-            joint_space(config),
+            space,
             demands.objectives,
             config.constraints,
             seed=config.seed,
             storage=storage or config.storage,
             rate_hz=config.rate_hz,
             sampler=config.sampler,
+            quality=table_quality(config, space),
             batch=config.batch,
             model=config.model,
             lowering=config.lowering,
@@ -182,14 +195,12 @@ class Study(Results):
             CodesignError: a space or an objective that was made in Python; go on there.
         """
         config = StudyConfig.model_validate(RunFolder(Path(path)).need().read_config())
-        own = [o.name for o in config.objectives if isinstance(o, CustomObjective)]
+        looked_up = config.space.startswith(TABLE)  # a table states what its objectives are named after
+        own = [o.name for o in config.objectives if isinstance(o, CustomObjective) and not looked_up]
         own += [config.sampler] if config.sampler.startswith("custom:") else []
         own += ["stages"] if config.stages is not None else []
         if own:
-            msg = (
-                f"{path}: '{own[0]}' was given in Python; "
-                f"go on there with cd.Study(..., storage='{path}')"
-            )
+            msg = f"{path}: '{own[0]}' was given in Python; go on there with cd.Study(..., storage='{path}')"
             raise InputError(msg)
         return cls.from_config(config, path)
 
@@ -429,6 +440,8 @@ class Study(Results):
         return free
 
     def _cost_evaluator(self, quality: Quality | None, *, staged: bool) -> Evaluator:
+        if isinstance(self.space, DescribedTable):
+            return TableEvaluator(self.space)
         if not isinstance(self.space, Product):
             msg = (
                 f"the space '{self.space.name}' has no chips; "

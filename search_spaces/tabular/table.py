@@ -85,7 +85,7 @@ class TableSpace(SearchSpace):
         unknown = next((n for n in ordered if n not in knobs), None)
         if unknown is not None:
             raise UnknownNameError(f"knob of {source}", unknown, knobs)
-        domains = {n: _domain(_as_json(column_of(rows, n, source)), n in ordered, source, n) for n in knobs}
+        domains = {n: domain_of(rows, n, source, ordered=n in ordered) for n in knobs}
         return cls(where.name.partition(".")[0], domains, rows, source=source)
 
     @property
@@ -203,10 +203,17 @@ def _as_json(values: pd.Series[Any]) -> list[Scalar]:
     return list(values.tolist())
 
 
-def _domain(values: list[Scalar], ordered: bool, source: str, knob: str) -> Choice:
+def domain_of(rows: pd.DataFrame, column: str, source: str, *, ordered: bool) -> Choice:
+    """The values that occur in a column; numbers have an order in any case.
+
+    Raises:
+        UnknownNameError: a column that there is not.
+        InputError: a column without a value.
+    """
+    values = _as_json(column_of(rows, column, source))
     numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
     distinct = dict.fromkeys(v for v in values if v == v and v is not None)  # noqa: PLR0124 - NaN is no value
     if not distinct:
-        msg = f"{source}, column '{knob}': a knob without values, expected a value in every row"
+        msg = f"{source}, column '{column}': a knob without values, expected a value in every row"
         raise InputError(msg)
     return Choice(tuple(sorted(distinct) if numbers else distinct), ordered=ordered or numbers)
