@@ -12,11 +12,15 @@ from hw_models.lazy import lazy_names
 if TYPE_CHECKING:
     from codesign.calibration import calibrate as calibrate
     from codesign.coverage import coverage as coverage
+    from codesign.data.road_signs.source import road_signs as road_signs
     from codesign.front import Front as Front
     from codesign.measure import measure as measure
     from codesign.measure import measure_many as measure_many
     from codesign.objectives import Constraint as Constraint
     from codesign.objectives import Objective as Objective
+    from codesign.quality.training.plan import TrainingPlan as TrainingPlan
+    from codesign.quality.training.plan import rungs as rungs
+    from codesign.quality.training.trained import TrainedQuality as TrainedQuality
     from codesign.search.results import Run as Run
     from codesign.search.stages.stage import Ladder as Ladder
     from codesign.search.stages.stage import Resource as Resource
@@ -58,6 +62,8 @@ _HOMES: Final = {
     "SearchSpace": "search_spaces.space",
     "Stage": "codesign.search.stages.stage",
     "Study": "codesign.search.study",
+    "TrainedQuality": "codesign.quality.training.trained",
+    "TrainingPlan": "codesign.quality.training.plan",
     "Workload": "hw_models.workload.graph",
     "calibrate": "codesign.calibration",
     "compare": "hw_models.cost.estimate",
@@ -71,6 +77,8 @@ _HOMES: Final = {
     "import_profile": "hw_models.measured.importers.catalogue",
     "measure": "codesign.measure",
     "training_stages": "codesign.search.stages.stage",
+    "road_signs": "codesign.data.road_signs.source",
+    "rungs": "codesign.quality.training.plan",
     "stream_rate": "hw_models.cost.streaming",
     "measure_many": "codesign.measure",
     "read_onnx": "hw_models.workload.from_onnx",
