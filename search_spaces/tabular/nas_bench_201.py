@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search_spaces.knobs import Choice
+from search_spaces.paths import POOLED, Steps, path_features
 from search_spaces.tabular.table import TableSpace
 
 if TYPE_CHECKING:
@@ -44,30 +45,21 @@ def live(operators: IntArray) -> NDArray[np.bool_]:
 
 
 def counted(operators: IntArray) -> FloatArray:
-    """(n, 18) what a cell computes, dead edges left out: sizes, operators, depth, paths.
+    """(n, 27) what a cell computes, dead edges left out: sizes, operators, and what its paths tell.
 
-    Columns: log of MACs and of parameters of the live convolutions; live skips, 1x1, 3x3 and pools; depth of
-    operators and of convolutions; live paths; whether there is one; convolutions of each path, sorted, -1
-    where it is cut; paths without a convolution; pools on all paths and on the one with most; whether a path
-    without a convolution runs beside one with some.
+    Columns: log of MACs and of parameters of the live convolutions; live skips, 1x1, 3x3 and pools; then
+    `path_features` of convolutions, 3x3 ones, pools and steps of any kind but skips.
     """
     alive = live(operators)
     of = [(alive & (operators == k)).sum(1) for k in range(len(OPERATORS))]
     taps = of[2] + 9.0 * of[3]
     macs = CELLS * taps * sum(c * c * p * p for c, p in STAGES)
     params = CELLS * (taps * sum(c * c for c, _ in STAGES) + (of[2] + of[3]) * sum(2 * c for c, _ in STAGES))
-    whole = np.stack([(operators[:, list(p)] != 0).all(1) for p in PATHS], 1)
-    steps = np.stack([(operators[:, list(p)] > 1).sum(1) for p in PATHS], 1)
-    convs = np.stack([np.isin(operators[:, list(p)], (2, 3)).sum(1) for p in PATHS], 1)
-    n_paths = whole.sum(1)
+    convolves, pools = np.isin(operators, (2, 3)), operators == 4
+    kinds = np.stack([convolves, operators == 3, pools, operators > 1], 2).astype(np.float64)
+    steps = Steps(EDGES, operators != 0, kinds, convolves, np.where(pools, POOLED, 1.0))
     sizes = [np.log(macs + STEM_MACS), np.log(params + STEM_PARAMS), *of[1:]]
-    depth = [(steps * whole).max(1), (convs * whole).max(1), n_paths, n_paths > 0]
-    pools = np.stack([(operators[:, list(p)] == 4).sum(1) for p in PATHS], 1) * whole
-    of_path = np.sort(np.where(whole, convs, -1), axis=1)
-    shortcuts = ((convs == 0) & whole).sum(1)
-    residual = (shortcuts > 0) & (of_path[:, -1] > 0)
-    paths = [of_path, shortcuts, pools.sum(1), pools.max(1), residual]
-    return np.column_stack([*sizes, *depth, *paths]).astype(np.float64)
+    return np.column_stack([*sizes, path_features(steps)]).astype(np.float64)
 
 
 STEM_MACS: Final = 7_783_040.0

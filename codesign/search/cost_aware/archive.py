@@ -42,7 +42,7 @@ class Settings:
     drawn: int = 3000
     local_share: float = 0.1
     shift: float = 1.0
-    calibration: tuple[float, float] = (0.7, 4.0)
+    calibration: tuple[float, float] = (1.0, 4.0)
     rows: int = 256
     trust: float = 0.1
     size: PoolSize = field(default_factory=PoolSize)
