@@ -2,9 +2,10 @@
 
 Measures on the best figures: coverage C (Zitzler and Thiele, IEEE TEC 3(4), 1999), hypervolume and additive
 epsilon indicator (Zitzler et al., IEEE TEC 7(2), 2003), the last two by moocore with the objectives scaled to
-0..1 over both fronts, reference 1.1 in each. The intervals come in by drawing what is true of all points of
-both fronts together (`codesign.front.truths`), so that an error that two points share decides nothing between
-them.
+0..1 over both fronts, reference 1.1 in each. Costs are scaled as logarithms unless told otherwise, because
+they span decades and half the latency is worth the same anywhere; what is in per cent, or not above 0, as it
+is. The intervals come in by drawing what is true of all points of both fronts together
+(`codesign.front.truths`), so that an error that two points share decides nothing between them.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ def compare_fronts(
     n_draws: int,
     seed: int,
     errors: Errors | None = None,
+    logarithms: bool = True,
 ) -> FrontComparison:
     """Hold two fronts against each other.
 
@@ -45,6 +47,7 @@ def compare_fronts(
         n_draws: draws of what is true.
         seed: of the draws.
         errors: how errors hang together; None: as measured.
+        logarithms: whether costs are scaled as logarithms.
 
     Raises:
         InputError: other objectives, goals or units, equal names, or no point on either front.
@@ -52,12 +55,13 @@ def compare_fronts(
     _check_comparable(first, second, names)
     objectives = first.demands.objectives
     one, two = (values_of(f.members, objectives) for f in (first, second))
-    both = np.concatenate([one, two])
-    ideal, nadir = both.min(axis=0), both.max(axis=0)
+    scale = _Scale(np.concatenate([one, two]), objectives, logarithms=logarithms)
+    ideal, nadir = scale.box
     beats = _beats(one, two)
     beaten = _beats(two, one)
-    larger, likely = _drawn(first, second, objectives, (n_draws, seed, errors or Errors()))
-    volumes = tuple(_volume(v, ideal, nadir) for v in (one, two))
+    larger, likely = _drawn(first, second, scale, (n_draws, seed, errors or Errors()))
+    on = [scale.of(v) for v in (one, two)]
+    volumes = tuple(_volume(v, ideal, nadir) for v in on)
     low, high = np.quantile(larger, (0.05, 0.95))
     difference = Difference(
         volumes[0] - volumes[1], float(low), float(high), float(((larger > 0) + 0.5 * (larger == 0)).mean())
@@ -72,10 +76,34 @@ def compare_fronts(
         coverage=(_covers(one, two), _covers(two, one)),
         hypervolume=(volumes[0], volumes[1]),
         difference=difference,
-        epsilon=(_epsilon(one, two, ideal, nadir), _epsilon(two, one, ideal, nadir)),
+        epsilon=(_epsilon(on[0], on[1], ideal, nadir), _epsilon(on[1], on[0], ideal, nadir)),
         points=tuple(points),
         along=tuple(_along(one, two, k, o) for k, o in enumerate(objectives)),
     )
+
+
+class _Scale:
+    """How values are scaled: which of the objectives as logarithms, and from where to where.
+
+    Args:
+        values: (N, M) of both fronts, less is better.
+        objectives: what the columns are.
+        logarithms: whether costs are scaled as logarithms.
+    """
+
+    def __init__(self, values: FloatArray, objectives: Sequence[Objective], *, logarithms: bool) -> None:
+        self.objectives = objectives
+        self.sign = np.array([o.sign for o in objectives])
+        plain = np.array([o.unit == "%" or not logarithms for o in objectives])
+        self._logs: BoolArray = ~plain & np.all(values * self.sign > 0, axis=0)
+        placed = self.of(values)
+        self.box = placed.min(axis=0), placed.max(axis=0)
+
+    def of(self, values: FloatArray) -> FloatArray:
+        """(N, M) the values, or their logarithms, less is better."""
+        placed = values.copy()
+        placed[:, self._logs] = np.log((values * self.sign)[:, self._logs]) * self.sign[self._logs]
+        return placed
 
 
 def _check_comparable(first: Front, second: Front, names: tuple[str, str]) -> None:
@@ -141,10 +169,7 @@ def _epsilon(one: FloatArray, two: FloatArray, ideal: FloatArray, nadir: FloatAr
 
 
 def _drawn(
-    first: Front,
-    second: Front,
-    objectives: Sequence[Objective],
-    how: tuple[int, int, Errors],
+    first: Front, second: Front, scale: _Scale, how: tuple[int, int, Errors]
 ) -> tuple[FloatArray, tuple[FloatArray, FloatArray]]:
     """(D,) differences of the hypervolumes, and how likely each point of either front is beaten.
 
@@ -152,13 +177,13 @@ def _drawn(
     """
     members = [*first.members, *second.members]
     n = len(first)
-    sign = np.array([o.sign for o in objectives])
-    truths = draws(members, objectives, *how) * sign
+    truths = draws(members, scale.objectives, *how) * scale.sign
     differences = np.empty(len(truths))
     beaten = (np.zeros(n), np.zeros(len(members) - n))
     for d, truth in enumerate(truths):
-        one, two = truth[:n], truth[n:]
-        box = truth.min(axis=0), truth.max(axis=0)
+        placed = scale.of(truth)
+        one, two = placed[:n], placed[n:]
+        box = placed.min(axis=0), placed.max(axis=0)
         differences[d] = _volume(one, *box) - _volume(two, *box)
         beaten[0][:] += _beats(two, one).any(axis=0)
         beaten[1][:] += _beats(one, two).any(axis=0)

@@ -88,7 +88,8 @@ class FrontComparison:
     Attributes:
         fronts: the two; names: what they are called.
         coverage: share of the other's points that each covers (no worse anywhere); None: there are none.
-        hypervolume: of each, as a share of the box from ideal to 1.1 times nadir of both together.
+        hypervolume: of each, as a share of the box from the ideal of both fronts together to a tenth of the
+            range beyond their nadir.
         difference: of the hypervolumes.
         epsilon: by how much each must be better everywhere, in parts of the common range, to cover the other.
         points: every point of the first, then of the second.

@@ -317,6 +317,7 @@ class Front:
         n_draws: int = DRAWS,
         seed: int = 0,
         errors: Errors | None = None,
+        logarithms: bool = True,
     ) -> FrontComparison:
         """Hold this front against another in the same objectives: coverage, hypervolume, what beats what.
 
@@ -326,11 +327,13 @@ class Front:
             n_draws: draws that say what the intervals can tell.
             seed: of the draws.
             errors: what the errors of points have in common; None: as measured.
+            logarithms: whether costs are scaled as logarithms; what is in per cent never is.
 
         Raises:
             InputError: other objectives, goals or units, equal names, or no point on either front.
         """
-        return compare_fronts(self, other, names, n_draws=n_draws, seed=seed, errors=errors)
+        how = {"n_draws": n_draws, "seed": seed}
+        return compare_fronts(self, other, names, errors=errors, logarithms=logarithms, **how)
 
     def filter(
         self, constraints: Mapping[str, str] | None = None, *, where: Callable[[Trial], bool] | None = None

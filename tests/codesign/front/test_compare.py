@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from codesign.front import Front
@@ -24,7 +25,7 @@ def two(point, demands) -> tuple[Front, Front]:
 
 
 def test_measures_by_hand(two) -> None:
-    found = two[0].compare(two[1], ("ours", "theirs"))
+    found = two[0].compare(two[1], ("ours", "theirs"), logarithms=False)
     assert found.coverage == (pytest.approx(2 / 3), pytest.approx(1 / 2))
     # scaled by error 10 to 30 and latency 4 to 10; reference 1.1
     ours = (1.1 - 0.0) * (1.1 - 1.0) + (1.1 - 0.5) * (1.0 - 1 / 6)
@@ -41,6 +42,17 @@ def test_measures_by_hand(two) -> None:
         ("theirs", 1): ("equal", (), ()),
         ("theirs", 2): ("stands", (), ()),
     }
+
+
+def test_costs_are_scaled_as_logarithms(two) -> None:
+    found = two[0].compare(two[1])
+    five = np.log(5 / 4) / np.log(10 / 4)
+    ours = 1.1 * 0.1 + 0.6 * (1.0 - five)
+    assert found.hypervolume[0] == pytest.approx(ours / 1.21)
+    assert found.epsilon[0] == pytest.approx(five)
+    # a unit makes no difference, and throughput tells what latency tells
+    rates = [f.under(objectives=["error_pct", "throughput_ips"]) for f in two]
+    assert rates[0].compare(rates[1]).hypervolume == pytest.approx(found.hypervolume)
 
 
 def test_along_each_objective(two) -> None:
@@ -122,7 +134,7 @@ def test_the_order_of_objectives_does_not_count(point, demands, two) -> None:
 
 
 def test_it_shows_itself(two) -> None:
-    found = two[0].compare(two[1], ("ours", "theirs"))
+    found = two[0].compare(two[1], ("ours", "theirs"), logarithms=False)
     assert repr(found) == (
         "FrontComparison(theirs is better than ours; ours: 2 points, hypervolume 0.504, covers 67%; "
         "theirs: 3 points, hypervolume 0.510, covers 50%)"
