@@ -59,7 +59,7 @@ def test_a_changed_table_has_another_digest(described: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "instead", "said"),
     [
-        ("table: nets.csv", "tabel: nets.csv", ":1: tabel: unknown setting; did you mean 'table'?"),
+        ("table: nets.csv", "tables: nets.csv", ":1: tables: unknown setting; did you mean 'table'?"),
         (
             "knobs: [depth, kind]",
             "knobs: []",
