@@ -297,7 +297,7 @@ class CostEvaluator:
                 "params_m": workload.params / 1e6,
                 "macs_g": workload.macs / 1e9,
                 **_stated_power(chip),
-                **_flat(rating),
+                **rating.facts,
             },
             bound=bound_of(cost) if state == "ok" else "",
             unmodelled_share=workload.unmodelled_share()["bytes"],
@@ -343,14 +343,6 @@ def _point_cost(quantities: Mapping[str, Estimate], power_source: str) -> PointC
     if power_source == "cap":
         estimates["power"] = replace(estimates["power"], fidelity="cap")
     return PointCost(**estimates)
-
-
-def _flat(rating: Rating) -> dict[str, float]:
-    """The further figures of a rating with their ends, as facts."""
-    found: dict[str, float | None] = {}
-    for name, e in rating.further.items():
-        found |= {name: e.value, f"{name}_low": e.low, f"{name}_high": e.high}
-    return {name: value for name, value in found.items() if value is not None}
 
 
 def _finite(e: Estimate) -> Estimate:

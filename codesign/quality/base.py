@@ -26,6 +26,14 @@ class Rating:
     notes: tuple[str, ...] = ()
     further: Mapping[str, Estimate] = field(default_factory=dict)
 
+    @property
+    def facts(self) -> dict[str, float]:
+        """The further figures with their ends, `_low` and `_high`, as an evaluation keeps them."""
+        found: dict[str, float | None] = {}
+        for name, e in self.further.items():
+            found |= {name: e.value, f"{name}_low": e.low, f"{name}_high": e.high}
+        return {name: value for name, value in found.items() if value is not None}
+
     @classmethod
     def unknown(cls) -> Rating:
         """Nothing is known."""

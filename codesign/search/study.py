@@ -209,11 +209,19 @@ class Study(Results):
         where = f"'{self.folder.path}'" if self.folder else "in memory"
         return f"Study({self.space.name}, {where}, {self.summary()})"
 
-    def run(self, n_trials: int | None = None, *, progress: Callable[[Progress], None] | None = None) -> Self:
+    def run(
+        self,
+        n_trials: int | None = None,
+        *,
+        trainings: float | None = None,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> Self:
         """Evaluate until the study has `n_trials` in all, or the space has no more.
 
         Args:
             n_trials: trials in all, those of earlier runs included; None: as the study was last asked for.
+            trainings: full-training equivalents in all after which nothing more is begun; of a study with
+                stages. None: no such limit.
             progress: called after every trial.
 
         Raises:
@@ -225,10 +233,13 @@ class Study(Results):
         if total < 1 or int(total) != total:
             msg = f"n_trials={total!r} given, expected a positive integer"
             raise InputError(msg)
+        if trainings is not None and (self._staged is None or not trainings > 0):
+            msg = f"trainings={trainings!r} given, expected a number above 0 for a study with stages"
+            raise InputError(msg)
         self.config = self.config.model_copy(update={"n_trials": total})
         with Signals() as signals, self._storing() as keep:
             try:
-                for evaluation in self._evaluations(total):
+                for evaluation in self._evaluations(total, trainings):
                     with signals.held():
                         self._tell(evaluation, keep)
                     if progress is not None:
@@ -259,9 +270,10 @@ class Study(Results):
                 self._memory = optuna.create_study(directions=directions(self.demands))
         return self._memory
 
-    def _evaluations(self, total: int) -> Iterator[Evaluation]:
-        """Evaluations of new candidates until there are `total` trials or no more candidates."""
-        while len(self._trials) < total:
+    def _evaluations(self, total: int, trainings: float | None) -> Iterator[Evaluation]:
+        """Evaluations of new candidates until there are `total` trials, or no more candidates or budget."""
+        most = math.inf if trainings is None else trainings
+        while len(self._trials) < total and self.ledger.paid < most:
             if not self._waiting:
                 self._stop_if_all_failed()
                 self._waiting = self._ask(self._need_asker(), len(self._trials))
@@ -270,6 +282,8 @@ class Study(Results):
             wanted = self._waiting[: total - len(self._trials)]
             answers = iter(self._answers(wanted))
             for candidate in wanted:
+                if self.ledger.paid >= most:
+                    return
                 evaluation = next(answers, None)
                 if evaluation is None or evaluation.candidate != candidate:
                     msg = (

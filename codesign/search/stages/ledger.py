@@ -46,17 +46,15 @@ class Payment:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON keeps it."""
-        error = None
-        if self.rating is not None:
-            e = self.rating.error
-            error = [e.value, e.low, e.high, e.fidelity]
+        rating = self.rating or Rating.unknown()
         return {
             "stage": self.stage,
             "candidate": dict(self.candidate),
             "network": dict(self.network),
             "precision": self.precision,
-            "error": error,
-            "notes": [] if self.rating is None else list(self.rating.notes),
+            "error": None if self.rating is None else _packed(rating.error),
+            "notes": list(rating.notes),
+            "further": {name: [*_packed(e), e.unit] for name, e in rating.further.items()},
             "problem": self.problem,
             "paid": self.paid,
         }
@@ -66,8 +64,8 @@ class Payment:
         """Read what `to_dict` wrote."""
         rating = None
         if data["error"] is not None:
-            value, low, high, fidelity = data["error"]
-            rating = Rating(Estimate(value, low, high, fidelity, "%"), tuple(data["notes"]))
+            further = {name: Estimate(*packed) for name, packed in data["further"].items()}
+            rating = Rating(Estimate(*data["error"], "%"), tuple(data["notes"]), further)
         return cls(
             data["stage"],
             Candidate(data["candidate"]),
@@ -120,3 +118,7 @@ class Ledger:
     def _take(self, payment: Payment) -> None:
         self._payments[payment.work] = payment
         self._trained.add((payment.stage, payment.network.key))
+
+
+def _packed(e: Estimate) -> list[Any]:
+    return [e.value, e.low, e.high, e.fidelity]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -34,11 +34,13 @@ class _Entry:
 
     Attributes:
         evaluation: what is known of it so far.
+        counted: facts that were known before anything was paid.
         network, precision: what the stages rate.
         final: the last of it; None while it is still on its way.
     """
 
     evaluation: Evaluation
+    counted: Mapping[str, float]
     network: Candidate
     precision: str
     final: Evaluation | None = None
@@ -128,7 +130,7 @@ class Staged:
             costed = replace(evaluation, steps=())
             joint = isinstance(self.space, Product)
             network = self.space.network(candidate) if isinstance(self.space, Product) else candidate
-            entry = _Entry(costed, network, costed.precision if joint else "")
+            entry = _Entry(costed, costed.facts, network, costed.precision if joint else "")
             known = self.ledger.find(self.ladder.names[-1], network, entry.precision)
             if self._before.judge(costed).status != "feasible":
                 entry.final = costed
@@ -186,7 +188,8 @@ class Staged:
             error = replace(error, fidelity=stage.name)
         notes = dict.fromkeys((*before.notes, *payment.rating.notes))
         steps = (*(before.steps or ()), Step(stage.name, error, paid))
-        return replace(before, error=error, notes=tuple(notes), steps=steps)
+        facts = {**entry.counted, **payment.rating.facts}
+        return replace(before, error=error, facts=facts, notes=tuple(notes), steps=steps)
 
     def _stop(self, position: int, climbing: Sequence[_Entry]) -> None:
         """Stop those that do not go on; an error or an objective that is unknown goes nowhere."""

@@ -12,6 +12,7 @@ import pytest
 
 from codesign.quality.base import Rating
 from codesign.search.results import Run
+from codesign.search.stages.ledger import Payment
 from codesign.search.stages.promotion import by_rank, crowding, ranks
 from codesign.search.stages.stage import Ladder, Resource, Stage, training_stages
 from codesign.search.study import Study
@@ -147,6 +148,42 @@ def test_nothing_is_stopped_until_some_networks_have_settled(toy) -> None:
     assert {t.stage for t in study.trials if t.feasible} == {"full"}
 
 
+def test_a_budget_of_full_trainings(toy) -> None:
+    study = toy.toy_study(stages=ladder(toy), sampler="local").run(1000, trainings=6.0)
+    assert 6.0 <= study.paid < 7.0
+    assert study.run(1000, trainings=8.0).paid < 9.0
+    whole = toy.toy_study(stages=ladder(toy), sampler="local").run(len(study.trials))
+    assert [t.candidate for t in whole.trials] == [t.candidate for t in study.trials]
+    for wrong in (toy.toy_study(), study):
+        with pytest.raises(InputError, match="expected a number above 0 for a study with stages"):
+            wrong.run(10, trainings=0 if wrong is study else 5)
+
+
+def test_further_figures_are_those_of_the_last_stage_that_has_them(toy, tmp_path) -> None:
+    class Sliced(Rated):
+        def rate(self, network, precision):
+            rating = super().rate(network, precision)
+            e = rating.error
+            return replace(
+                rating, further={"worst_slice_error_pct": replace(e, value=e.value + 5, high=None)}
+            )
+
+    stages = [Stage("short", Sliced(toy, 10), 0.1), Stage("full", Sliced(toy), 1.0)]
+    names = ["error_pct", "worst_slice_error_pct", "latency_ms"]
+    options = {"stages": Ladder(tuple(stages), settle=0), "objectives": names, "sampler": "local"}
+
+    class Sees(toy.Slow):
+        paid = ("error_pct", "top1_pct", "worst_slice_error_pct")
+
+    study = toy.toy_study(tmp_path / "run", evaluator=Sees(), **options).run(20)
+    for t in study.trials:
+        if t.stage:
+            assert t.value("worst_slice_error_pct") == pytest.approx(t.value("error_pct") + 5)
+    payment = study.ledger.payments[0]
+    assert Payment.from_dict(json.loads(json.dumps(payment.to_dict()))) == payment
+    assert {t.stage for t in study.trials if t.verdict.status == "stopped"} == {"short"}
+
+
 def test_what_raises_or_is_no_number_fails_alone(toy, tmp_path) -> None:
     class Fails(Rated):
         def rate(self, network, precision):
@@ -182,7 +219,7 @@ def test_all_dead_at_the_first_stage_says_which(toy) -> None:
     with pytest.raises(
         CodesignError, match="evaluations failed; the first: stage 'proxy' raised RuntimeError: no d"
     ):
-        toy.toy_study(stages=stages, **options).run(500)
+        toy.toy_study(stages=stages, **options).run(40)
     forbidden = toy.toy_study(stages=stages, sampler="random", constraints={"latency_ms": "<= 0.001"}).run(50)
     assert forbidden.paid == 0
     assert "latency_ms <= 0.001 rejects 50 trials" in forbidden.summary().why_nothing
