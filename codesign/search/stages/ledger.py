@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -64,8 +64,8 @@ class Payment:
         """Read what `to_dict` wrote."""
         rating = None
         if data["error"] is not None:
-            further = {name: Estimate(*packed) for name, packed in data["further"].items()}
-            rating = Rating(Estimate(*data["error"], "%"), tuple(data["notes"]), further)
+            further = {name: _unpacked(packed) for name, packed in data["further"].items()}
+            rating = Rating(_unpacked([*data["error"], "%"]), tuple(data["notes"]), further)
         return cls(
             data["stage"],
             Candidate(data["candidate"]),
@@ -122,3 +122,8 @@ class Ledger:
 
 def _packed(e: Estimate) -> list[Any]:
     return [e.value, e.low, e.high, e.fidelity]
+
+
+def _unpacked(packed: Sequence[Any]) -> Estimate:
+    value, low, high, fidelity, unit = packed
+    return Estimate(value, low, high, fidelity, unit)

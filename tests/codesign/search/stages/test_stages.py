@@ -215,7 +215,7 @@ def test_all_dead_at_the_first_stage_says_which(toy) -> None:
             raise RuntimeError("no data set")
 
     stages = [Stage("proxy", Broken(toy), 0.1), Stage("full", Rated(toy), 1.0)]
-    options = {"sampler": "random", "constraints": {}, "objectives": ["error_pct", "latency_ms"]}
+    options = {"sampler": "local", "constraints": {}, "objectives": ["error_pct", "latency_ms"]}
     with pytest.raises(
         CodesignError, match="evaluations failed; the first: stage 'proxy' raised RuntimeError: no d"
     ):
