@@ -21,29 +21,9 @@ from search_spaces.testing.plain_cnn import PlainCnn
 if TYPE_CHECKING:
     from hw_models.workload.graph import Workload
 
-OWN = '''
-from dataclasses import dataclass
-from search_spaces import Bool, IntRange, SearchSpace
-
-@dataclass(frozen=True)
-class Mlp(SearchSpace):
-    """Linear layers with a ReLU between; input (N, 16), output (N, 4)."""
-    name: str = "mlp"
-    input_shape: tuple[int, ...] = (1, 16)
-
-    @property
-    def knobs(self):
-        return {"depth": IntRange(1, 3), "width": IntRange(8, 32, 8), "bias": Bool()}
-
-    def build(self, candidate):
-        from torch import nn
-        here = self.canonical(candidate)
-        widths = [16, *[here["width"]] * here["depth"], 4]
-        layers = [nn.Linear(a, b, bias=here["bias"]) for a, b in zip(widths, widths[1:])]
-        return nn.Sequential(*[part for layer in layers for part in (layer, nn.ReLU())][:-1])
-'''
-
-
+DOCS = Path(__file__).parents[3] / "docs" / "spaces.md"
+OWN = next(x for x in DOCS.read_text("utf-8").split("```python\n") if "class Mlp" in x).partition("```")[0]
+"""The example of the documentation."""
 UNORDERED = (
     OWN.replace("Mlp", "Unordered")
     + """
