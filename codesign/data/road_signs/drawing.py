@@ -6,12 +6,14 @@ A distance is negative inside. Points are (x, y), x to the right and y down; a s
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Field = NDArray[np.float32]
 Point = tuple[float, float]

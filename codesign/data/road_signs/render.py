@@ -6,7 +6,6 @@ Everything is element by element, so an image does not depend on which others ar
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Final
@@ -18,6 +17,8 @@ from codesign.data.road_signs.draws import Floats, three_triangular, uniform
 from codesign.data.road_signs.signs import layers
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from codesign.data.road_signs.scene import Scene

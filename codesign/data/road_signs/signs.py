@@ -6,11 +6,13 @@ the number of classes is that of GTSRB (Stallkamp et al., Neural Networks 32, 20
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from codesign.data.road_signs.drawing import Colour, Disc, Field, Figure, Layer, Polygon, Stroke, regular
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 RED: Final[Colour] = (0.76, 0.08, 0.10)
 WHITE: Final[Colour] = (0.95, 0.95, 0.93)
