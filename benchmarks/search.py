@@ -63,11 +63,11 @@ def one_run(world: World, search: str, seed: int) -> dict[str, Any]:
     to: dict[float, tuple[int, int]] = {}
     at: dict[int, float] = {}
     steps = how.search(world, seed)
-    while len(seen) < how.trainings and trials < how.trials and SHARES[-1] not in to:
+    while SHARES[-1] not in to:
         start = time.perf_counter()
         step = next(steps, None)
         own_s += time.perf_counter() - start
-        if step is None:
+        if step is None or (step.paid and (len(seen) >= how.trainings or trials >= how.trials)):
             break
         if step.paid:
             at.setdefault(len(seen), share)

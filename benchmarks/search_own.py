@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
@@ -74,8 +75,10 @@ def warm_local(world: World, seed: int) -> Iterator[Step]:
 def _archives(world: World, seed: int, search: str) -> list[Candidate]:
     """What the searches on the other chips trained, each once; seeds differ from chip to chip."""
     found: dict[Candidate, None] = {}
-    for i, other in enumerate(world.archives):
-        found |= dict.fromkeys(_trained(other(), 100 * (i + 1) + seed, search))
+    for make in world.archives:
+        other = make()
+        own_seed = zlib.crc32(f"{other.name} {seed}".encode())
+        found |= dict.fromkeys(_trained(other, own_seed, search))
     return list(found)
 
 

@@ -52,7 +52,8 @@ def spread(values: Sequence[float]) -> str:
     """`q25 / median / q75`."""
     if not len(values):
         return "-"
-    return " / ".join(_count(v) for v in quantiles(values))
+    three = quantiles(values)
+    return _count(np.inf) if np.isinf(three[0]) else " / ".join(_count(v) for v in three)
 
 
 def _count(value: float | None) -> str:
@@ -66,6 +67,13 @@ def _ratio(a: float | None, b: float | None) -> float | None:
     if a is None or b is None or (np.isinf(a) and np.isinf(b)):
         return None
     return np.inf if np.isinf(a) else 0.0 if np.isinf(b) else a / b
+
+
+def against_local(runs: pd.DataFrame, world: str, share: float) -> float | None:
+    """Ours by the local search's median; None where ours was stopped before the local search was there."""
+    ours, local = (median(runs, world, s, f"to_{share}") for s in ("cost_aware", "local"))
+    stopped = ours is not None and np.isinf(ours) and local is not None
+    return None if stopped and local > SEARCHES["cost_aware"].trainings else _ratio(ours, local)
 
 
 def _times(value: float | None) -> str:
@@ -168,7 +176,7 @@ def _behind(runs: pd.DataFrame, world: str) -> list[float]:
     """Ours by the local search's median trainings, at each share that the local search reached."""
     found = []
     for share in (0.9, 0.95, 0.98, 0.99):
-        ratio = _ratio(*(median(runs, world, s, f"to_{share}") for s in ("cost_aware", "local")))
+        ratio = against_local(runs, world, share)
         found += [] if ratio is None else [ratio]
     return found
 
@@ -202,9 +210,10 @@ def development(runs: pd.DataFrame) -> str:
 
 
 def shares(runs: pd.DataFrame) -> str:
-    """Median share of the hypervolume after so many trainings."""
+    """Median share of the hypervolume after so many trainings; a run that is done keeps its last share."""
     rows = []
-    for world in (*DEVELOPMENT, "joint/cifar100"):
+    shuffled = sorted(w for w in set(runs["world"]) if w.startswith("shuffled/"))
+    for world in (*DEVELOPMENT, "joint/cifar100", *shuffled):
         here = runs[runs["world"] == world]
         for search in (s for s in SEARCHES if (here["search"] == s).any()):
             mine = here[here["search"] == search]
@@ -221,7 +230,7 @@ def _beside(runs: pd.DataFrame, names: Sequence[str]) -> list[list[str]]:
         local = runs[(runs["world"] == world) & (runs["search"] == "local")]
         if not len(ours):
             continue
-        ratio = _ratio(*(median(runs, world, s, "to_0.99") for s in ("cost_aware", "local")))
+        ratio = against_local(runs, world, 0.99)
         cells = [spread(t[f"to_{s}"].to_list()) for s in (0.95, 0.98, 0.99) for t in (ours, local)]
         rows.append([world, *cells, _times(ratio)])
     return rows
@@ -242,11 +251,7 @@ BESIDE: Final = (
 def untuned(runs: pd.DataFrame) -> str:
     """Every device of every data set beside the local search; in sum and the worst first."""
     found = {w: m for w, m in _medians(runs, "cost_aware", "to_0.99", *CELLS).items()}
-    ratios = {
-        w: r
-        for w in found
-        if (r := _ratio(*(median(runs, w, s, "to_0.99") for s in ("cost_aware", "local")))) is not None
-    }
+    ratios = {w: r for w in found if (r := against_local(runs, w, 0.99)) is not None}
     if not ratios:
         return "No runs yet."
     where, most = _worst(ratios)

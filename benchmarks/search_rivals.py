@@ -77,7 +77,7 @@ def local_without_sweep(world: World, seed: int) -> Iterator[Step]:
 
 
 START: Final = 40
-"""Random trainings before neighbours are tried; 10 and 20 were no better beyond the noise of 20 seeds."""
+"""Random trainings before neighbours are tried; 20 took 7 % fewer to 99 %, within the noise of 20 seeds."""
 
 
 def _local(
