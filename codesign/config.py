@@ -110,6 +110,9 @@ class StudyConfig(BaseModel):
     allow_unmodelled: bool = Field(
         default=False, description="let points in that are more than 20 % unmodelled, marked"
     )
+    known: tuple[str, ...] = Field(
+        default=(), description="earlier results to start from: run folders and archives of qualities"
+    )
     n_trials: int = Field(default=200, ge=1, description="trials in all")
     storage: str | None = Field(default=None, description="run folder; left out: runs/<name of this file>")
     fingerprint: dict[str, str] = Field(
@@ -150,7 +153,7 @@ class StudyConfig(BaseModel):
         """What makes two studies the same; chips and space count by their fingerprints."""
         return self.model_dump(
             mode="json",
-            exclude={"question", "n_trials", "storage", "chips", "space", "quality", "fingerprint"},
+            exclude={"question", "n_trials", "storage", "chips", "space", "quality", "known", "fingerprint"},
         )
 
     def to_yaml(self) -> str:

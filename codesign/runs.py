@@ -2,6 +2,7 @@
 
     config.yaml     what was asked for; a run is resumed only with the same
     journal.log     one line per trial, Optuna's journal: the truth, everything else can be made from it
+    known.jsonl     qualities that were known before, with the points they lead to; only of a warm start
     trials.parquet  the trials as a table, written when a search ends or stops
     env.json        versions and machine
     report.html     written by `codesign report`
@@ -75,6 +76,11 @@ class RunFolder:
         return self.path / "trials.parquet"
 
     @property
+    def known(self) -> Path:
+        """What the study knew before its first trial; only there where it knew something."""
+        return self.path / "known.jsonl"
+
+    @property
     def env(self) -> Path:
         """Versions and machine."""
         return self.path / "env.json"
@@ -96,7 +102,11 @@ class RunFolder:
         if self.path.exists() and not self.path.is_dir():
             msg = f"{self.path} is a file, expected a run folder or a new name"
             raise StorageError(msg)
-        own = {".lock", *(_draft(file).name for file in (self.config, self.env, self.trials, self.report))}
+        own = {
+            ".lock",
+            self.known.name,
+            *(_draft(file).name for file in (self.config, self.env, self.trials, self.report, self.known)),
+        }
         others = [p.name for p in self.path.iterdir() if p.name not in own] if self.path.is_dir() else []
         if others:
             msg = (
@@ -136,8 +146,13 @@ class RunFolder:
         """
         import fcntl
 
-        with self.guarded("the lock"):
+        try:
             self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            why = error.strerror or error
+            msg = f"{self.path} cannot be made: {why}; expected a folder that can be written"
+            raise StorageError(msg) from error
+        with self.guarded("the lock"):
             lock = (self.path / ".lock").open("a+")
         with lock:
             try:

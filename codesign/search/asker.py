@@ -68,7 +68,7 @@ class Asker:
         self._ways = free.ways if free is not None and sampler.needs_costs else None
         with quiet():
             self._shadow = optuna.create_study(directions=directions(demands))
-        self._seen: set[Candidate] = set()
+        self._seen: set[Candidate] = set() if self._ways is None or free is None else set(free.known)
         self._asked: list[optuna.Trial] = []
         self.round: tuple[Candidate, ...] = ()
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 import numpy as np
@@ -57,12 +57,14 @@ class Free:
         demands: objectives and constraints.
         position: of the one objective that must be paid for.
         ways: to run what is trained.
+        known: what was paid for by earlier studies, as it is minimised; by what was trained.
     """
 
     evaluator: TellsCosts
     demands: Demands
     position: int
     ways: Ways
+    known: Mapping[Candidate, float] = field(default_factory=dict)
 
     @classmethod
     def of(cls, evaluator: Evaluator, demands: Demands, space: SearchSpace) -> Free | None:

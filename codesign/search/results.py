@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from optuna.trial import FrozenTrial
 
+    from codesign.search.warm_start import WarmStart
+
 
 class Results:
     """Trials and what follows from them.
@@ -38,6 +40,7 @@ class Results:
     def __init__(self, config: StudyConfig, demands: Demands, folder: RunFolder | None) -> None:
         self.config, self.demands, self.folder = config, demands, folder
         self.ledger = Ledger()
+        self._known: tuple[Trial, ...] = ()
         self._trials: list[Trial] = []
         self._beside: list[tuple[Trial, ...]] = []
 
@@ -48,8 +51,12 @@ class Results:
 
     @property
     def points(self) -> tuple[Trial, ...]:
-        """The trials and, after each, what was trained for it on other chips; in the order of numbers."""
-        return tuple(p for t, others in zip(self._trials, self._beside, strict=True) for p in (t, *others))
+        """All points in the order of their numbers: what was known before, then trial by trial.
+
+        After each trial stands what was trained for it on other chips.
+        """
+        told = zip(self._trials, self._beside, strict=True)
+        return (*self._known, *(p for t, others in told for p in (t, *others)))
 
     @property
     def paid(self) -> float | None:
@@ -92,7 +99,11 @@ class Results:
         return Path(write_report(self, Path(path)))
 
     def _read_folder(self, folder: RunFolder) -> None:
-        """Take over the trials of a run folder, and what was paid."""
+        """Take over the trials of a run folder, what was known before them, and what was paid."""
+        if folder.known.exists():
+            from codesign.search.warm_start import WarmStart
+
+            self._start_from(WarmStart.read(folder.known))
         study = folder.read_study()
         self._read([] if study is None else study.get_trials(deepcopy=False))
         if study is not None and self.config.stages is not None:
@@ -112,8 +123,13 @@ class Results:
     def _n_points(self) -> int:
         """Points so far: the number of the next."""
         if not self._trials:
-            return 0
+            return len(self._known)
         return (*self._trials[-1:], *self._beside[-1])[-1].number + 1
+
+    def _start_from(self, start: WarmStart) -> None:
+        """Take over what was known before."""
+        found = [e for row in start.points for e in row]
+        self._known = tuple(Trial(i, e, self.demands.judge(e)) for i, e in enumerate(found))
 
     def _take(self, trial: Trial, others: Sequence[tuple[Evaluation, Verdict]]) -> None:
         """Append a trial and what was trained for it on other chips."""

@@ -11,11 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import optuna
-from pydantic import ValidationError
 from typing_extensions import override
 
 from codesign.config import (
-    IN_PYTHON,
     CustomObjective,
     StudyConfig,
     chip_names,
@@ -26,19 +24,31 @@ from codesign.config import (
 from codesign.evaluate import CostEvaluator, Evaluation, Evaluator
 from codesign.objectives import CATALOGUE, Constraint, Demands, Objective
 from codesign.runs import RunFolder
+from codesign.search.archives import Known, QualityArchive
 from codesign.search.asker import EVALUATION, Asker, directions, quiet
 from codesign.search.free import Free, TellsCosts
+from codesign.search.guards import (
+    StudyWarning,
+    need_known_names,
+    need_one_quality,
+    need_the_same,
+    stop_if_all_failed,
+    warn_if_nothing,
+)
+from codesign.search.naming import objective_name, space_names
 from codesign.search.results import Results, demands_of
 from codesign.search.samplers import MakeSampler, SamplerChoice, sampler_choice
 from codesign.search.signals import Signals
 from codesign.search.stages.stage import Ladder, Stage, ladder_of
 from codesign.search.stages.staged import Staged
 from codesign.search.trial import Trial, parquet
+from codesign.search.unpaid import paid_if_allowed
+from codesign.search.warm_start import WarmStart
 from codesign.search.ways import Reached, beside
 from codesign.tabular import TableEvaluator
-from hw_models.errors import CodesignError, InputError, StorageError
-from search_spaces.catalogue import CHIP_FAMILIES, TABLE, reference
-from search_spaces.product import ChipList, Product
+from hw_models.errors import InputError
+from search_spaces.catalogue import TABLE
+from search_spaces.product import Product
 from search_spaces.tabular.described import DescribedTable
 
 if TYPE_CHECKING:
@@ -46,7 +56,6 @@ if TYPE_CHECKING:
 
     from codesign.objectives import Verdict
     from codesign.quality.base import Quality
-    from hw_models.spec.accelerator import Accelerator
     from search_spaces.candidate import Candidate
     from search_spaces.space import SearchSpace
 
@@ -91,6 +100,9 @@ class Study(Results):
         allow_unknown: let points in whose constraints cannot be told, marked.
         allow_unmodelled: let points in of which more than 20 % is not modelled, marked.
         question: what the study answers, for its report.
+        known: earlier results for the same networks, whatever the chips: run folders, archives (see
+            `codesign.search.archives`), studies, fronts. What they paid for is costed on these chips and
+            stands on the front before the first trial, is not trained again, and teaches "cost_aware".
 
     Raises:
         InputError: a name that there is not, a bound that is none, a space without quality.
@@ -116,6 +128,7 @@ class Study(Results):
         allow_unknown: bool = False,
         allow_unmodelled: bool = False,
         question: str = "",
+        known: Known | Sequence[Known] = (),
         named: StudyConfig | None = None,
     ) -> None:
         demands = Demands.of(
@@ -130,9 +143,9 @@ class Study(Results):
         ladder = ladder_of(stages)
         config = StudyConfig.made(
             question=question,
-            **(_names(space) if named is None else {"space": named.space, "chips": named.chips}),
+            **(space_names(space) if named is None else {"space": named.space, "chips": named.chips}),
             precisions=space.precisions if isinstance(space, Product) else None,
-            objectives=tuple(_named(o) for o in demands.objectives),
+            objectives=tuple(objective_name(o) for o in demands.objectives),
             constraints={c.name: f"{c.op} {c.bound!r}" for c in demands.constraints if not c.implied_by},
             rate_hz=rate_hz,
             seed=seed,
@@ -147,19 +160,22 @@ class Study(Results):
             fingerprint=fingerprint(space, quality),
         )
         super().__init__(config, demands, RunFolder(Path(storage)) if storage is not None else None)
-        _need_one_quality(quality, ladder)
+        need_one_quality(quality, ladder)
         self.evaluator = evaluator or self._cost_evaluator(quality, staged=ladder is not None)
         self._staged = None if ladder is None else Staged.of(ladder, space, self.evaluator, demands)
+        self._start: WarmStart | None = None
         self._free = self._what_is_free()
         if self._staged is not None:
             self._staged.ledger = self.ledger
             self._staged.free = self._free if self.sampler.needs_costs else None
+        self._know(known)
         self._waiting: list[Candidate] = []
         self._asker: Asker | None = None
         self._reached: Reached | None = None
         self._memory: optuna.Study | None = None
         if self.folder and self.folder.exists:
-            self._check_same(self.folder)
+            stored = need_the_same(self.folder, self.config)
+            self.config = self.config.model_copy(update={"n_trials": stored.n_trials})
             self._read_folder(self.folder)
 
     @classmethod
@@ -183,6 +199,7 @@ class Study(Results):
             allow_unknown=config.allow_unknown,
             allow_unmodelled=config.allow_unmodelled,
             question=config.question,
+            known=_known_of(config, storage),
             named=config,
         )
 
@@ -239,12 +256,16 @@ class Study(Results):
         self.config = self.config.model_copy(update={"n_trials": total})
         with Signals() as signals, self._storing() as keep:
             try:
+                feasible = sum(t.feasible for t in self._trials)
                 for evaluation in self._evaluations(total, trainings):
                     with signals.held():
                         self._tell(evaluation, keep)
+                    feasible += self._trials[-1].feasible
                     if progress is not None:
-                        progress(Progress(len(self._trials), total, sum(t.feasible for t in self._trials)))
+                        progress(Progress(len(self._trials), total, feasible))
+                    warn_if_nothing(self)
                 self._write_table()
+                stop_if_all_failed(self._trials)
             except KeyboardInterrupt as stop:
                 signals.ignore()
                 self._write_table()
@@ -257,8 +278,9 @@ class Study(Results):
     @property
     def exhausted(self) -> bool:
         """Whether every point of the space has been evaluated."""
-        joint = self._free is not None and self.sampler.needs_costs
-        return len(self._trials) >= (self._free.ways.space if self._free and joint else self.space).size
+        if self._free is None or not self.sampler.needs_costs:
+            return len(self._trials) >= self.space.size
+        return len(self._trials) + len(self._free.known) >= self._free.ways.space.size
 
     @property
     def optuna_study(self) -> optuna.Study:
@@ -270,12 +292,27 @@ class Study(Results):
                 self._memory = optuna.create_study(directions=directions(self.demands))
         return self._memory
 
+    def _know(self, known: Known | Sequence[Known]) -> None:
+        """Start from what earlier studies paid for."""
+        data_set = str(getattr(getattr(self.evaluator, "quality", self.evaluator), "data_set", ""))
+        prints = {**self.config.fingerprint, **({"data set": data_set} if data_set else {})}
+        if not isinstance(known, Sequence) or len(known):
+            if self._free is None:
+                msg = "known= given, expected an evaluator with `paid` and `free`, which tells the costs"
+                raise InputError(msg)
+            name, digest = next((k, v) for k, v in prints.items() if k.startswith("space "))
+            self._start = WarmStart.of(known, self._free, (name.removeprefix("space "), digest), data_set)
+            self._free = replace(self._free, known=self._start.values(self._free))
+            self._start_from(self._start)
+            prints["known"] = self._start.digest
+        self.config = self.config.model_copy(update={"fingerprint": prints})
+
     def _evaluations(self, total: int, trainings: float | None) -> Iterator[Evaluation]:
         """Evaluations of new candidates until there are `total` trials, or no more candidates or budget."""
         most = math.inf if trainings is None else trainings
         while len(self._trials) < total and self.ledger.paid < most:
             if not self._waiting:
-                self._stop_if_all_failed()
+                stop_if_all_failed(self._trials)
                 self._waiting = self._ask(self._need_asker(), len(self._trials))
                 if not self._waiting:
                     return
@@ -295,6 +332,8 @@ class Study(Results):
 
     def _answers(self, wanted: Sequence[Candidate]) -> Iterable[Evaluation]:
         """Evaluations of the next candidates of a round; the whole round says who goes on."""
+        if self._staged is None and self._free is not None and self.sampler.needs_costs:
+            return paid_if_allowed(self.evaluator, self._free, wanted)
         if self._staged is None:
             return self.evaluator(wanted)
         asked = self._need_asker().round
@@ -341,6 +380,8 @@ class Study(Results):
             repaired = folder.repair_journal()
             if repaired:
                 warnings.warn(repaired, StudyWarning, stacklevel=4)
+            if self._start is not None and not folder.known.exists():
+                folder.write_text(folder.known, self._start.to_text())
             folder.write_text(folder.config, self.config.to_yaml())
             folder.write_env()
             study = folder.open_journal(directions(self.demands))
@@ -410,36 +451,12 @@ class Study(Results):
         if self.folder is not None and self._trials:
             self.folder.write_bytes(self.folder.trials, parquet(self.trials_frame()))
 
-    def _stop_if_all_failed(self) -> None:
-        failed = [t for t in self._trials if t.verdict.status == "failed"]
-        if failed and len(failed) == len(self._trials):
-            msg = (
-                f"all of the first {len(failed)} evaluations failed; "
-                f"the first: {failed[0].verdict.reasons[0]}"
-            )
-            raise CodesignError(msg)
-
     def _stopped(self, total: int) -> str:
         done = f"stopped after {len(self._trials)} of {total} trials"
         if self.folder is None:
             return f"{done}; they are in memory, `study.run()` goes on"
         path = self.folder.path
         return f"{done}, all saved in {path}; `codesign search resume {path}` goes on"
-
-    def _check_same(self, folder: RunFolder) -> None:
-        try:
-            stored = StudyConfig.model_validate(folder.read_config())
-        except ValidationError as error:
-            msg = f"{folder.config} is no study: {error.errors()[0]['msg']}"
-            raise StorageError(msg) from error
-        differences = stored.differences(self.config)
-        if differences:
-            msg = (
-                f"{folder.path} holds another study: {'; '.join(differences)}; "
-                "ask for the same, or use another folder"
-            )
-            raise StorageError(msg)
-        self.config = self.config.model_copy(update={"n_trials": stored.n_trials})
 
     def _what_is_free(self) -> Free | None:
         free = Free.of(self.evaluator, self.demands, self.space)
@@ -463,6 +480,7 @@ class Study(Results):
             )
             raise InputError(msg)
         c = self.config
+        need_known_names(c.model, c.lowering)
         made = CostEvaluator(self.space, quality, c.rate_hz, c.batch, c.model, c.lowering)
         asked = {o.name for o in self.objectives} | {b.name for b in self.constraints}
         if staged:
@@ -476,43 +494,7 @@ class Study(Results):
         return made
 
 
-def _need_one_quality(quality: Quality | None, ladder: Ladder | None) -> None:
-    if quality is not None and ladder is not None:
-        msg = (
-            "quality and stages given, expected one of them: the last stage is the quality; "
-            "put it there with its charge, Stage('full', quality, charge=1.0)"
-        )
-        raise InputError(msg)
-
-
-def _names(space: SearchSpace) -> dict[str, Any]:
-    """How a study file would name a space; what was made in Python is marked as such."""
-    networks = space.networks if isinstance(space, Product) else space
-    named = reference(networks) or f"{IN_PYTHON}{networks.name}"
-    if not isinstance(space, Product):
-        return {"space": named, "chips": ()}
-    if not isinstance(space.chips, ChipList):
-        family = reference(space.chips)
-        known = family if family in CHIP_FAMILIES else f"{IN_PYTHON}{space.chips.name}"
-        return {"space": named, "chips": (known,)}
-    return {"space": named, "chips": tuple(_chip_name(c) for c in space.chips.chips)}
-
-
-def _chip_name(chip: Accelerator) -> str:
-    from hw_models.spec.load import load_chip
-
-    try:
-        same = load_chip(chip.label) == chip
-    except InputError:
-        same = False
-    return chip.label if same else f"{IN_PYTHON}{chip.label}"
-
-
-def _named(wanted: Objective) -> str | CustomObjective:
-    if CATALOGUE.get(wanted.name) == wanted:
-        return wanted.name
-    return CustomObjective(name=wanted.name, goal=wanted.goal, unit=wanted.unit)
-
-
-class StudyWarning(UserWarning):
-    """What the owner of a study should know; `warnings.simplefilter("ignore", StudyWarning)` silences it."""
+def _known_of(config: StudyConfig, storage: str | Path | None) -> Sequence[Known]:
+    """What a study file names as known; of a run that was begun what its folder remembers."""
+    kept = RunFolder(Path(storage or config.storage or "")).known
+    return [QualityArchive.read(kept)] if kept.is_file() else config.known

@@ -82,7 +82,7 @@ class KnownPoints:
         self._absent = {name: (0.0,) * len(next(iter(c.values()))) for name, c in self._codes.items()}
         self._rows: dict[Candidate, int] = {}
         self.candidates: list[Candidate] = []
-        self._near: dict[int, IntArray] = {}
+        self._near: dict[int, tuple[Candidate, ...]] = {}
         self._arrays: dict[str, NDArray[np.float64]] = {}
 
     def __len__(self) -> int:
@@ -118,11 +118,16 @@ class KnownPoints:
             found[unknown] = [self._rows[wanted[i]] for i in unknown]
         return found
 
-    def neighbours(self, row: int) -> IntArray:
-        """Rows of the candidates one edit away."""
+    def near(self, row: int) -> tuple[Candidate, ...]:
+        """The candidates one edit away; looking at them is left to the caller."""
         if row not in self._near:
-            self._near[row] = self.rows(self.space.neighbours(self.candidates[row]))
+            self._near[row] = tuple(self.space.neighbours(self.candidates[row]))
         return self._near[row]
+
+    def neighbours(self, row: int) -> IntArray:
+        """Rows of those candidates one edit away that were looked at."""
+        found = (self._rows.get(c, -1) for c in self.near(row))
+        return np.array([r for r in found if r >= 0], np.intp)
 
     def _add(self, fresh: list[Candidate]) -> None:
         costs = np.asarray(self._costs_of(fresh), np.float64)

@@ -43,31 +43,25 @@ def pool(
 ) -> IntArray:
     """Rows of candidates, each once, in an order that does not depend on what was looked at before."""
     parts = [
-        _some(_near(known, front), size.edits, rng),
-        _some(_near(known, second), size.near, rng),
+        neighbours_of(known, front, size.edits, rng),
+        neighbours_of(known, second, size.near, rng),
         known.rows(_crossovers(known, np.concatenate([front, second]), size.crossovers, rng)),
         known.rows(known.space.sample(rng) for _ in range(size.random)),
     ]
     return unique(np.concatenate(parts))
 
 
-def neighbours_of(known: KnownPoints, rows: IntArray) -> IntArray:
-    """Neighbours of some rows, each once."""
-    return _near(known, rows)
+def neighbours_of(known: KnownPoints, rows: IntArray, most: int, rng: np.random.Generator) -> IntArray:
+    """Rows of neighbours of some rows, each once; drawn before any of them is looked at."""
+    near = list(dict.fromkeys(c for r in rows for c in known.near(int(r))))
+    if len(near) > most:
+        near = [near[i] for i in rng.choice(len(near), most, replace=False)]
+    return known.rows(near)
 
 
 def unique(rows: IntArray) -> IntArray:
     """Each row once, where it stands first."""
     return rows[np.sort(np.unique(rows, return_index=True)[1])]
-
-
-def _near(known: KnownPoints, rows: IntArray) -> IntArray:
-    found = [known.neighbours(int(r)) for r in rows]
-    return unique(np.concatenate(found)) if found else np.empty(0, np.intp)
-
-
-def _some(rows: IntArray, most: int, rng: np.random.Generator) -> IntArray:
-    return rows if len(rows) <= most else rng.choice(rows, most, replace=False)
 
 
 def _crossovers(known: KnownPoints, parents: IntArray, n: int, rng: np.random.Generator) -> list[Candidate]:

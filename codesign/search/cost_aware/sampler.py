@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 FORECAST: Final = "cost_aware:forecast"
 """System attribute of a trial: mean, deviation and shift that were predicted of it."""
-LOOKED_AT: Final = PoolSize(edits=300, near=60, crossovers=40, random=60, rounds=1, best=10)
-"""Of a cost model, which takes a millisecond for each candidate."""
-DRAWN: Final = 300
+LOOKED_AT: Final = PoolSize(edits=150, near=40, crossovers=40, random=40, rounds=1, best=10)
+"""Of a cost model, which takes ten milliseconds for each network."""
+DRAWN: Final = 100
 
 
 class CostAwareSampler(CandidateSampler):
@@ -82,13 +82,13 @@ class _Archive:
         self._counts = np.empty((0, 0))
         self._chips: Sequence[Candidate] | None = None
         self._read = 0
-        self._candidates: dict[Candidate, None] = {}
-        self._errors: list[float] = []
-        self._forecasts: list[Forecast | None] = []
+        self._candidates: dict[Candidate, None] = dict.fromkeys(free.known)
+        self._errors = list(free.known.values())
+        self._forecasts: list[Forecast | None] = [None] * len(free.known)
         self.search = self._new_search()
 
     def told(self, trials: Sequence[FrozenTrial]) -> Told:
-        """All that was trained, in its order; what was told again counts as it was told first."""
+        """What was known before, then all that was trained, in its order; of repeats the first counts."""
         ways = self._free.ways
         if ways.chips != self._chips:
             self.search = self._new_search()

@@ -5,6 +5,7 @@ A round is a function of its seed and of what was told alone: whoever has the to
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
@@ -62,8 +63,7 @@ class CostAwareSearch:
         """
         rng = np.random.default_rng(seed)
         rows = self.known.rows(told.candidates)
-        good = np.isfinite(told.errors)
-        if len(rows) < self.settings.n_start or good.sum() < LEAST:
+        if len(rows) < self.settings.n_start or self._few(told.errors, rows):
             return [Pick(self.known.candidates[r]) for r in self._start(rows, n, rng)]
         return _Round(self, told, rows, rng).picks(n)
 
@@ -72,7 +72,7 @@ class CostAwareSearch:
         s, known = self.settings, self.known
         drawn = unique(known.rows(known.space.sample(rng) for _ in range(s.drawn)))
         drawn = drawn[~np.isin(drawn, seen) & known.allowed[drawn]]
-        cost = known.costs[drawn].reshape(len(drawn), -1)
+        cost = known.costs[drawn].reshape(len(drawn), math.prod(known.costs.shape[1:]))
         first = np.nan_to_num(cost[:, 0], nan=np.inf) if cost.shape[1] else np.zeros(len(drawn))
         parts = np.array_split(drawn[np.argsort(first, kind="stable")], s.n_start)
         found: list[int] = []
@@ -84,6 +84,10 @@ class CostAwareSearch:
                 found.append(int(part[largest] if k % 2 == 0 else rng.choice(part)))
         return found
 
+    def _few(self, errors: FloatArray, rows: IntArray) -> bool:
+        """Whether too few of these networks are allowed and have an error for a model."""
+        return int((np.isfinite(errors) & self.known.allowed[rows]).sum()) < LEAST
+
     def theta(self, told: Told, rows: IntArray) -> FloatArray:
         """Hyper-parameters, of the rows told until the archive last grew by an eighth."""
         n, step = self.settings.n_start, 8
@@ -93,7 +97,7 @@ class CostAwareSearch:
         key = (n, told.candidates[0], told.candidates[n - 1])
         if key not in self._theta:
             early = Told(told.candidates[:n], told.errors[:n], told.forecasts[:n])
-            if np.isfinite(early.errors).sum() < LEAST:
+            if self._few(early.errors, rows[:n]):
                 return PRIOR
             given = training(self.known, early, rows[:n], self.settings)
             self._theta = {key: fit_hyper_parameters(given.inputs, given.targets)}
@@ -158,7 +162,7 @@ class _Round:
             costs = self.known.costs[looked]
             held = Budgets.held(self._box(looked, forecast), self.front_errors, self.front_costs)
             best = np.argsort(-self._gain(held, costs, forecast), kind="stable")[: size.best]
-            more = self._new(neighbours_of(self.known, looked[best]))
+            more = self._new(neighbours_of(self.known, looked[best], size.edits, self.rng))
             more = more[~np.isin(more, looked)]
             if len(more):
                 looked, forecast = np.concatenate([looked, more]), forecast.join(self._predict(more))

@@ -1,4 +1,4 @@
-"""The toy study as fixtures."""
+"""The toy studies as fixtures."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import pytest
 TOY = Path(__file__).with_name("toy_study.py")
 
 
-def _load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("toy_study", TOY)
+def _load(file: Path = TOY) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(file.stem, file)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules["toy_study"] = module
+    sys.modules[file.stem] = module
     spec.loader.exec_module(module)
     return module
 
@@ -30,3 +30,8 @@ def toy() -> ModuleType:
 @pytest.fixture(scope="session")
 def toy_program() -> list[str]:
     return [sys.executable, str(TOY)]
+
+
+@pytest.fixture(scope="session")
+def joint() -> ModuleType:
+    return sys.modules.get("joint_study") or _load(TOY.with_name("joint_study.py"))
