@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from codesign.quality.base import Quality, Rating
 from codesign.quality.published import published_or_none
+from codesign.quality.training.errors import TooLargeError
 from hw_models.cost.base import COST_UNITS, Estimate
 from hw_models.errors import CodesignError, InputError, NotCostableError
 from search_spaces.candidate import Candidate
@@ -269,6 +270,8 @@ class CostEvaluator:
             return self._costed(empty, network, chip, quality)
         except NotCostableError as error:
             return replace(empty, state="unknown", problem=str(error))
+        except TooLargeError as error:
+            return replace(empty, state="cannot_run", problem=str(error))
         except CodesignError as error:
             return replace(empty, state="failed", problem=str(error))
 

@@ -212,8 +212,8 @@ def test_hugging_face_on_disk(tmp_path):
     assert data.classes == ("stop", "go")
     assert [len(s) for s in (data.train, data.val, data.test)] == [18, 2, 6]
     assert np.array_equal(np.moveaxis(data.test.images[np.array([5])][0], 0, -1), picture(5))
-    with pytest.raises(UnknownNameError, match=r"unknown column of .*'lable'; did you mean 'label'"):
-        hugging_face_data(root, label="lable")
+    with pytest.raises(UnknownNameError, match=r"unknown column of .*'lab'; did you mean 'label'"):
+        hugging_face_data(root, label="lab")
     with pytest.raises(FileError, match="no such folder; nothing is downloaded from here"):
         hugging_face_data(tmp_path / "none")
     (tmp_path / "bare").mkdir()

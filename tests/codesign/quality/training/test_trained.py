@@ -121,6 +121,29 @@ def test_a_failed_training_fails_its_trial_and_is_not_repeated(data, tmp_path):
         wild.rate(SMALL, "fp32")
 
 
+class Grows(PlainCnn):
+    """A space whose networks ask for more memory than there is."""
+
+    def build(self, candidate: Candidate) -> nn.Module:
+        class Large(nn.Sequential):
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                return super().forward(x) + torch.empty(10**15).sum()
+
+        return Large(super().build(candidate))
+
+    def workload(self, candidate: Candidate):
+        return SPACE.workload(candidate)
+
+
+def test_a_network_without_memory_is_infeasible_with_its_size(data, tmp_path):
+    grown = TrainedQuality(Grows(n_classes=12, input_shape=(1, 3, 16, 16)), data, PLAN, tmp_path)
+    joint = grown.space * ["a100_pcie_40gb"]
+    (evaluation,) = CostEvaluator(joint, grown)([next(iter(joint.candidates()))])
+    assert evaluation.state == "cannot_run"
+    assert evaluation.problem.startswith("training does not fit the memory of 'cpu': 0.002")
+    assert not list(tmp_path.glob("*/*.json")), "with more memory it may be trained"
+
+
 def test_kept_results_are_never_misread(quality, epochs):
     quality.rate(SMALL, "fp32")
     (file,) = quality.folder.glob("*/*.json")
