@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 SURE: Final = 0.95
 """Probability from which a difference counts as separable."""
 
+NO_GAIN: Final = 0.005
+"""Share of a value below which a gain is told as none."""
+
 Standing = Literal["beats", "beaten", "equal", "stands"]
 
 
@@ -230,4 +233,6 @@ def _share(share: float | None) -> str:
 
 
 def _times(gain: float) -> str:
-    return f"{gain:.3g} x better values" if gain >= 1 else f"{1 / gain:.3g} x worse values"
+    if abs(gain - 1.0) < NO_GAIN:
+        return "no better values"
+    return f"{gain:.3g} x better values" if gain > 1 else f"{1 / gain:.3g} x worse values"

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 KNOWN_COLUMNS: Final = ("network", "chip", "precision", "bound")
 ROLES: Final = ("front", "left out", "dominated", "rejected")
+GROUPED_BY: Final = ("chip", "network", "precision")
+MOST_NAMES: Final = 16
+"""Names that a legend can hold: of a family of chips every point may have a chip of its own."""
+MOST_BARS: Final = 60
+"""Points whose intervals can be told apart when drawn; those of more points are in the hover text alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +104,13 @@ class FrontInfo:
         ]
         if blurred:
             parts.append(f"{blurred} of the front not separable from a neighbour (hollow)")
-        return "; ".join(parts) + ". Bars are 90 % intervals."
+        return "; ".join(parts) + f". {about_bars(self.count('front'))}"
+
+    @property
+    def grouped_by(self) -> str:
+        """What colour and symbol tell apart: the first of chip, network and precision with few names."""
+        names = {g: {getattr(p, g) for p in self.points if p.role == "front"} for g in GROUPED_BY}
+        return next((g for g in GROUPED_BY if len(names[g]) <= MOST_NAMES), GROUPED_BY[-1])
 
 
 def front(front: Front, *, x: str | None = None, y: str | None = None) -> go.Figure:
@@ -144,7 +155,7 @@ def front_info(
 
 
 def front_figure(info: FrontInfo) -> go.Figure:
-    """Draw a front; one trace a chip, hollow where not separable, background traces for the rest."""
+    """Draw a front; a trace a chip (network, precision), hollow where not separable, the rest behind."""
     import plotly.graph_objects as go
 
     groups = _groups(info)
@@ -160,7 +171,11 @@ def front_figure(info: FrontInfo) -> go.Figure:
             line={"color": INK, "width": 1, "dash": "dot", "shape": "hv"},
         )
     )
-    traces = [[_data(members, pair) for _, members, _ in groups] + [_line(info, pair)] for pair in info.pairs]
+    drawn = info.count("front") <= MOST_BARS
+    traces = [
+        [_data(members, pair, bars_too=drawn) for _, members, _ in groups] + [_line(info, pair)]
+        for pair in info.pairs
+    ]
     axes = [axes_of(pair, info.goals) for pair in info.pairs]
     figure.update(data=traces[0])
     margin = {"l": 72, "r": 24, "t": 64, "b": 64}
@@ -172,7 +187,8 @@ def front_figure(info: FrontInfo) -> go.Figure:
 
 def _groups(info: FrontInfo) -> list[tuple[str, list[FrontPoint], dict[str, Any]]]:
     on_front = [p for p in info.points if p.role == "front"]
-    look = styles(sorted({p.chip for p in on_front}))
+    by = info.grouped_by
+    look = styles(sorted({getattr(p, by) for p in on_front}))
     groups: list[tuple[str, list[FrontPoint], dict[str, Any]]] = []
     for role, text, visible in (
         ("rejected", "beyond a limit", "legendonly"),
@@ -184,22 +200,27 @@ def _groups(info: FrontInfo) -> list[tuple[str, list[FrontPoint], dict[str, Any]
             symbol = {"rejected": "x-thin-open", "left out": "circle-open"}.get(role, "circle")
             grey = {"color": MUTED, "size": 9 if role == "left out" else 6, "symbol": symbol}
             groups.append((f"{text} ({len(members)})", members, {"marker": grey, "visible": visible}))
-    for chip, (colour, symbol) in look.items():
-        members = [p for p in on_front if p.chip == chip]
+    for name, (colour, symbol) in look.items():
+        members = [p for p in on_front if getattr(p, by) == name]
         symbols = [symbol if p.separable else f"{symbol}-open" for p in members]
         marker = {"color": colour, "size": 11, "symbol": symbols, "line": {"width": 1.6, "color": colour}}
-        groups.append((chip, members, {"marker": marker}))
+        groups.append((name, members, {"marker": marker}))
     return groups
 
 
-def _data(members: Sequence[FrontPoint], pair: tuple[str, str]) -> dict[str, Any]:
+def _data(members: Sequence[FrontPoint], pair: tuple[str, str], *, bars_too: bool) -> dict[str, Any]:
     data: dict[str, Any] = {}
     for axis, column in zip("xy", pair, strict=True):
         readings = [p.readings.get(column) for p in members]
         data[axis] = [r.value if r else None for r in readings]
-        if members and members[0].role == "front":
+        if bars_too and members and members[0].role == "front":
             data[f"error_{axis}"] = bars(readings)
     return data
+
+
+def about_bars(n: int) -> str:
+    """What a caption says of the intervals of so many points."""
+    return "Bars are 90 % intervals." if n <= MOST_BARS else "90 % intervals are in the hover text."
 
 
 def bars(readings: Sequence[Reading | None]) -> dict[str, Any]:

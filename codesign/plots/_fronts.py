@@ -8,7 +8,7 @@ from html import escape
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, Final
 
-from codesign.plots._front import Reading, axes_of, bars, menu, staircase, told
+from codesign.plots._front import MOST_BARS, Reading, about_bars, axes_of, bars, menu, staircase, told
 from codesign.plots._theme import MUTED, PALETTE, axis_title, layout
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def fronts_info(comparison: FrontComparison, *, x: str | None = None, y: str | N
         goals=front.goals,
         points=tuple(_point(p, front.demands.objectives) for p in comparison.points),
         caption=f"{comparison.verdict}; beaten by a point of the other (hollow): {', '.join(counted)}. "
-        "Bars are 90 % intervals.",
+        f"{about_bars(len(comparison.points))}",
     )
 
 
@@ -137,7 +137,8 @@ def _traces(
         for axis, column in zip("xy", pair, strict=True):
             readings = [p.readings[column] for p in members]
             data[axis] = [r.value for r in readings]
-            data[f"error_{axis}"] = bars(readings)
+            if len(info.points) <= MOST_BARS:
+                data[f"error_{axis}"] = bars(readings)
         found.append(data)
     for name in info.names:
         places = [tuple(p.readings[c].value for c in pair) for p in info.of(name)]

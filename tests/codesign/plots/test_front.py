@@ -132,3 +132,16 @@ def test_points_left_out_and_how_likely_points_are(points: pd.DataFrame) -> None
     assert "truly" not in hover["4"]  # beyond a limit
     names = [t.name for t in front_figure(info).data]
     assert "of the front, left out (1)" in names
+
+
+def test_many_chips_are_told_apart_by_network(points: pd.DataFrame) -> None:
+    assert front_info(points, GOALS).grouped_by == "chip"
+    many = pd.concat([points.iloc[:1]] * 70, ignore_index=True)
+    many["id"], many["chip"] = many.index.astype(str), [f"systolic_{i}" for i in many.index]
+    many["network"] = ["small", "large"] * 35
+    info = front_info(many, GOALS)
+    assert info.grouped_by == "network"
+    assert info.caption.endswith("90 % intervals are in the hover text.")
+    figure = front_figure(info)
+    assert [t.name for t in figure.data] == ["large", "small", "best in these two alone"]
+    assert figure.data[0].error_x.array is None
