@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import cache, reduce
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -183,5 +183,6 @@ def _standing(number: int) -> Operators:
     return classes().members[number][0]
 
 
+@cache
 def _candidate(operators: Operators) -> Candidate:
     return Candidate({k: OPERATORS[o] for k, o in zip(KNOBS, operators, strict=True)})
