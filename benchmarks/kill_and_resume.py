@@ -32,7 +32,8 @@ from typing_extensions import override
 
 from codesign.evaluate import Evaluation, PointCost
 from codesign.runs import RunFolder
-from codesign.search.study import Study, StudyWarning
+from codesign.search.guards import StudyWarning
+from codesign.search.study import Study
 from hw_models.cost.base import Estimate
 from search_spaces.candidate import Candidate
 from search_spaces.knobs import Bool, Choice, IntRange, Knob

@@ -106,6 +106,7 @@ def _misnamed(config: StudyConfig, beside: Path) -> Iterator[tuple[Place, str]]:
 
 def _checks(config: StudyConfig, beside: Path) -> Iterator[tuple[Place, Callable[[], object]]]:
     """Every name and bound of a study, with the look-up that fails where it is wrong."""
+    from codesign.search.guards import need_known_names
     from codesign.search.samplers import sampler_choice
     from search_spaces.catalogue import load_space
 
@@ -125,6 +126,8 @@ def _checks(config: StudyConfig, beside: Path) -> Iterator[tuple[Place, Callable
             lambda name=name, bound=bound: Constraint.parse(own.get(name) or objective(name), bound),  # type: ignore[misc]
         )
     yield ("sampler",), lambda: sampler_choice(config.sampler)
+    yield ("model",), lambda: need_known_names(config.model, None)
+    yield ("lowering",), lambda: need_known_names("roofline", config.lowering)
     if config.stages is not None:
         yield ("stages",), _stages_in_a_file
 

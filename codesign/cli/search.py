@@ -150,7 +150,8 @@ def _shortened(knobs: list[str]) -> list[str]:
 def _search(study: Study, n_trials: int, *, as_json: bool) -> None:
     """Run a study with a progress bar on stderr, then print its front."""
     from codesign.cli.output import print_json
-    from codesign.search.study import Stopped, StudyWarning
+    from codesign.search.guards import StudyWarning
+    from codesign.search.study import Stopped
 
     for chip, why in getattr(study.space, "left_out", {}).items():
         typer.echo(f"note: {chip} cannot be costed and is left out: {why}", err=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -179,7 +180,7 @@ def summarise(
     # what no constraint accounts for: cannot run, not modelled, failed, an objective that is unknown
     own = tuple(f"{c.name} is " for c in demands.constraints)
     judged = [t for t in trials if t.verdict.status != "stopped"]
-    others = Counter(_kind(r) for t in judged for r in t.verdict.reasons if not r.startswith(own))
+    others = _kinds(r for t in judged for r in t.verdict.reasons if not r.startswith(own))
     return Summary(
         n_trials=len(trials),
         feasible=status["feasible"],
@@ -188,7 +189,7 @@ def summarise(
         failed=status["failed"],
         n_front=n_front,
         rejections=tuple(sorted(rejections, key=lambda r: (-r.rejected, -r.unknown))),
-        reasons=tuple(sorted(others.items(), key=lambda kv: (-kv[1], kv[0]))),
+        reasons=others,
         stopped=status["stopped"],
         stages=tuple(_stage(name, trials, payments) for name in stages),
     )
@@ -251,6 +252,15 @@ def _helps(trials: Sequence[Trial], c: Constraint) -> tuple[Change, ...]:
     return tuple(better[:MOST_LEVERS])
 
 
-def _kind(reason: str) -> str:
-    """A reason without the figures that differ from trial to trial."""
-    return reason if len(reason) <= 160 else f"{reason[:157]}..."
+def _kinds(reasons: Iterable[str]) -> tuple[tuple[str, int], ...]:
+    """Reasons that differ in their figures alone, counted together under the first of them."""
+    first: dict[str, list[str]] = {}
+    for reason in reasons:
+        first.setdefault(re.sub(r"(?<!\w)[-+]?\d[\d.]*(e[-+]?\d+)?\b", "#", reason), []).append(reason)
+    shown = [(_shortened(told), len(told)) for told in first.values()]
+    return tuple(sorted(shown, key=lambda kv: (-kv[1], kv[0])))
+
+
+def _shortened(alike: Sequence[str]) -> str:
+    text = alike[0] if len(alike[0]) <= 160 else f"{alike[0][:157]}..."
+    return text if len(set(alike)) == 1 else f"{text} (and alike)"

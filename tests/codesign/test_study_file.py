@@ -91,6 +91,8 @@ constraints:
   latency_ms: "33"
   powr_w: "<= 15"
 sampler: nsga3
+model: roofine
+lowering: compild
 """
     expected = [
         "study.yaml:1: space: unknown space 'timm_zo'; did you mean 'timm_zoo'?",
@@ -103,6 +105,8 @@ sampler: nsga3
         "or '>= 10'",
         "study.yaml:10: constraints.powr_w: unknown objective 'powr_w'; did you mean 'power_w'",
         "study.yaml:11: sampler: unknown sampler 'nsga3'; did you mean 'nsga2'",
+        "study.yaml:12: model: unknown cost model 'roofine'; did you mean 'roofline'",
+        "study.yaml:13: lowering: unknown lowering 'compild'; did you mean 'compiled'",
     ]
     for got, want in zip(said(tmp_path, text), expected, strict=True):
         assert got.startswith(want)

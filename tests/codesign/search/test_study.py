@@ -16,9 +16,10 @@ import pytest
 
 from codesign.evaluate import Evaluation
 from codesign.objectives import Objective
+from codesign.search.guards import StudyWarning
 from codesign.search.results import Run
 from codesign.search.samplers import SAMPLERS
-from codesign.search.study import Stopped, Study, StudyWarning
+from codesign.search.study import Stopped, Study
 from hw_models.errors import CodesignError, InputError, StorageError, UnknownNameError
 from search_spaces.testing.plain_cnn import PlainCnn
 
