@@ -14,6 +14,7 @@ from codesign.report.content import Card, Cell, Table, number_cell, table, text_
 if TYPE_CHECKING:
     from codesign.evaluate import Evaluation
     from codesign.front import Front
+    from codesign.front.membership import Membership
     from codesign.objectives import Constraint, Demands, Objective, Quantity
     from codesign.search.results import Results
     from codesign.search.trial import Trial
@@ -101,10 +102,19 @@ def front_table(results: Results, pick: Trial | None) -> Table:
     """The points of the front, the chosen one marked."""
     front, wanted = results.front, shown(results.demands)
     names = [axis_title(o.name).replace(" per inference", "") for o in wanted]
-    titles = ["Trial", "Network", "Chip", "Precision", *names, "Bound by", "Overlaps"]
-    rows = [_front_row(front, t, wanted) for t in front.members]
+    titles = ["Trial", "Network", "Chip", "Precision", *names, "Bound by", "Overlaps", "Likely"]
+    likely = front.membership()
+    rows = [[*_front_row(front, t, wanted), _likely_cell(likely, t)] for t in front.members]
     marked = [i for i, t in enumerate(front.members) if pick is not None and t.number == pick.number]
-    return table(titles, rows, numeric=(0, *range(4, 4 + len(wanted)), len(titles) - 1), marked=marked)
+    numeric = (0, *range(4, 4 + len(wanted)), len(titles) - 2, len(titles) - 1)
+    return table(titles, rows, numeric=numeric, marked=marked)
+
+
+def _likely_cell(likely: Membership, trial: Trial) -> Cell:
+    """How likely the point is truly on the front, given the intervals of all points."""
+    share, error = likely.of(trial.number), likely.error(trial.number)
+    note = f"truly on the front in {share:.1%} of {likely.n_draws} draws (standard error {error:.1%})"
+    return Cell(f"{share:.0%}", share, note)
 
 
 def _front_row(front: Front, trial: Trial, wanted: Sequence[Objective]) -> list[Cell]:

@@ -51,6 +51,8 @@ def test_the_table_has_every_point_of_the_front_and_marks_the_chosen(content: Re
     table = content.front_table
     assert table is not None
     assert column(table, "Trial") == [str(t.number) for t in run.front.members]
+    likely = run.front.membership()
+    assert column(table, "Likely") == [f"{likely.of(t.number):.0%}" for t in run.front.members]
     (marked,) = table.marked
     assert table.rows[marked][0].text == str(run.front.knee().number)
 
