@@ -125,7 +125,7 @@ def check(space: SearchSpace, candidate: Candidate) -> Candidate:
 def filled(space: SearchSpace, candidate: Candidate) -> Candidate:
     """The candidate with every knob set: one that was removed has the first value of its domain."""
     first = {n: next(iter(k)) for n, k in space.knobs.items() if n not in candidate}
-    return Candidate({**first, **candidate})
+    return Candidate({**first, **candidate}) if first else candidate
 
 
 def one_edit_neighbours(space: SearchSpace, candidate: Candidate) -> tuple[Candidate, ...]:

@@ -72,19 +72,23 @@ def _squared(a: FloatArray, b: FloatArray) -> FloatArray:
 
 def covariance(d: Distances, theta: FloatArray) -> FloatArray:
     """(n, m) prior covariance without noise; `theta` as `PRIOR`."""
-    knobs, smooth, linear = _parts(d, theta)[0]
-    return knobs + smooth + linear
+    return np.asarray(np.add.reduce(_kernels(d, theta)[0]), np.float64)
+
+
+def _kernels(d: Distances, theta: FloatArray) -> tuple[list[FloatArray], tuple[FloatArray, FloatArray]]:
+    """Three kernels; and of the first two the scaled distances."""
+    a_knobs, l_knobs, a_smooth, l_smooth, a_linear = np.exp(theta[:5])
+    r = d.knobs / l_knobs
+    s = np.sqrt(5 * d.features + 1e-12) / l_smooth
+    smooth = a_smooth * np.exp(-s) * (1 + s + s * s / 3)
+    return [a_knobs * np.exp(-r), smooth, a_linear * d.product], (r, s)
 
 
 def _parts(d: Distances, theta: FloatArray) -> tuple[list[FloatArray], list[FloatArray]]:
     """Three kernels, and the derivatives of the first two by the logarithm of their length."""
-    a_knobs, l_knobs, a_smooth, l_smooth, a_linear = np.exp(theta[:5])
-    r = d.knobs / l_knobs
-    knobs = a_knobs * np.exp(-r)
-    s = np.sqrt(5 * d.features + 1e-12) / l_smooth
-    decay = a_smooth * np.exp(-s)
-    smooth = decay * (1 + s + s * s / 3)
-    return [knobs, smooth, a_linear * d.product], [knobs * r, decay * s * s * (1 + s) / 3]
+    kernels, (r, s) = _kernels(d, theta)
+    by_length = np.exp(theta[2] - s) * s * s * (1 + s) / 3
+    return kernels, [kernels[0] * r, by_length]
 
 
 def _loss(theta: FloatArray, d: Distances, y: FloatArray) -> tuple[float, FloatArray]:
