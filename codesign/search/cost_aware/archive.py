@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from codesign.search.cost_aware.budgets import Box, Budgets
+from codesign.search.cost_aware.budgets import Box, Budgets, Levels
 from codesign.search.cost_aware.gaussian_process import Inputs
 from codesign.search.cost_aware.pool import PoolSize
 
@@ -108,14 +108,11 @@ def scaled(known: KnownPoints, of: IntArray, rows: IntArray) -> Inputs:
 
 def gaps(costs: FloatArray, errors: FloatArray) -> FloatArray:
     """(n,) how much worse each is than the best that needs no more; 0: on the front."""
-    box = Box.around(errors, cheapest(costs), None)
-    held = Budgets.held(Box((box.error[0], float(errors.max()) + 1.0), box.low, box.high), errors, costs)
+    at, way = np.nonzero(~np.isnan(costs).any(2))
+    box = Box.around(errors[at], costs[at, way], None)
+    every = Box((box.error[0], float(errors.max()) + 1.0), box.low, box.high)
+    held = Budgets.held(every, errors, costs, Levels.of(costs))
     return errors - held.at(costs)
-
-
-def cheapest(costs: FloatArray) -> FloatArray:
-    """(n, m) least of each cost over the ways to run a network; inf where there is none."""
-    return np.asarray(np.where(np.isnan(costs), np.inf, costs).min(1, initial=np.inf), np.float64)
 
 
 def training(known: KnownPoints, told: Told, rows: IntArray, settings: Settings) -> Training:

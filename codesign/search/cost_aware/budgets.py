@@ -21,6 +21,8 @@ FloatArray = NDArray[np.float64]
 
 N_BUDGETS: Final = 512
 """Budgets of two and more costs; 2,048 changed little."""
+MOST_LEVELS: Final = 64
+"""Values of one of two costs up to which budgets are exact: chips of one price, or of one rated power."""
 MARGIN: Final = 1.1
 """How far beyond the worst point of the front an error or a cost still counts, in lengths of the front."""
 
@@ -65,6 +67,44 @@ def _sobol(n_costs: int) -> FloatArray:
 
 
 @dataclass(frozen=True)
+class Levels:
+    """The few values that one of two costs takes: what fits a budget between two of them fits the lower.
+
+    Attributes:
+        axis: of that cost; values: (l,) ascending.
+    """
+
+    axis: int
+    values: FloatArray
+
+    @classmethod
+    def of(cls, costs: FloatArray) -> Levels | None:
+        """Levels of (n, r, 2) costs; None where both take many values, or there are not two."""
+        if costs.shape[2] != 2:
+            return None
+        for axis in (1, 0):
+            told = costs[..., axis]
+            values = np.unique(told[~np.isnan(told)])
+            if 0 < len(values) <= MOST_LEVELS:
+                return cls(axis, values)
+        return None
+
+    def slabs(self, box: Box) -> list[tuple[float, float]]:
+        """Level and share of the box of each slab of it."""
+        low, high = float(box.low[self.axis]), float(box.high[self.axis])
+        ends = np.r_[self.values[1:], np.inf]
+        width = np.minimum(ends, high) - np.maximum(self.values, low)
+        shares = zip(self.values.tolist(), (width / (high - low)).tolist(), strict=True)
+        return [(level, share) for level, share in shares if share > 0]
+
+    def below(self, costs: FloatArray, level: float) -> FloatArray:
+        """(n, 1, 1) least other cost of the ways that need no more than a level; NaN: there is none."""
+        other = np.where(costs[..., self.axis] <= level, costs[..., 1 - self.axis], np.nan)
+        least = np.where(np.isnan(other), np.inf, other).min(1, initial=np.inf)
+        return np.asarray(np.where(np.isfinite(least), least, np.nan), np.float64)[:, None, None]
+
+
+@dataclass(frozen=True)
 class Budgets:
     """Budgets over a box with the best error held at each; few distinct errors, each with its budgets.
 
@@ -73,17 +113,37 @@ class Budgets:
         points: (b, m) budgets; None with one cost, where the staircase is exact, and with none.
         edges: (k + 1,) with one cost: where the staircase steps down.
         best: (k,) error held, of each step or of each budget.
+        levels: of one of two costs, where it takes few values.
+        slabs: share of the box and budgets of the other cost at each level; exact.
     """
 
     box: Box
     points: FloatArray | None
     edges: FloatArray
     best: FloatArray
+    levels: Levels | None = None
+    slabs: tuple[tuple[float, float, Budgets], ...] = ()
 
     @classmethod
-    def held(cls, box: Box, errors: FloatArray, costs: FloatArray) -> Budgets:
-        """What n known points reach; (n,) errors and (n, r, m) costs of r ways to run each."""
+    def held(cls, box: Box, errors: FloatArray, costs: FloatArray, levels: Levels | None = None) -> Budgets:
+        """What n known points reach; (n,) errors and (n, r, m) costs of r ways to run each.
+
+        Args:
+            box: what counts.
+            errors: of the points.
+            costs: of the points.
+            levels: of one of two costs, where it takes few values; None: budgets of two costs are sampled.
+        """
         worst, m = box.error[1], costs.shape[2]
+        if levels is not None:
+            other = slice(1 - levels.axis, 2 - levels.axis)
+            flat = Box(box.error, box.low[other], box.high[other])
+            slabs = tuple(
+                (level, share, cls.held(flat, errors, levels.below(costs, level)))
+                for level, share in levels.slabs(box)
+            )
+            best = np.concatenate([np.empty(0), *(held.best for *_, held in slabs)])
+            return cls(box, None, np.empty(0), best, levels, slabs)
         if m == 0:
             return cls(box, None, np.empty(0), np.array([min([worst, *errors])]))
         if m == 1:
@@ -97,6 +157,13 @@ class Budgets:
 
     def weights(self, costs: FloatArray) -> tuple[FloatArray, FloatArray]:
         """(n, k) share of the box within reach of n networks at each of (k,) distinct best errors."""
+        if self.levels is not None:
+            lengths = [held.box.high[0] - held.box.low[0] for *_, held in self.slabs]
+            parts = [
+                share / length * held.weights(self.levels.below(costs, level))[0]
+                for (level, share, held), length in zip(self.slabs, lengths, strict=True)
+            ]
+            return np.concatenate([np.empty((len(costs), 0)), *parts], axis=1), self.best
         if self.points is None and not len(self.edges):
             return np.ones((len(costs), 1)), self.best
         if self.points is None:

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from codesign.search.cost_aware.archive import Forecast, Pick, Settings, Told, cheapest, scaled, training
-from codesign.search.cost_aware.budgets import Box, Budgets, expected_gain
+from codesign.search.cost_aware.archive import Forecast, Pick, Settings, Told, scaled, training
+from codesign.search.cost_aware.budgets import Box, Budgets, Levels, expected_gain
 from codesign.search.cost_aware.gaussian_process import (
     PRIOR,
     FloatArray,
@@ -131,13 +131,13 @@ class _Round:
         if not len(looked):
             return []
         costs = self.known.costs[looked]
-        box = self._box(looked, forecast)
+        box, levels = self._box(looked, forecast), self._levels(costs)
         errors, reached = self.front_errors, self.front_costs
         local = 1.0 if self.correlation < self.settings.trust else self.settings.local_share
         free, short = np.ones(len(looked), bool), np.arange(len(looked))
         picked: list[Pick] = []
         for _ in range(min(n, len(looked))):
-            gain = self._gain(Budgets.held(box, errors, reached), costs, forecast, short)
+            gain = self._gain(Budgets.held(box, errors, reached, levels), costs, forecast, short)
             if not picked:
                 best = np.argsort(-gain, kind="stable")[: SHORT * n]
                 short, gain = short[best], gain[best]
@@ -160,7 +160,8 @@ class _Round:
         forecast = self._predict(looked)
         for _ in range(size.rounds if len(looked) else 0):
             costs = self.known.costs[looked]
-            held = Budgets.held(self._box(looked, forecast), self.front_errors, self.front_costs)
+            box, levels = self._box(looked, forecast), self._levels(costs)
+            held = Budgets.held(box, self.front_errors, self.front_costs, levels)
             best = np.argsort(-self._gain(held, costs, forecast), kind="stable")[: size.best]
             more = self._new(neighbours_of(self.known, looked[best], size.edits, self.rng))
             more = more[~np.isin(more, looked)]
@@ -184,6 +185,10 @@ class _Round:
         deviation = self.stretch * forecast.deviation[at]
         return expected_gain(held, costs[at], forecast.mean[at], deviation, self.given.shift)
 
+    def _levels(self, costs: FloatArray) -> Levels | None:
+        """Of a cost that takes few values over the pool and the front, as the power of some chips does."""
+        return Levels.of(np.concatenate([self.front_costs, costs]))
+
     def _box(self, looked: IntArray, forecast: Prediction) -> Box:
         """Around the front, and the front of what the pool could be at one deviation better than its mean.
 
@@ -196,8 +201,9 @@ class _Round:
         useful = np.full(len(errors), True) if floor is None else errors <= floor
         useful = useful if useful.any() else np.ones_like(useful)
         errors, costs = errors[useful], costs[useful]
-        on = layer(costs, errors, np.ones(len(errors), bool))
-        return Box.around(errors[on], cheapest(costs[on]), floor)
+        at, way = np.nonzero(~np.isnan(costs).any(2))
+        on = front_of(np.column_stack([errors[at], costs[at, way]]))
+        return Box.around(errors[at][on], costs[at, way][on], floor)
 
     def _local(self, looked: IntArray, free: BoolArray, otherwise: int) -> int:
         """A random new neighbour of a random point of the front, else of the points that it alone beats."""
@@ -215,14 +221,17 @@ class _Round:
 
 def layer(costs: FloatArray, errors: FloatArray, among: BoolArray) -> BoolArray:
     """(n,) whether a point is beaten by no other of those `among` which it is chosen."""
+    at, way = np.nonzero(~np.isnan(costs).any(2) & among[:, None])
+    found = np.zeros(len(errors), bool)
+    found[at[front_of(np.column_stack([errors[at], costs[at, way]]))]] = True
+    return found
+
+
+def front_of(values: FloatArray) -> BoolArray:
+    """(n,) which of n points no other beats."""
     from codesign.front import non_dominated
 
-    at, way = np.nonzero(~np.isnan(costs).any(2) & among[:, None])
-    values = np.column_stack([errors[at], costs[at, way]])
-    found = np.zeros(len(errors), bool)
-    if len(at):
-        found[at[non_dominated(values)]] = True
-    return found
+    return non_dominated(values) if len(values) else np.zeros(0, bool)
 
 
 def _hindsight(told: Told, settings: Settings) -> tuple[float, float]:

@@ -1,9 +1,10 @@
+import moocore
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codesign.search.cost_aware.budgets import Box, Budgets, expected_gain
+from codesign.search.cost_aware.budgets import Box, Budgets, Levels, expected_gain
 
 BOX = Box((0.0, 10.0), np.array([0.0]), np.array([4.0]))
 
@@ -80,3 +81,29 @@ def test_a_front_of_one_point_has_a_box() -> None:
     assert box.error[1] > 3.0
     assert box.high[0] > 2.0
     assert Box.around(np.array([3.0, 9.0]), np.array([[2.0], [1.0]]), 8.0).error == (3.0, 8.0)
+
+
+def test_two_costs_of_which_one_has_few_values_are_exact() -> None:
+    rng = np.random.default_rng(2)
+    watts = np.array([1.0, 4.0, 5.0])
+    costs = np.stack([rng.random((30, 3)), np.broadcast_to(watts, (30, 3))], 2)
+    costs[rng.random((30, 3)) < 0.2] = np.nan
+    errors = rng.random(30)
+    box = Box((0.0, 1.0), np.array([0.0, 1.0]), np.array([1.0, 6.0]))
+    levels = Levels.of(costs)
+    assert levels is not None
+    assert (levels.axis, levels.values.tolist()) == (1, [1.0, 4.0, 5.0])
+    assert Levels.of(rng.random((80, 3, 2))) is None
+    held = Budgets.held(box, errors[:20], costs[:20], levels)
+    gain = expected_gain(held, costs[20:], np.log(errors[20:]), np.full(10, 1e-9), 0.0)
+    corner = np.array([1.0, 1.0, 6.0])
+
+    def volume(some: np.ndarray) -> float:
+        at, way = np.nonzero(~np.isnan(costs[some]).any(2))
+        points = np.column_stack([errors[some][at], costs[some][at, way]])
+        return float(moocore.hypervolume(points, ref=corner))
+
+    before = volume(np.arange(20))
+    grown = [volume(np.r_[0:20, i]) - before for i in range(20, 30)]
+    assert gain == pytest.approx(np.array(grown) / 5.0, abs=1e-8)
+    assert gain.max() > 0
