@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal
 
@@ -207,8 +207,3 @@ class TrainingResult:
                 "notes": tuple(data["notes"]),
             }
         )
-
-
-def curve(history: Sequence[Epoch]) -> list[float]:
-    """Validation error in per cent after each epoch."""
-    return [e.error_pct for e in history]
