@@ -8,7 +8,7 @@ it grew or was filled anew.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -95,15 +95,16 @@ class Asker:
             self._shadow.sampler = self.sampler.make(self._codec, int(seeds[0]))
         fresh = _Fresh(self.space, self._seen, self._once, np.random.default_rng(seeds[1]))
         candidates = []
-        for _ in range(min(self.round_size, self.size - len(self._seen))):
-            with quiet():
+        with quiet():
+            for _ in range(min(self.round_size, self.size - len(self._seen))):
                 asked = self._shadow.ask(self._distributions)
-            candidate = fresh.instead_of(self._codec.decode(asked.params))
-            if candidate is None:
-                break
-            self._set_params(asked, candidate)
-            self._asked.append(asked)
-            candidates.append(candidate)
+                proposed = asked.params
+                candidate = fresh.instead_of(self._codec.decode(proposed))
+                if candidate is None:
+                    break
+                self._set_params(asked, proposed, candidate)
+                self._asked.append(asked)
+                candidates.append(candidate)
         self.round = tuple(candidates)
         return candidates
 
@@ -141,9 +142,12 @@ class Asker:
             system_attrs=told.system_attrs,
         )
 
-    def _set_params(self, asked: optuna.Trial, candidate: Candidate) -> None:
+    def _set_params(self, asked: optuna.Trial, proposed: Mapping[str, Any], candidate: Candidate) -> None:
+        """Put the candidate in the place of what was proposed."""
         storage = self._shadow._storage
         for name, value in self._codec.encode(candidate).items():
+            if proposed[name] == value and type(proposed[name]) is type(value):
+                continue
             domain = self._distributions[name]
             storage.set_trial_param(asked._trial_id, name, domain.to_internal_repr(value), domain)
 
@@ -161,15 +165,19 @@ class _Fresh:
         rng: np.random.Generator,
     ) -> None:
         self._space, self._rng, self._once = space, rng, once
-        self._seen = set(seen)
+        self._seen = seen
+        self._given: set[Candidate] = set()
         self._left: Iterator[Candidate] | None = None
 
     def instead_of(self, proposed: Candidate) -> Candidate | None:
         """The candidate itself if it is new, else a new one near it; None: the space has no more."""
-        found = next((c for c in self._options(proposed) if self._once(c) not in self._seen), None)
+        found = next((c for c in self._options(proposed) if self._is_new(self._once(c))), None)
         if found is not None:
-            self._seen.add(self._once(found))
+            self._given.add(self._once(found))
         return found
+
+    def _is_new(self, told_once: Candidate) -> bool:
+        return told_once not in self._seen and told_once not in self._given
 
     def _options(self, proposed: Candidate) -> Iterator[Candidate]:
         yield proposed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import islice, takewhile
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -82,7 +82,7 @@ class _Told:
 
     def read(self, trials: Sequence[FrozenTrial], directions: Sequence[StudyDirection]) -> None:
         """Take over the trials that were finished since; a study is told in the order in which it asked."""
-        new = list(takewhile(lambda t: t.state.is_finished(), islice(trials, self.n, None)))
+        new = list(takewhile(lambda t: t.state.is_finished(), trials[self.n :]))
         if not new:
             return
         self.n += len(new)

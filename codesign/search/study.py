@@ -173,6 +173,8 @@ class Study(Results):
         self._asker: Asker | None = None
         self._reached: Reached | None = None
         self._memory: optuna.Study | None = None
+        self._told: list[FrozenTrial] = []
+        self._n_shown = 0
         if self.folder and self.folder.exists:
             stored = need_the_same(self.folder, self.config)
             self.config = self.config.model_copy(update={"n_trials": stored.n_trials})
@@ -290,6 +292,8 @@ class Study(Results):
         if self._memory is None:
             with quiet():
                 self._memory = optuna.create_study(directions=directions(self.demands))
+        self._memory.add_trials(self._told[self._n_shown :])
+        self._n_shown = len(self._told)
         return self._memory
 
     def _know(self, known: Known | Sequence[Known]) -> None:
@@ -372,8 +376,8 @@ class Study(Results):
         if self.folder is None:
             memory = self.optuna_study
             self.ledger.open(memory.user_attrs, memory.set_user_attr)
-            self._prepare(memory.get_trials(deepcopy=False))
-            yield memory.add_trial
+            self._prepare(self._told)
+            yield self._told.append  # Optuna's study is brought up to date when somebody looks at it
             return
         folder = self.folder
         with folder.writing():
