@@ -217,7 +217,7 @@ class Front:
     def thin(self, epsilon: Mapping[str, float | str] | float | str) -> Front:
         """The fewest points that are within a tolerance nowhere worse than each point left out.
 
-        Of equally small subsets that of the earlier trials. Of equal points one stays. The points that are
+        Where that is not proven, `remarks` says so. Of equal points one stays. The points that are
         best in one objective may go, if another is within the tolerance.
 
         Args:

@@ -18,8 +18,11 @@ if TYPE_CHECKING:
     from codesign.front.dominance import BoolArray, FloatArray
     from codesign.objectives import Objective
 
-NODES: Final = 20_000
+NODES: Final = 100
 """Nodes of branch and bound before the best found is taken; a limit in time would not repeat itself."""
+
+MOST_ORDERED: Final = 300
+"""Points up to which the earliest of the equally small subsets is looked for: a second, harder problem."""
 
 ROOM: Final = 1e-12
 """Relative room for rounding, so that a point exactly at the tolerance counts as within it."""
@@ -130,7 +133,7 @@ class Cover:
 
 
 def fewest(covers: BoolArray) -> Cover:
-    """The fewest points that stand for all; of equally few those that come first.
+    """The fewest points that stand for all; of equally few, up to `MOST_ORDERED` points, the first.
 
     A minimum set cover, solved exactly by branch and bound (HiGHS), then again for the earliest positions.
     Source: Papadimitriou and Yannakakis, On the approximability of trade-offs, FOCS 2000, for the set itself.
@@ -143,9 +146,9 @@ def fewest(covers: BoolArray) -> Cover:
         return Cover(tuple(range(n)), proven=True)
     needed = covers[_needed(covers)]
     found = _solve(needed, np.ones(n), None)
-    if len(found.kept) == n:
+    if len(found.kept) == n or n > MOST_ORDERED:
         return found
-    earliest = _solve(needed, np.arange(n, dtype=np.float64), len(found.kept))
+    earliest = _solve(needed, np.arange(n, dtype=np.float64), len(found.kept), found)
     return Cover(earliest.kept, found.proven)
 
 
@@ -155,7 +158,7 @@ def _needed(covers: BoolArray) -> BoolArray:
     A row whose set of stand-ins holds another row's set is met whenever that one is; of equal rows the first
     is kept.
     """
-    rows = covers.astype(np.int32)
+    rows = covers.astype(np.float32)  # counts are exact below 2^24
     shared = rows @ rows.T
     size = rows.sum(axis=1)
     holds = shared == size[None, :]  # [i, k]: the set of k lies in that of i
@@ -166,7 +169,7 @@ def _needed(covers: BoolArray) -> BoolArray:
     return needed
 
 
-def _solve(covers: BoolArray, price: FloatArray, count: int | None) -> Cover:
+def _solve(covers: BoolArray, price: FloatArray, count: int | None, otherwise: Cover | None = None) -> Cover:
     from scipy.optimize import Bounds, LinearConstraint, milp
     from scipy.sparse import csr_array
 
@@ -178,6 +181,8 @@ def _solve(covers: BoolArray, price: FloatArray, count: int | None) -> Cover:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the solver, about its options
         found = milp(price, constraints=rules, integrality=np.ones(n), bounds=Bounds(0, 1), options=options)
+    if found.x is None and otherwise is not None:
+        return otherwise
     if found.x is None:
         msg = f"no thinner front found within {NODES} nodes ({found.message}); give larger tolerances"
         raise InputError(msg)
