@@ -82,8 +82,9 @@ class KnownPoints:
         self._absent = {name: (0.0,) * len(next(iter(c.values()))) for name, c in self._codes.items()}
         self._rows: dict[Candidate, int] = {}
         self.candidates: list[Candidate] = []
-        self._near: dict[int, tuple[Candidate, ...]] = {}
+        self._near: dict[int, IntArray] = {}
         self._arrays: dict[str, NDArray[np.float64]] = {}
+        self._looked, self._allowed = np.zeros(0, bool), np.zeros(0, bool)
 
     def __len__(self) -> int:
         return len(self.candidates)
@@ -106,30 +107,42 @@ class KnownPoints:
     @property
     def allowed(self) -> BoolArray:
         """(n,) whether there is a way to run it that meets the constraints."""
-        return np.asarray(allowed_ways(self.costs).any(1), np.bool_)
+        return self._allowed[: len(self)]
 
     def rows(self, candidates: Iterable[Candidate]) -> IntArray:
-        """The rows of canonical candidates, in their order and with their repeats."""
-        wanted = list(candidates)
-        found = np.fromiter((self._rows.get(c, -1) for c in wanted), np.intp, len(wanted))
-        unknown = np.flatnonzero(found < 0)
-        if len(unknown):
-            self._add(list(dict.fromkeys(wanted[i] for i in unknown)))
-            found[unknown] = [self._rows[wanted[i]] for i in unknown]
+        """The rows of canonical candidates, in their order and with their repeats; all are looked at."""
+        found = self.named(candidates)
+        self.look(found)
         return found
 
-    def near(self, row: int) -> tuple[Candidate, ...]:
-        """The candidates one edit away; looking at them is left to the caller."""
+    def named(self, candidates: Iterable[Candidate]) -> IntArray:
+        """The same without looking at them: their costs and features are not known yet."""
+        get, wanted = self._rows.get, list(candidates)
+        found = [get(c, -1) for c in wanted]
+        for i, row in enumerate(found):
+            if row < 0:
+                found[i] = self._rows.setdefault(wanted[i], len(self.candidates))
+                if found[i] == len(self.candidates):
+                    self.candidates.append(wanted[i])
+        return np.array(found, np.intp)
+
+    def near(self, row: int) -> IntArray:
+        """The rows of the candidates one edit away; looking at them is left to the caller."""
         if row not in self._near:
-            self._near[row] = tuple(self.space.neighbours(self.candidates[row]))
+            self._near[row] = self.named(self.space.neighbours(self.candidates[row]))
         return self._near[row]
 
-    def neighbours(self, row: int) -> IntArray:
-        """Rows of those candidates one edit away that were looked at."""
-        found = (self._rows.get(c, -1) for c in self.near(row))
-        return np.array([r for r in found if r >= 0], np.intp)
-
-    def _add(self, fresh: list[Candidate]) -> None:
+    def look(self, rows: IntArray) -> None:
+        """Find the costs and features of those that were never looked at."""
+        if len(self._looked) < len(self):
+            more = 2 * len(self) - len(self._looked)
+            self._looked = np.concatenate([self._looked, np.zeros(more, bool)])
+            self._allowed = np.concatenate([self._allowed, np.zeros(more, bool)])
+        unknown = rows[~self._looked[rows]]
+        if not len(unknown):
+            return
+        at = np.array(list(dict.fromkeys(unknown.tolist())), np.intp)
+        fresh = [self.candidates[r] for r in at.tolist()]
         costs = np.asarray(self._costs_of(fresh), np.float64)
         counted = (
             np.empty((len(fresh), 0))
@@ -138,13 +151,10 @@ class KnownPoints:
         )
         lowest = np.where(np.isnan(costs), np.inf, costs).min(1, initial=np.inf)
         logs = np.log(np.where(np.isfinite(lowest) & (lowest > 0), lowest, 1.0))
-        start = len(self)
-        self._put("knobs", np.array([self._code(c) for c in fresh]), start)
-        self._put("features", np.concatenate([counted, logs], axis=1), start)
-        self._put("costs", costs, start)
-        for candidate in fresh:
-            self._rows[candidate] = len(self.candidates)
-            self.candidates.append(candidate)
+        self._put("knobs", np.array([self._code(c) for c in fresh]), at)
+        self._put("features", np.concatenate([counted, logs], axis=1), at)
+        self._put("costs", costs, at)
+        self._allowed[at], self._looked[at] = allowed_ways(costs).any(1), True
 
     def _code(self, candidate: Candidate) -> list[float]:
         counts = self._effective(candidate)
@@ -154,15 +164,14 @@ class KnownPoints:
             for x in (codes[counts[name]] if name in counts else self._absent[name])
         ]
 
-    def _put(self, name: str, values: FloatArray, start: int) -> None:
-        end = start + len(values)
+    def _put(self, name: str, values: FloatArray, at: IntArray) -> None:
         old = self._arrays.get(name)
-        if old is None or len(old) < end:
-            grown = np.empty((max(GROWTH, 2 * end), *values.shape[1:]))
+        if old is None or len(old) < len(self):
+            grown = np.full((max(GROWTH, 2 * len(self)), *values.shape[1:]), np.nan)
             if old is not None:
-                grown[:start] = old[:start]
+                grown[: len(old)] = old
             self._arrays[name] = grown
-        self._arrays[name][start:end] = values
+        self._arrays[name][at] = values
 
 
 GROWTH: Final = 4096

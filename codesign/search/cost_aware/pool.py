@@ -12,8 +12,6 @@ from search_spaces.candidate import Candidate
 from search_spaces.space import filled
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from codesign.search.cost_aware.known import IntArray, KnownPoints
     from search_spaces.space import SearchSpace
 
@@ -41,22 +39,25 @@ class PoolSize:
 def pool(
     known: KnownPoints, front: IntArray, second: IntArray, size: PoolSize, rng: np.random.Generator
 ) -> IntArray:
-    """Rows of candidates, each once, in an order that does not depend on what was looked at before."""
+    """Rows of candidates, each once, in an order that does not depend on what was looked at before.
+
+    None is looked at: what is told or not wanted need not be costed.
+    """
     parts = [
         neighbours_of(known, front, size.edits, rng),
         neighbours_of(known, second, size.near, rng),
-        known.rows(_crossovers(known, np.concatenate([front, second]), size.crossovers, rng)),
-        known.rows(known.space.sample(rng) for _ in range(size.random)),
+        known.named(_crossovers(known, np.concatenate([front, second]), size.crossovers, rng)),
+        known.named(known.space.sample(rng) for _ in range(size.random)),
     ]
     return unique(np.concatenate(parts))
 
 
 def neighbours_of(known: KnownPoints, rows: IntArray, most: int, rng: np.random.Generator) -> IntArray:
-    """Rows of neighbours of some rows, each once; drawn before any of them is looked at."""
-    near = list(dict.fromkeys(c for r in rows for c in known.near(int(r))))
+    """Rows of neighbours of some rows, each once; none is looked at."""
+    near = unique(np.concatenate([np.empty(0, np.intp), *(known.near(r) for r in rows.tolist())]))
     if len(near) > most:
-        near = [near[i] for i in rng.choice(len(near), most, replace=False)]
-    return known.rows(near)
+        near = near[rng.choice(len(near), most, replace=False)]
+    return near
 
 
 def unique(rows: IntArray) -> IntArray:
@@ -68,17 +69,15 @@ def _crossovers(known: KnownPoints, parents: IntArray, n: int, rng: np.random.Ge
     if not len(parents):
         return []
     space = known.space
-    pairs = rng.choice(parents, (n, 2))
-    first = rng.random((n, len(space.knobs))) < 0.5
-    made = (_crossed(space, known, pair, mask) for pair, mask in zip(pairs, first, strict=True))
+    pairs = rng.choice(parents, (n, 2)).tolist()
+    first = (rng.random((n, len(space.knobs))) < 0.5).tolist()
+    whole = {r: filled(space, known.candidates[r]) for pair in pairs for r in pair}
+    made = (_crossed(space, whole[a], whole[b], mask) for (a, b), mask in zip(pairs, first, strict=True))
     return [c for c in made if c is not None]
 
 
-def _crossed(
-    space: SearchSpace, known: KnownPoints, pair: IntArray, mask: NDArray[np.bool_]
-) -> Candidate | None:
+def _crossed(space: SearchSpace, a: Candidate, b: Candidate, mask: list[bool]) -> Candidate | None:
     """Each knob from one of two; None where the space has no such candidate, as a table with holes."""
-    a, b = (filled(space, known.candidates[int(r)]) for r in pair)
     mixed = Candidate({k: (a if m else b)[k] for k, m in zip(space.knobs, mask, strict=True)})
     try:
         return space.canonical(mixed)

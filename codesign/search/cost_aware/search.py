@@ -6,6 +6,7 @@ A round is a function of its seed and of what was told alone: whoever has the to
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
@@ -27,6 +28,7 @@ from codesign.search.cost_aware.pool import neighbours_of, pool, unique
 
 if TYPE_CHECKING:
     from codesign.search.cost_aware.known import IntArray, KnownPoints
+    from search_spaces.candidate import Candidate
 
 BoolArray = NDArray[np.bool_]
 
@@ -52,6 +54,7 @@ class CostAwareSearch:
 
     def __post_init__(self) -> None:
         self._theta: dict[Any, FloatArray] = {}
+        self._told: tuple[list[Candidate], IntArray] = ([], np.empty(0, np.intp))
 
     def ask(self, told: Told, n: int, seed: int) -> list[Pick]:
         """Up to n candidates that were never told; fewer, or none, where none is left in the pool.
@@ -62,10 +65,20 @@ class CostAwareSearch:
             seed: of this round.
         """
         rng = np.random.default_rng(seed)
-        rows = self.known.rows(told.candidates)
+        rows = self._rows(told.candidates)
         if len(rows) < self.settings.n_start or self._few(told.errors, rows):
             return [Pick(self.known.candidates[r]) for r in self._start(rows, n, rng)]
         return _Round(self, told, rows, rng).picks(n)
+
+    def _rows(self, candidates: Sequence[Candidate]) -> IntArray:
+        """Rows of what was told; those of what was told the last time as well are remembered."""
+        last, rows = self._told
+        if list(candidates[: len(last)]) == last:
+            rows = np.concatenate([rows, self.known.rows(candidates[len(last) :])])
+        else:
+            rows = self.known.rows(candidates)
+        self._told = (list(candidates), rows)
+        return rows
 
     def _start(self, seen: IntArray, n: int, rng: np.random.Generator) -> list[int]:
         """Networks spread over the range of the first cost, every other one the largest of its part."""
@@ -109,7 +122,7 @@ class _Round:
 
     def __init__(self, search: CostAwareSearch, told: Told, rows: IntArray, rng: np.random.Generator) -> None:
         self.known, self.settings, self.rng = search.known, search.settings, rng
-        self.seen = set(rows.tolist())
+        self.told = rows
         worth = np.isfinite(told.errors) & self.known.allowed[rows]
         if search.settings.floor is not None:
             worth &= told.errors <= search.settings.floor
@@ -164,15 +177,22 @@ class _Round:
             held = Budgets.held(box, self.front_errors, self.front_costs, levels)
             best = np.argsort(-self._gain(held, costs, forecast), kind="stable")[: size.best]
             more = self._new(neighbours_of(self.known, looked[best], size.edits, self.rng))
-            more = more[~np.isin(more, looked)]
+            more = more[~self._among(looked)[more]]
             if len(more):
                 looked, forecast = np.concatenate([looked, more]), forecast.join(self._predict(more))
         return looked, forecast
 
     def _new(self, rows: IntArray) -> IntArray:
-        """Those that were never told and that the constraints allow."""
-        new = np.array([r not in self.seen for r in rows.tolist()], bool)
-        return rows[new & self.known.allowed[rows]]
+        """Those that were never told and that the constraints allow, looked at in one sweep."""
+        rows = rows[~self._among(self.told)[rows]]
+        self.known.look(rows)
+        return rows[self.known.allowed[rows]]
+
+    def _among(self, rows: IntArray) -> BoolArray:
+        """Of all known candidates, whether they are in some rows."""
+        found = np.zeros(len(self.known), bool)
+        found[rows] = True
+        return found
 
     def _predict(self, rows: IntArray) -> Prediction:
         return self.process.predict(scaled(self.known, self.given.rows, rows))
@@ -207,15 +227,14 @@ class _Round:
 
     def _local(self, looked: IntArray, free: BoolArray, otherwise: int) -> int:
         """A random new neighbour of a random point of the front, else of the points that it alone beats."""
-        where = {int(r): i for i, r in enumerate(looked.tolist())}
+        where = np.full(len(self.known), -1)
+        where[looked] = np.arange(len(looked))
         for row in (*self.rng.permutation(self.front), *self.rng.permutation(self.second)):
-            near = [
-                i
-                for r in self.known.neighbours(int(row)).tolist()
-                if (i := where.get(r)) is not None and free[i]
-            ]
-            if near:
-                return near[int(self.rng.integers(len(near)))]
+            near = where[self.known.near(int(row))]
+            near = near[near >= 0]
+            near = near[free[near]]
+            if len(near):
+                return int(near[int(self.rng.integers(len(near)))])
         return otherwise
 
 
