@@ -176,7 +176,7 @@ class ElasticCnn(ElasticSpace):
         side = int(here["resolution"])
         x = w.conv_bn_act(w.input((1, 3, side, side)), "features.stages.0", STEM, 3, activation, stride=2)
         for at, block in enumerate(blocks, 1):
-            x = _written(w, x, f"features.stages.{at}", block)
+            x = write_bottleneck(w, x, f"features.stages.{at}", block)
         path = f"features.stages.{len(blocks) + 1}"
         x = w.conv_bn_act(x, path, HEAD * blocks[-1].c_out, 1, activation)
         x = w.global_avg_pool(x, "pool")
@@ -184,9 +184,21 @@ class ElasticCnn(ElasticSpace):
         x = w.elementwise(activation, "hidden.1", w.linear(x, "hidden.0", int(here["features"])))
         return w.linear(x, "classifier", self.n_classes)
 
+    def shared_parts(self, candidate: Candidate) -> Mapping[str, str]:
+        """Module path -> its name in every network: block b of stage s is one part, wherever it stands."""
+        here = self.canonical(candidate)
+        found, n = {"features.stages.1": "first"}, 2
+        for at in range(1, len(STAGES) + 1):
+            layers = ("expand", "depthwise", *(("excite",) if here[f"excite_{at}"] else ()), "project")
+            for block in range(1, int(here[f"depth_{at}"]) + 1):
+                path = f"features.stages.{n}.layers"
+                found |= {f"{path}.{i}": f"stages.{at}.{block}.{layer}" for i, layer in enumerate(layers)}
+                n += 1
+        return {**found, f"features.stages.{n}": "head"}
 
-def _written(w: OpWriter, x: int, path: str, block: Bottleneck) -> int:
-    """The rows of `architectures.mobilenets.InvertedResidual`."""
+
+def write_bottleneck(w: OpWriter, x: int, path: str, block: Bottleneck) -> int:
+    """Write the rows of `architectures.mobilenets.InvertedResidual`; the tensor that it returns."""
     at, y, hidden = 0, x, block.hidden
     if hidden != block.c_in:
         y, at = w.conv_bn_act(x, f"{path}.layers.0", hidden, 1, block.activation), 1

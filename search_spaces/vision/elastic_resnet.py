@@ -152,6 +152,10 @@ class ElasticResnet(ElasticSpace):
         x = w.view("flatten", x, "flat", w.shape(x)[:2])
         return w.linear(x, "classifier", self.n_classes)
 
+    def shared_parts(self, candidate: Candidate) -> Mapping[str, str]:  # noqa: ARG002
+        """No part is called otherwise than its path: unit b of stage s is `stages.s.b` in every network."""
+        return {}
+
 
 def _written(w: OpWriter, x: int, path: str, unit: Unit) -> int:
     """The rows of `architectures.residual.ResidualUnit`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 Hopeless = Callable[[Sequence[Epoch]], str | None]
 """Told every epoch so far: why it is no use to go on, or None."""
 
+Losses = Callable[[torch.Tensor, torch.Tensor], Iterable[torch.Tensor]]
+"""What a batch costs, in parts whose gradients add up; they decide the outcome, so `owner` must name them."""
+
 LOOKED_AT: Final = 32
 """Steps after which the losses are looked at: often enough to stop early, and no wait for a GPU at each."""
 _AUTOCAST: Final = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -46,11 +49,14 @@ class Hooks:
         epoch: called after every epoch.
         hopeless: asked after every epoch but the last whether to stop.
         owner: space and candidate that a checkpoint belongs to.
+        losses: of a batch (images, labels), each carried back as it comes, before one step is made; None:
+            cross-entropy with the labels.
     """
 
     epoch: Callable[[Epoch], None] | None = None
     hopeless: Hopeless | None = None
     owner: str = ""
+    losses: Losses | None = None
 
 
 def train(
@@ -202,12 +208,23 @@ class _Run:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.optimiser.zero_grad(set_to_none=True)
-        with self._autocast():
-            loss = functional.cross_entropy(self.module(x), labels, label_smoothing=self.plan.label_smoothing)
-        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        parts = iter((self.hooks.losses or self._loss)(x, labels))
+        total = torch.zeros((), device=self.device)
+        while (loss := self._next(parts)) is not None:
+            self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+            total += loss.detach()
         self.scaler.step(self.optimiser)
         self.scaler.update()
-        return loss.detach()
+        return total
+
+    def _loss(self, x: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        smooth = self.plan.label_smoothing
+        return (functional.cross_entropy(self.module(x), labels, label_smoothing=smooth),)
+
+    def _next(self, parts: Iterator[torch.Tensor]) -> torch.Tensor | None:
+        """The next loss, computed as the plan's precision says."""
+        with self._autocast():
+            return next(parts, None)
 
     def _check(self, losses: Sequence[torch.Tensor], number: int) -> None:
         bad = (~torch.isfinite(torch.stack(list(losses)))).nonzero()
@@ -223,17 +240,9 @@ class _Run:
         raise DivergedError(msg)
 
     def _score(self, name: str, leg: Leg) -> Score:
-        split: Split = self.data.split(name)
-        self.module.eval()
-        found = []
-        with torch.no_grad(), self._autocast():
-            for x in self.feed.plain(split, leg):
-                logits = self.module(x).float()
-                # a network that answers with NaN has not answered
-                found.append(torch.where(logits.isfinite().all(1), logits.argmax(1), -1).cpu())
-        wrong = torch.cat(found).numpy() != split.labels
-        slices = {s: Count(int(mask.sum()), int(wrong[mask].sum())) for s, mask in split.slices.items()}
-        return Score(name, Count(len(wrong), int(wrong.sum())), slices)
+        split = self.data.split(name)
+        with self._autocast():
+            return scored(self.module, name, split, self.feed.plain(split, leg))
 
     def _autocast(self) -> torch.autocast:
         dtype = _AUTOCAST.get(self.plan.precision)
@@ -285,6 +294,20 @@ class _Run:
             "normal": [list(self.normal.mean), list(self.normal.std)],
         }
         files.save(self.path, self.identity, state)
+
+
+def scored(module: nn.Module, name: str, split: Split, images: Iterable[torch.Tensor]) -> Score:
+    """How a network does on a split, whose images come in batches as the network is to see them."""
+    module.eval()
+    found = []
+    with torch.no_grad():
+        for x in images:
+            logits = module(x).float()
+            # a network that answers with NaN has not answered
+            found.append(torch.where(logits.isfinite().all(1), logits.argmax(1), -1).cpu())
+    wrong = torch.cat(found).numpy() != split.labels
+    slices = {s: Count(int(mask.sum()), int(wrong[mask].sum())) for s, mask in split.slices.items()}
+    return Score(name, Count(len(wrong), int(wrong.sum())), slices)
 
 
 def _optimiser(module: nn.Module, plan: TrainingPlan) -> torch.optim.Optimizer:

@@ -60,15 +60,7 @@ class TrainedQuality:
     progress: Callable[[Candidate, Epoch], None] | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
-        classes, wanted = getattr(self.space, "n_classes", None), len(self.data.classes)
-        if classes not in (None, wanted):
-            msg = (
-                f"'{self.space.name}' with {classes} classes and '{self.data.name}' with {wanted} given, "
-                f"expected as many; build the space with n_classes={wanted}"
-            )
-            raise InputError(msg)
-        if self.own_resolution and (self.plan.legs or self.plan.resolution):
-            raise InputError("own_resolution and a plan with resolution or legs given, expected one of them")
+        check_fits(self.space, self.data, self.plan, own_resolution=self.own_resolution)
         until = self.plan.epochs if self.epochs is None else self.epochs
         if not 1 <= until <= self.plan.epochs:
             msg = f"epochs={self.epochs!r} given, expected 1 to {self.plan.epochs} as the plan has"
@@ -168,20 +160,11 @@ class TrainedQuality:
         return self.data.in_memory()
 
     def _plan(self, network: Candidate) -> TrainingPlan:
-        return replace(self.plan, resolution=self._side(network)) if self.own_resolution else self.plan
-
-    def _side(self, network: Candidate) -> int:
-        """Pixels of the input that the network's cost is told for."""
-        from hw_models.workload.op import TensorKind
-
-        workload = self.space.workload(network)
-        given = [t for t, kind in enumerate(workload.tensor_kind) if kind == TensorKind.INPUT]
-        shape = workload.shape(given[0]) if len(given) == 1 else ()
-        if len(shape) != 4:
-            shapes = [workload.shape(t) for t in given]
-            msg = f"'{self.space.name}' takes {shapes}, expected one batch of images"
-            raise InputError(msg)
-        return shape[2]
+        return (
+            replace(self.plan, resolution=input_side(self.space, network))
+            if self.own_resolution
+            else self.plan
+        )
 
     def _place(self, network: Candidate) -> Place:
         from codesign.config import fingerprint
@@ -214,7 +197,42 @@ class TrainedQuality:
     def _beside(self, network: Candidate) -> tuple[str, ...]:
         """Where the cost is told for another input than the training saw."""
         seen = self._plan(network).parts[-1].resolution or self.data.input_shape[1]
-        costed = self._side(network)
+        costed = input_side(self.space, network)
         if seen == costed:
             return ()
         return (f"trained at {seen} pixels a side, its cost is told for {costed}",)
+
+
+def check_fits(space: SearchSpace, data: DataSource, plan: TrainingPlan, *, own_resolution: bool) -> None:
+    """Refuse what cannot be trained together.
+
+    Raises:
+        InputError: a space for another number of classes; a plan that says the resolution, too.
+    """
+    classes, wanted = getattr(space, "n_classes", None), len(data.classes)
+    if classes not in (None, wanted):
+        msg = (
+            f"'{space.name}' with {classes} classes and '{data.name}' with {wanted} given, "
+            f"expected as many; build the space with n_classes={wanted}"
+        )
+        raise InputError(msg)
+    if own_resolution and (plan.legs or plan.resolution):
+        raise InputError("own_resolution and a plan with resolution or legs given, expected one of them")
+
+
+def input_side(space: SearchSpace, network: Candidate) -> int:
+    """Pixels of the input's side that a network's cost is told for.
+
+    Raises:
+        InputError: a network that takes something else than one batch of images.
+    """
+    from hw_models.workload.op import TensorKind
+
+    workload = space.workload(network)
+    given = [t for t, kind in enumerate(workload.tensor_kind) if kind == TensorKind.INPUT]
+    shape = workload.shape(given[0]) if len(given) == 1 else ()
+    if len(shape) != 4:
+        shapes = [workload.shape(t) for t in given]
+        msg = f"'{space.name}' takes {shapes}, expected one batch of images"
+        raise InputError(msg)
+    return shape[2]
