@@ -90,14 +90,14 @@ class Free:
         """What n candidates that could be trained need, in each of the r ways to run them.
 
         Returns:
-            (n, r, m) costs, NaN where there is no such way or a constraint forbids it; (n, 2) logarithms of
-            what is counted of each candidate.
+            (n, r, m) costs, NaN where there is no such way or a constraint forbids it; where nothing but the
+            quality is wanted, one cost of 0. (n, 2) logarithms of what is counted of each candidate.
         """
         ways = [self.ways.of(c) for c in trained]
         r = max((len(row) for row in ways), default=1)
         at = [(i, j) for i, row in enumerate(ways) for j, way in enumerate(row) if way is not None]
         seen = self.evaluations([way for row in ways for way in row if way is not None])
-        costs = np.full((len(ways), r, len(self.demands.objectives) - 1), np.nan)
+        costs = np.full((len(ways), r, max(1, len(self.demands.objectives) - 1)), np.nan)
         counts = np.zeros((len(ways), len(COUNTED)))
         for (i, j), evaluation in zip(at, seen, strict=True):
             costs[i, j] = self._costs(evaluation)
@@ -118,8 +118,8 @@ class Free:
         except InputError:
             values, allowed = [None], False
         if not allowed or None in values:
-            return [np.nan] * len(free)
-        return [v * o.sign for v, o in zip(values, free, strict=True) if v is not None]
+            return [np.nan] * max(1, len(free))
+        return [v * o.sign for v, o in zip(values, free, strict=True) if v is not None] or [0.0]
 
     def _allowed(self, evaluation: Evaluation) -> bool:
         if evaluation.state != "ok":

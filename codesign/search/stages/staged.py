@@ -217,5 +217,5 @@ class Staged:
             return own[None]
         costs = self.free.look([self.free.ways.trained(entry.evaluation.candidate)])[0][0]
         at = self.free.position
-        everywhere = np.insert(costs, at, own[at], axis=1)
-        return np.concatenate([own[None], everywhere[~np.isnan(everywhere).any(1)]])
+        allowed = costs[~np.isnan(costs).any(1), : len(own) - 1]
+        return np.concatenate([own[None], np.insert(allowed, at, own[at], axis=1)])

@@ -38,6 +38,22 @@ def test_an_unknown_cost_is_forbidden_and_more_is_better_is_turned(toy) -> None:
     assert free.floor == -60.0
 
 
+def test_with_the_paid_objective_alone_constraints_still_come_before_the_training(toy) -> None:
+    bound = {"latency_ms": "<= 2"}
+    free = free_of(toy, ["error_pct"], bound)
+    some = list(toy.Toy().candidates())[::97]
+    expected = [0.0 if toy.measure(c).cost.latency.value * 1e3 <= 2 else np.nan for c in some]
+    assert 0 < np.isnan(expected).sum() < len(some)
+    assert free.look(some)[0].ravel().tolist() == pytest.approx(expected, nan_ok=True)
+    evaluator = toy.Slow(asked=[])
+    study = toy.toy_study(
+        objectives=["error_pct"], constraints=bound, sampler="cost_aware", evaluator=evaluator
+    )
+    study.run(40)
+    assert all(toy.measure(c).cost.latency.value * 1e3 <= 2 for c in evaluator.asked)
+    assert len(evaluator.asked) > 30
+
+
 def test_without_costs_to_know_the_search_is_refused(toy) -> None:
     with pytest.raises(InputError) as error:
         Study(toy.Toy(), ["error_pct"], evaluator=lambda cs: map(toy.measure, cs), sampler="cost_aware")

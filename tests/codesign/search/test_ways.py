@@ -40,6 +40,16 @@ def test_the_front_holds_every_point_that_the_trained_networks_reach(study, join
     assert len({t.evaluation.chip for t in whole.members}) == 3
 
 
+def test_the_error_alone_may_be_wanted_of_a_joint_space(joint) -> None:
+    study = joint.joint_study(
+        joint.CHIPS, objectives=["error_pct"], constraints={"latency_ms": "<= 0.05"}
+    ).run(12)
+    assert all(t.feasible for t in study.trials)
+    assert {t.value("error_pct") for t in study.front.members} == {
+        min(t.value("error_pct") for t in study.trials)
+    }
+
+
 def test_a_study_that_stopped_anywhere_goes_on_as_if_it_had_not(study, joint, tmp_path) -> None:
     for n in (3, 13, 26, 40):
         joint.joint_study(joint.CHIPS, tmp_path / "run", seed=4).run(n)
