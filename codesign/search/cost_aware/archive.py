@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -85,25 +85,38 @@ class Training:
     """What the model is given.
 
     Attributes:
-        rows: of the networks.
-        inputs: of the same, with features scaled to unit spread over them.
+        inputs: of the networks, with features scaled to unit spread over them.
         targets: logarithm of the error above `shift`, errors far beyond the front cut off.
         shift: the error at minus infinity.
+        ends: between which errors count as they are.
+        centre, spread: (f,) of the features.
     """
 
-    rows: IntArray
     inputs: Inputs
     targets: FloatArray
     shift: float
+    ends: tuple[float, float]
+    centre: FloatArray
+    spread: FloatArray
 
+    @classmethod
+    def of(
+        cls, known: KnownPoints, rows: IntArray, errors: FloatArray, shift: float, ends: tuple[float, float]
+    ) -> Training:
+        """Of some rows; `errors` are theirs."""
+        base = known.features[rows]
+        spread = base.std(0)
+        spread = np.where(spread > 1e-9, spread, np.inf) * np.sqrt(max(base.shape[1], 1))
+        bare = cls(Inputs(known.knobs[rows], base), errors, shift, ends, base.mean(0), spread)
+        return replace(bare, inputs=bare.scaled(known, rows), targets=bare.target(errors))
 
-def scaled(known: KnownPoints, of: IntArray, rows: IntArray) -> Inputs:
-    """Inputs of rows, with features scaled to unit spread over `of`."""
-    base = known.features[of]
-    spread = base.std(0)
-    spread = np.where(spread > 1e-9, spread, np.inf)
-    features = (known.features[rows] - base.mean(0)) / spread / np.sqrt(max(base.shape[1], 1))
-    return Inputs(known.knobs[rows], features)
+    def scaled(self, known: KnownPoints, rows: IntArray) -> Inputs:
+        """Inputs of any rows, with features on the scale of these networks."""
+        return Inputs(known.knobs[rows], (known.features[rows] - self.centre) / self.spread)
+
+    def target(self, errors: FloatArray) -> FloatArray:
+        """Errors on the scale of the targets."""
+        return np.log(np.clip(errors, *self.ends) - self.shift)
 
 
 def gaps(costs: FloatArray, errors: FloatArray) -> FloatArray:
@@ -115,25 +128,34 @@ def gaps(costs: FloatArray, errors: FloatArray) -> FloatArray:
     return errors - held.at(costs)
 
 
-def training(known: KnownPoints, told: Told, rows: IntArray, settings: Settings) -> Training:
-    """All that was told, or of a long archive the half nearest the front and others spread over its age."""
-    good = np.flatnonzero(np.isfinite(told.errors) & known.allowed[rows])
-    errors = told.errors[good]
+def training(known: KnownPoints, rows: IntArray, errors: FloatArray, settings: Settings) -> Training:
+    """All that was told, or of a long archive the half nearest the front and others spread over its age.
+
+    Args:
+        known: costs and features.
+        rows: of everything told.
+        errors: of the same; NaN where the training gave none.
+        settings: of the search.
+    """
+    good = np.isfinite(errors) & known.allowed[rows]
+    rows, errors = rows[good], errors[good]
     best, median = float(errors.min()), float(np.median(errors))
     shift = best - settings.shift * (median - best if median > best else 1.0)
-    behind = gaps(known.costs[rows[good]], errors)
-    chosen = np.arange(len(good))
-    if len(good) > settings.rows:
-        near = np.argsort(behind, kind="stable")[: settings.rows // 2]
-        others = np.setdiff1d(chosen, near)
-        spread = others[np.linspace(0, len(others) - 1, settings.rows - len(near)).astype(int)]
-        chosen = np.sort(np.concatenate([near, spread]))
+    behind = gaps(known.costs[rows], errors)
     worst = float(errors[behind <= 0].max(initial=best))
     worst = worst if settings.floor is None else min(worst, settings.floor)
     most = max(worst + BEYOND * (worst - best), median)
-    used = rows[good[chosen]]
-    return Training(used, scaled(known, used, used), np.log(np.minimum(errors[chosen], most) - shift), shift)
+    chosen = np.arange(len(rows))
+    if len(rows) > settings.rows:
+        near = np.argsort(behind, kind="stable")[: settings.rows // 2]
+        others = np.delete(chosen, near)
+        spread = others[np.linspace(0, len(others) - 1, settings.rows - len(near)).astype(int)]
+        chosen = np.sort(np.concatenate([near, spread]))
+    least = shift + LEAST_ROOM * (best - shift)
+    return Training.of(known, rows[chosen], errors[chosen], shift, (least, most))
 
 
 BEYOND: Final = 0.5
 """How far beyond the worst of the front an error may lie, in lengths of the front; the rest is cut off."""
+LEAST_ROOM: Final = 0.1
+"""Of the room between shift and best: what later results may go down to."""

@@ -8,7 +8,7 @@ Source: Rasmussen, Williams: Gaussian Processes for Machine Learning, 2006, chap
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -48,6 +48,12 @@ class Inputs:
     def take(self, rows: NDArray[np.intp]) -> Inputs:
         """Some of the networks."""
         return Inputs(self.knobs[rows], self.features[rows])
+
+    def join(self, more: Inputs) -> Inputs:
+        """These and then more of them."""
+        return Inputs(
+            np.concatenate([self.knobs, more.knobs]), np.concatenate([self.features, more.features])
+        )
 
 
 @dataclass(frozen=True)
@@ -133,9 +139,18 @@ def _scaled(targets: FloatArray) -> tuple[FloatArray, float, float]:
 
 @dataclass(frozen=True)
 class GaussianProcess:
-    """The process given what was measured."""
+    """The process given what was measured.
+
+    Attributes:
+        inputs: of the n networks that were measured.
+        targets: (n,) what was measured, less `centre` and over `scale`.
+        theta: hyper-parameters, as `PRIOR`.
+        factor: (n, n) lower Cholesky factor of the covariance of the targets.
+        weights: (n,) its inverse times the targets.
+    """
 
     inputs: Inputs
+    targets: FloatArray
     theta: FloatArray
     factor: FloatArray
     weights: FloatArray
@@ -149,7 +164,26 @@ class GaussianProcess:
         k = covariance(Distances.of(inputs, inputs), theta)
         k[np.diag_indices(len(y))] += np.exp(theta[5]) + JITTER
         factor = cholesky(k, lower=True, check_finite=False)
-        return cls(inputs, theta, factor, cho_solve((factor, True), y, check_finite=False), centre, scale)
+        weights = cho_solve((factor, True), y, check_finite=False)
+        return cls(inputs, y, theta, factor, weights, centre, scale)
+
+    def also(self, inputs: Inputs, targets: FloatArray) -> GaussianProcess:
+        """Conditioned on m more targets as well, on the same scale: the factor grows by a block."""
+        n, m = len(self.weights), len(targets)
+        beside = solve_triangular(
+            self.factor,
+            covariance(Distances.of(self.inputs, inputs), self.theta),
+            lower=True,
+            check_finite=False,
+        )
+        k = covariance(Distances.of(inputs, inputs), self.theta) - beside.T @ beside
+        k[np.diag_indices(m)] += np.exp(self.theta[5]) + JITTER
+        factor = np.zeros((n + m, n + m))
+        factor[:n, :n], factor[n:, :n] = self.factor, beside.T
+        factor[n:, n:] = cholesky(k, lower=True, check_finite=False)
+        y = np.concatenate([self.targets, (targets - self.centre) / self.scale])
+        weights = cho_solve((factor, True), y, check_finite=False)
+        return replace(self, inputs=self.inputs.join(inputs), targets=y, factor=factor, weights=weights)
 
     @property
     def noise(self) -> float:
@@ -195,10 +229,7 @@ class Prediction:
         """Both together; of predictions of one process in which nothing is believed yet."""
         return Prediction(
             self.process,
-            Inputs(
-                np.concatenate([self.inputs.knobs, more.inputs.knobs]),
-                np.concatenate([self.inputs.features, more.inputs.features]),
-            ),
+            self.inputs.join(more.inputs),
             np.concatenate([self.half, more.half], axis=1),
             np.concatenate([self.mean, more.mean]),
             np.concatenate([self.variance, more.variance]),

@@ -6,36 +6,27 @@ A round is a function of its seed and of what was told alone: whoever has the to
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from codesign.search.cost_aware.archive import Forecast, Pick, Settings, Told, scaled, training
+from codesign.search.cost_aware.archive import Forecast, Pick, Settings, Told
 from codesign.search.cost_aware.budgets import Box, Budgets, Levels, expected_gain
-from codesign.search.cost_aware.gaussian_process import (
-    PRIOR,
-    FloatArray,
-    GaussianProcess,
-    Prediction,
-    fit_hyper_parameters,
-)
+from codesign.search.cost_aware.model import LEAST, Archive, front_of
 from codesign.search.cost_aware.pool import neighbours_of, pool, unique
 
 if TYPE_CHECKING:
+    from codesign.search.cost_aware.gaussian_process import FloatArray, Prediction
     from codesign.search.cost_aware.known import IntArray, KnownPoints
-    from search_spaces.candidate import Candidate
 
 BoolArray = NDArray[np.bool_]
 
 SHORT: Final = 50
 """Candidates per pick that are scored again after each: what a pick leaves to the others only shrinks."""
-LEAST: Final = 3
-"""Results without which there is no model."""
 RECENT: Final = 60
 """Predictions that the calibration and the rank correlation look back at."""
 
@@ -53,8 +44,7 @@ class CostAwareSearch:
     settings: Settings = field(default_factory=Settings)
 
     def __post_init__(self) -> None:
-        self._theta: dict[Any, FloatArray] = {}
-        self._told: tuple[list[Candidate], IntArray] = ([], np.empty(0, np.intp))
+        self.archive = Archive(self.known, self.settings)
 
     def ask(self, told: Told, n: int, seed: int) -> list[Pick]:
         """Up to n candidates that were never told; fewer, or none, where none is left in the pool.
@@ -65,20 +55,11 @@ class CostAwareSearch:
             seed: of this round.
         """
         rng = np.random.default_rng(seed)
-        rows = self._rows(told.candidates)
-        if len(rows) < self.settings.n_start or self._few(told.errors, rows):
+        self.archive.read(told)
+        rows = self.archive.rows
+        if len(rows) < self.settings.n_start or self.archive.useful().sum() < LEAST:
             return [Pick(self.known.candidates[r]) for r in self._start(rows, n, rng)]
-        return _Round(self, told, rows, rng).picks(n)
-
-    def _rows(self, candidates: Sequence[Candidate]) -> IntArray:
-        """Rows of what was told; those of what was told the last time as well are remembered."""
-        last, rows = self._told
-        if list(candidates[: len(last)]) == last:
-            rows = np.concatenate([rows, self.known.rows(candidates[len(last) :])])
-        else:
-            rows = self.known.rows(candidates)
-        self._told = (list(candidates), rows)
-        return rows
+        return _Round(self.archive, told, rng).picks(n)
 
     def _start(self, seen: IntArray, n: int, rng: np.random.Generator) -> list[int]:
         """Networks spread over the range of the first cost, every other one the largest of its part."""
@@ -97,46 +78,19 @@ class CostAwareSearch:
                 found.append(int(part[largest] if k % 2 == 0 else rng.choice(part)))
         return found
 
-    def _few(self, errors: FloatArray, rows: IntArray) -> bool:
-        """Whether too few of these networks are allowed and have an error for a model."""
-        return int((np.isfinite(errors) & self.known.allowed[rows]).sum()) < LEAST
-
-    def theta(self, told: Told, rows: IntArray) -> FloatArray:
-        """Hyper-parameters, of the rows told until the archive last grew by an eighth."""
-        n, step = self.settings.n_start, 8
-        while n + step <= len(rows):
-            n += step
-            step = max(8, n // 8)
-        key = (n, told.candidates[0], told.candidates[n - 1])
-        if key not in self._theta:
-            early = Told(told.candidates[:n], told.errors[:n], told.forecasts[:n])
-            if self._few(early.errors, rows[:n]):
-                return PRIOR
-            given = training(self.known, early, rows[:n], self.settings)
-            self._theta = {key: fit_hyper_parameters(given.inputs, given.targets)}
-        return self._theta[key]
-
 
 class _Round:
     """One batch: the model, the pool with its predictions, and the picks."""
 
-    def __init__(self, search: CostAwareSearch, told: Told, rows: IntArray, rng: np.random.Generator) -> None:
-        self.known, self.settings, self.rng = search.known, search.settings, rng
-        self.told = rows
-        worth = np.isfinite(told.errors) & self.known.allowed[rows]
-        if search.settings.floor is not None:
-            worth &= told.errors <= search.settings.floor
-        self.rows, self.errors = rows[worth], told.errors[worth]
-        self.given = training(self.known, told, rows, search.settings)
-        self.process = GaussianProcess.given(self.given.inputs, self.given.targets, search.theta(told, rows))
-        self.stretch, self.correlation = _hindsight(told, search.settings)
-        costs = self.known.costs[self.rows]
-        on_front = layer(costs, self.errors, np.ones(len(self.rows), bool))
-        self.front = (
-            self.rows[on_front] if on_front.any() else rows[np.argsort(told.errors, kind="stable")[:5]]
-        )
-        self.front_errors, self.front_costs = self.errors[on_front], costs[on_front]
-        self.second = self.rows[layer(costs, self.errors, ~on_front)]
+    def __init__(self, archive: Archive, told: Told, rng: np.random.Generator) -> None:
+        self.known, self.settings, self.rng = archive.known, archive.settings, rng
+        self.told = archive.rows
+        self.model = archive.model()
+        self.stretch, self.correlation = _hindsight(told, archive.settings)
+        self.front, self.second = archive.rows[archive.front], archive.rows[archive.second]
+        self.front_errors, self.front_costs = archive.errors[archive.front], archive.costs(archive.front)
+        if not len(self.front):
+            self.front = archive.rows[np.argsort(archive.errors, kind="stable")[:5]]
 
     def picks(self, n: int) -> list[Pick]:
         """The batch."""
@@ -159,10 +113,10 @@ class _Round:
                 at = self._local(looked, free, at)
             free[at] = False
             mean = float(forecast.mean[at])
-            told = Forecast(mean, float(forecast.deviation[at]), self.given.shift)
+            told = Forecast(mean, float(forecast.deviation[at]), self.model.shift)
             picked.append(Pick(self.known.candidates[looked[at]], told))
             forecast.believe(at)
-            errors = np.append(errors, self.given.shift + np.exp(mean))
+            errors = np.append(errors, self.model.shift + np.exp(mean))
             reached = np.concatenate([reached, costs[at : at + 1]])
         return picked
 
@@ -170,7 +124,7 @@ class _Round:
         """The pool and, twice, the neighbours of its best."""
         size = self.settings.size
         looked = self._new(pool(self.known, self.front, self.second, size, self.rng))
-        forecast = self._predict(looked)
+        forecast = self.model.predict(looked)
         for _ in range(size.rounds if len(looked) else 0):
             costs = self.known.costs[looked]
             box, levels = self._box(looked, forecast), self._levels(costs)
@@ -179,7 +133,7 @@ class _Round:
             more = self._new(neighbours_of(self.known, looked[best], size.edits, self.rng))
             more = more[~self._among(looked)[more]]
             if len(more):
-                looked, forecast = np.concatenate([looked, more]), forecast.join(self._predict(more))
+                looked, forecast = np.concatenate([looked, more]), forecast.join(self.model.predict(more))
         return looked, forecast
 
     def _new(self, rows: IntArray) -> IntArray:
@@ -194,16 +148,13 @@ class _Round:
         found[rows] = True
         return found
 
-    def _predict(self, rows: IntArray) -> Prediction:
-        return self.process.predict(scaled(self.known, self.given.rows, rows))
-
     def _gain(
         self, held: Budgets, costs: FloatArray, forecast: Prediction, at: IntArray | None = None
     ) -> FloatArray:
         """Expected growth by each network that was looked at, or by those `at` some positions."""
         at = np.arange(len(costs)) if at is None else at
         deviation = self.stretch * forecast.deviation[at]
-        return expected_gain(held, costs[at], forecast.mean[at], deviation, self.given.shift)
+        return expected_gain(held, costs[at], forecast.mean[at], deviation, self.model.shift)
 
     def _levels(self, costs: FloatArray) -> Levels | None:
         """Of a cost that takes few values over the pool and the front, as the power of some chips does."""
@@ -215,7 +166,7 @@ class _Round:
         Without the second, nothing beyond the ends of the present front would be worth anything.
         """
         floor = self.settings.floor
-        hoped = self.given.shift + np.exp(forecast.mean - self.stretch * forecast.deviation)
+        hoped = self.model.shift + np.exp(forecast.mean - self.stretch * forecast.deviation)
         errors = np.concatenate([self.front_errors, hoped])
         costs = np.concatenate([self.front_costs, self.known.costs[looked]])
         useful = np.full(len(errors), True) if floor is None else errors <= floor
@@ -236,21 +187,6 @@ class _Round:
             if len(near):
                 return int(near[int(self.rng.integers(len(near)))])
         return otherwise
-
-
-def layer(costs: FloatArray, errors: FloatArray, among: BoolArray) -> BoolArray:
-    """(n,) whether a point is beaten by no other of those `among` which it is chosen."""
-    at, way = np.nonzero(~np.isnan(costs).any(2) & among[:, None])
-    found = np.zeros(len(errors), bool)
-    found[at[front_of(np.column_stack([errors[at], costs[at, way]]))]] = True
-    return found
-
-
-def front_of(values: FloatArray) -> BoolArray:
-    """(n,) which of n points no other beats."""
-    from codesign.front import non_dominated
-
-    return non_dominated(values) if len(values) else np.zeros(0, bool)
 
 
 def _hindsight(told: Told, settings: Settings) -> tuple[float, float]:

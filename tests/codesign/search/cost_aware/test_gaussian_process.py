@@ -69,6 +69,19 @@ def test_believing_a_point_equals_a_new_process_that_was_told_its_mean(
     assert told.variance * ratio == pytest.approx(again.variance, rel=1e-3)
 
 
+def test_later_results_join_as_if_they_had_been_there(inputs: Inputs, targets: np.ndarray) -> None:
+    first, later = np.arange(20), np.arange(20, 30)
+    process = GaussianProcess.given(inputs.take(first), targets[first], PRIOR)
+    grown = process.also(inputs.take(later), targets[later])
+    y = (targets - process.centre) / process.scale
+    assert grown.targets == pytest.approx(y)
+    k = grown.factor @ grown.factor.T
+    assert k[:20, :20] == pytest.approx(process.factor @ process.factor.T)
+    off = ~np.eye(30, dtype=bool)
+    assert k[off] == pytest.approx(covariance(Distances.of(inputs, inputs), PRIOR)[off])
+    assert k @ grown.weights == pytest.approx(y)
+
+
 def test_predictions_of_parts_join(inputs: Inputs, targets: np.ndarray) -> None:
     process = GaussianProcess.given(inputs, targets, PRIOR)
     whole = process.predict(inputs)

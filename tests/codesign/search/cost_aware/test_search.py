@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -7,8 +8,9 @@ import pytest
 from codesign.search.cost_aware.archive import Forecast, Settings, Told
 from codesign.search.cost_aware.budgets import Box, Budgets
 from codesign.search.cost_aware.known import KnownPoints, code_of
+from codesign.search.cost_aware.model import Archive, layer
 from codesign.search.cost_aware.pool import PoolSize
-from codesign.search.cost_aware.search import CostAwareSearch, layer
+from codesign.search.cost_aware.search import CostAwareSearch
 from search_spaces.candidate import Candidate
 from search_spaces.knobs import Bool, Choice, IntRange
 from search_spaces.tabular.table import TableSpace
@@ -74,14 +76,31 @@ def test_it_finds_the_front_with_a_quarter_of_the_table_and_repeats_nothing() ->
     assert share(space, told) > 0.99
 
 
-def test_a_search_that_was_killed_goes_on_as_if_nothing_had_happened() -> None:
+@pytest.mark.parametrize("settings", [SMALL, replace(SMALL, rows=16)], ids=["all rows", "some rows"])
+def test_a_search_that_was_killed_goes_on_as_if_nothing_had_happened(settings: Settings) -> None:
     space = table()
-    whole = searched(space, CostAwareSearch(KnownPoints(space, cost_of(space)), SMALL), 48)
+    whole = searched(space, CostAwareSearch(KnownPoints(space, cost_of(space)), settings), 48)
     for stop in (4, 12, 28, 44):
         first = Told(whole.candidates[:stop], whole.errors[:stop], whole.forecasts[:stop])
-        again = searched(space, CostAwareSearch(KnownPoints(space, cost_of(space)), SMALL), 48, first)
+        again = searched(space, CostAwareSearch(KnownPoints(space, cost_of(space)), settings), 48, first)
         assert list(again.candidates) == list(whole.candidates)
         assert again.forecasts == whole.forecasts
+
+
+def test_layers_that_grew_are_those_of_all_that_was_told_and_another_past_is_read_anew() -> None:
+    space = table()
+    known = KnownPoints(space, cost_of(space))
+    archive = Archive(known, SMALL)
+    every = list(space.candidates())
+    for seed in (0, 1):
+        drawn = [every[i] for i in np.random.default_rng(seed).permutation(192)[:60]]
+        errors, costs = space.look_up(drawn, "error"), cost_of(space)(drawn)
+        for n in (1, 7, 30, 60):
+            archive.read(Told(drawn[:n], errors[:n], [None] * n))
+            first = layer(costs[:n], errors[:n])
+            left = np.flatnonzero(~first)
+            assert archive.front.tolist() == np.flatnonzero(first).tolist()
+            assert archive.second.tolist() == left[layer(costs[left], errors[left])].tolist()
 
 
 def test_what_the_constraints_forbid_is_never_proposed() -> None:
@@ -117,7 +136,7 @@ def test_where_predictions_say_nothing_every_pick_is_a_neighbour_of_the_front() 
     told = Told(drawn, space.look_up(drawn, "error"), [None] * 28)
     upside_down = [Forecast(float(np.log(100 - e)), 1.0, 0.0) for e in told.errors]
     picks = search.ask(Told(told.candidates, told.errors, upside_down), 4, 3)
-    on_front = layer(cost_of(space)(list(told.candidates)), told.errors, np.ones(28, bool))
+    on_front = layer(cost_of(space)(list(told.candidates)), told.errors)
     best = [c for c, on in zip(told.candidates, on_front, strict=True) if on]
     near = {n for c in best for n in space.neighbours(c)} - set(told.candidates)
     assert len({p.candidate for p in picks} & near) == min(4, len(near)) > 0
