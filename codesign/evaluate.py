@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
-from codesign.quality.base import Quality, Rating
+from codesign.quality.base import RANK_SCORE, Quality, Rating
 from codesign.quality.published import published_or_none
 from codesign.quality.training.errors import TooLargeError
 from hw_models.cost.base import COST_UNITS, Estimate
@@ -183,7 +183,7 @@ class CostEvaluator:
     @property
     def paid(self) -> tuple[str, ...]:
         """Quantities that `free` leaves unknown."""
-        return ("error_pct", "top1_pct", "worst_slice_error_pct")
+        return ("error_pct", "top1_pct", "worst_slice_error_pct", RANK_SCORE)
 
     def free(self, candidates: Sequence[Candidate]) -> Iterator[Evaluation]:
         """What is known of each candidate without training anything: the same evaluation without quality."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from typing_extensions import override
 
+from codesign.quality.base import RANK_SCORE, RANK_UNIT
 from hw_models.cost.base import Estimate
 from hw_models.errors import InputError, UnknownNameError
 
@@ -365,6 +366,11 @@ def _worst_slice(e: Evaluation) -> Estimate:
     return Estimate.unknown("%") if value is None else Estimate(value, low, high, e.error.fidelity, "%")
 
 
+def _rank_score(e: Evaluation) -> Estimate:
+    value = e.facts.get(RANK_SCORE)
+    return Estimate.unknown(RANK_UNIT) if value is None else Estimate(value, None, None, "proxy", RANK_UNIT)
+
+
 def _catalogue() -> dict[str, Objective]:
     smaller = "a smaller network or input"
     faster = f"{smaller}, a narrower precision, or a chip with more bandwidth and compute"
@@ -381,6 +387,15 @@ def _catalogue() -> dict[str, Objective]:
             1.0,
             "Top-1 error on the worst slice",
             "a larger network or input, or more images of that slice",
+        ),
+        Objective(
+            RANK_SCORE,
+            "max",
+            _rank_score,
+            RANK_UNIT,
+            1.0,
+            "Rank score of a proxy, no accuracy",
+            "another network",
         ),
         Objective("latency_ms", "min", lambda e: e.cost.latency, "ms", 1e3, "Latency", faster),
         Objective(

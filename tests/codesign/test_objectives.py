@@ -29,12 +29,15 @@ def evaluation(**changes: object) -> Evaluation:
     return Evaluation(Candidate(a=1), **{**known, **changes})
 
 
+UNITS = {"pct", "ms", "ips", "mj", "w", "mb", "m", "g", "mm2", "usd", "score"}
+
+
 def test_every_entry_of_the_catalogue_has_a_unit_in_its_name_a_title_and_a_lever() -> None:
     for name, o in CATALOGUE.items():
         assert o.name == name
         assert o.title
         assert o.lever
-        assert name.rpartition("_")[2] in {"pct", "ms", "ips", "mj", "w", "mb", "m", "g", "mm2", "usd"}
+        assert name.rpartition("_")[2] in UNITS
 
 
 def test_readings_are_in_the_unit_of_the_name() -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from codesign.evaluate import Evaluation, Step
 from codesign.objectives import Demands, Objective
+from codesign.quality.base import RANK_SCORE
 from codesign.search.free import Free, TellsCosts
 from codesign.search.stages.ledger import Ledger, Payment
 from codesign.search.stages.promotion import by_rank
@@ -195,14 +196,12 @@ class Staged:
         """Stop those that do not go on; an error or an objective that is unknown goes nowhere."""
         ranked, points = [], []
         for entry in climbing:
-            verdict = self.demands.judge(entry.evaluation)
-            read = [verdict.quantities[o.name].value for o in self.demands.objectives if verdict.quantities]
+            read = self._read(entry.evaluation)
             if None in read or not read:
                 entry.final = entry.evaluation
                 continue
             ranked.append(entry)
-            signs = np.array([o.sign for o in self.demands.objectives])
-            points.append(self._points(entry, np.array(read, np.float64) * signs))
+            points.append(self._points(entry, np.array(read, np.float64)))
         if not ranked:
             return
         order = by_rank(points)
@@ -210,6 +209,22 @@ class Staged:
         for place, at in enumerate(order[n:].tolist(), n + 1):
             why = f"stopped after stage '{stage}': {place} of {len(ranked)} by rank, {n} went on"
             ranked[at].final = replace(ranked[at].evaluation, state="stopped", problem=why)
+
+    def _read(self, evaluation: Evaluation) -> list[float | None]:
+        """Objectives as they are minimised; where a stage only ranks, its rank score stands for the quality.
+
+        All candidates of a round were rated by the same stage, so their scores can be compared.
+        """
+        found: list[float | None] = []
+        quantities = self.demands.judge(evaluation).quantities
+        for o in self.demands.objectives if quantities else ():
+            value = quantities[o.name].value
+            if value is None and o.name in self.evaluator.paid:
+                rank = evaluation.facts.get(RANK_SCORE)
+                found.append(None if rank is None else -rank)
+            else:
+                found.append(None if value is None else o.sign * value)
+        return found
 
     def _points(self, entry: _Entry, own: FloatArray) -> FloatArray:
         """(r, m) objectives as they are minimised, on each chip that what was rated can run on."""
