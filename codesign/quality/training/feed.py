@@ -94,7 +94,11 @@ class Feed:
         """All images of a split in order, normalised and not varied."""
         for start in range(0, len(split), EVALUATED_AT_ONCE):
             at = np.arange(start, min(start + EVALUATED_AT_ONCE, len(split)))
-            yield (self._resized(self._ready(split, at), leg) - self._mean) / self._std
+            yield self.plain_at(split, at, leg)
+
+    def plain_at(self, split: Split, at: Indices, leg: Leg) -> torch.Tensor:
+        """Images (n, C, H, W) at these positions, normalised and not varied."""
+        return (self._resized(self._ready(split, at), leg) - self._mean) / self._std
 
     def _ready(self, split: Split, at: Indices) -> torch.Tensor:
         return torch.from_numpy(split.images[at]).to(self.device).float().div_(255)
