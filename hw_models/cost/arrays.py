@@ -189,6 +189,7 @@ class Kernels:
             None: none is given.
         layout: (U,) 1 where a convolution runs with its channels innermost in memory, or where another
             kernel reads something in another order than it writes; else 0. None: nowhere.
+        sparsity: (U,) pattern N:M of each kernel's weights as 256 N + M, 0: dense. None: all are.
     """
 
     cls: NDArray[np.int8]
@@ -217,6 +218,7 @@ class Kernels:
     precision: tuple[str, ...]
     given: NDArray[np.object_] | None = None
     layout: NDArray[np.int8] | None = None
+    sparsity: IntArray | None = None
 
     @property
     def n_distinct(self) -> int:
@@ -273,8 +275,9 @@ class Kernels:
         """These distinct kernels alone; the lists by instance and by network stay those of the whole."""
         given = None if self.given is None else self.given[rows]
         layout = None if self.layout is None else self.layout[rows]
+        sparsity = None if self.sparsity is None else self.sparsity[rows]
         picked = {name: getattr(self, name)[rows] for name in PER_KERNEL}
-        return replace(self, given=given, layout=layout, **picked)
+        return replace(self, given=given, layout=layout, sparsity=sparsity, **picked)
 
     @property
     def outer_bytes(self) -> FloatArray:

@@ -24,6 +24,7 @@ from hw_models.cost.calibrated import Lawful
 from hw_models.cost.combine import kernel_seconds, shares
 from hw_models.cost.energy import Counts, Energies, counted, energy, fidelity_codes, formats_of, power
 from hw_models.cost.fallbacks import on_fallbacks
+from hw_models.cost.precision import with_sparse_weights
 from hw_models.cost.roofline import FLASH, HOST
 from hw_models.lowering.placement import transfers
 
@@ -69,7 +70,7 @@ class Prepared:
 
     def terms(self, kernels: Kernels) -> Terms:
         """Terms of the kernels on the chips, stretched by the class constants."""
-        terms = self.model.provider.terms(kernels, self.chips)
+        terms = with_sparse_weights(self.model.provider, kernels, self.chips)
         if self.adjustment is None:
             return terms
         terms = replace(terms, seconds=self.adjustment.apply(terms.seconds, kernels))

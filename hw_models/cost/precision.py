@@ -189,6 +189,33 @@ class Compressed:
         return factor
 
 
+def with_sparse_weights(provider: TermsProvider, kernels: Kernels, chips: Chips) -> Terms:
+    """Terms with what sparse weights gain, kernel by kernel as the network marks them (`Kernels.sparsity`).
+
+    Where an engine's file does not list the pattern at the kernel's precision, zeros are weights like any
+    others: it runs them dense. Compression that is asked for of the whole network stands instead.
+    """
+    dense = provider.terms(kernels, chips)
+    if kernels.sparsity is None or isinstance(provider, Compressed):
+        return dense
+    seconds, actions = dense.seconds.copy(), dense.actions.copy()
+    saved = np.zeros((kernels.n_distinct, len(chips)))
+    for code, p in np.unique(np.stack([kernels.sparsity, kernels.math]), axis=1).T.tolist():
+        if not code:
+            continue
+        compression = Compression(f"{code // 256}:{code % 256}")
+        rows = np.flatnonzero(compression.rows(kernels) & (kernels.sparsity == code) & (kernels.math == p))
+        factor = np.array([compression.factor(c, Precision(p).label) for c in chips.accelerators])
+        gains = np.isfinite(factor)
+        cells = np.ix_(rows, np.flatnonzero(gains))
+        seconds[..., RESOURCES.index("mac")][cells] /= factor[gains]
+        actions[..., ACTIONS.index("mac")][cells] *= compression.kept
+        saved[cells] = compression.saved_bytes(kernels)[rows, None]
+    for level in ("dram", "sram"):
+        _shrink(seconds, actions, level, saved)
+    return replace(dense, seconds=seconds, actions=actions)
+
+
 def _shrink(seconds: FloatArray, actions: FloatArray, level: str, saved: FloatArray) -> None:
     """Take bytes of weights from what is read at a level, and their share from its time; one pass of them."""
     read, write = (actions[..., ACTIONS.index(f"{level}_{way}")] for way in ("read", "write"))

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from hw_models.cost.arrays import KernelClass
 from hw_models.cost.memory import Lifetimes
 from hw_models.lowering.geometry import geometry
+from hw_models.lowering.precision import own_math, sparse_code
 from hw_models.lowering.steps import Role
 from hw_models.workload import counts
 from hw_models.workload.op import N_DIMS, OpKind, TensorKind
@@ -79,6 +80,8 @@ class LoweredNetwork:
         geometry: (K, 9) strides, dilations, input size, padding of convolutions.
         batch_dim: (K,) position of the loop dimension that grows with the batch, -1: none.
         layout: (K,) see `Kernels.layout`.
+        own_math: (K,) `Precision` of a scheme that the main operator has for itself, -1: the network's.
+        sparse: (K,) its weights' pattern N:M as 256 N + M, 0: dense.
         macs: (K,) at `batch`; vector_fixed, vector_batched: (K,) vector operations, constant and in
             proportion to the batch.
         wide, special: (K,) some step computes in FP32 under mixed precision; is a norm, softmax or
@@ -105,6 +108,8 @@ class LoweredNetwork:
     geometry: IntArray
     batch_dim: IntArray
     layout: NDArray[np.int8]
+    own_math: IntArray
+    sparse: IntArray
     macs: FloatArray
     vector_fixed: FloatArray
     vector_batched: FloatArray
@@ -273,6 +278,8 @@ class _Accounts:
             geometry=geometry(w, rows, [m.dims is None and m.kind == OpKind.CONV for m in main]),
             batch_dim=batch_dim,
             layout=np.array([m.layout for m in main], np.int8),
+            own_math=np.array([own_math(w.op_attrs[r]) for r in rows], np.int64),
+            sparse=np.array([sparse_code(w.op_attrs[r]) for r in rows], np.int64),
             macs=(counts.macs(kind, dims) * w.op_modelled[rows]).astype(np.float64),
             vector_fixed=vector[:, 0],
             vector_batched=vector[:, 1],

@@ -11,13 +11,15 @@ units of NPUs and GPUs do; their inputs and outputs are stored in 8 bits.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from hw_models.errors import UnknownNameError
+from hw_models.spec.supported import pattern_of
 from hw_models.workload.op import BITS, OpKind, Precision
 
 if TYPE_CHECKING:
@@ -95,6 +97,29 @@ def scheme_of(precision: str) -> Scheme:
     if precision not in SCHEMES:
         raise UnknownNameError("precision", precision, SCHEMES, f"choose one of {', '.join(SCHEMES)}")
     return SCHEMES[precision]
+
+
+def own_math(attrs: Mapping[str, Any]) -> int:
+    """Code of the scheme that an operator has for itself (`precision` among its attributes); -1: none.
+
+    Raises:
+        UnknownNameError: no such precision.
+    """
+    named = attrs.get("precision")
+    return -1 if named is None else int(scheme_of(named).math)
+
+
+def sparse_code(attrs: Mapping[str, Any]) -> int:
+    """Pattern N:M of an operator's weights (`sparsity` among its attributes) as 256 N + M; 0: dense.
+
+    Raises:
+        InputError: no such pattern.
+    """
+    pattern = attrs.get("sparsity")
+    if pattern is None:
+        return 0
+    n, m = pattern_of(pattern)
+    return 256 * n + m
 
 
 CONTRACTIONS: Final = frozenset({OpKind.CONV, OpKind.GEMM, OpKind.ATTENTION})

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw_models.cost.arrays import GEOMETRY, Kernels
+from hw_models.lowering.precision import scheme_of
 from hw_models.workload.op import N_DIMS, Precision
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 
-DIMS: Final = 5
+DIMS: Final = 6
 """Column of `PricedNetwork.code` at which the loop dimensions begin."""
 
 
@@ -31,7 +32,7 @@ class PricedNetwork:
     Attributes:
         net: the kernels and their traffic edges.
         scheme, batch: what the numbers hold for.
-        code: (K, 22) class, kind, math, vector_math, layout, loop dimensions and geometry of each kernel.
+        code: (K, 23) class, kind, math, vector_math, layout, sparsity, loop dimensions and geometry.
         amount: (K, 7) macs, vector_ops, weight, read, write and reuse bytes, elements written.
         peak_bytes, weights_bytes: live activations at their peak; all weights as stored.
     """
@@ -70,8 +71,12 @@ def price(net: LoweredNetwork, scheme: Scheme, batch: int) -> PricedNetwork:
     vector = np.where(net.special, int(scheme.special), int(scheme.vector))
     vector = np.where(net.wide, int(Precision.FP32), vector) if scheme.mixed else vector
     math = np.full(n, int(scheme.math))
+    for own in np.unique(net.own_math[net.own_math >= 0]).tolist():
+        here, its = net.own_math == own, scheme_of(Precision(own).label)
+        math[here] = own
+        vector[here] = np.where(net.special[here], int(its.special), int(its.vector))
     code = np.concatenate(
-        [np.stack([net.cls, net.kind, math, vector, net.layout], axis=1), dims, net.geometry],
+        [np.stack([net.cls, net.kind, math, vector, net.layout, net.sparse], axis=1), dims, net.geometry],
         axis=1,
         dtype=np.int64,
     )
@@ -142,6 +147,7 @@ def kernel_table(priced: Sequence[PricedNetwork], lowering: str) -> Kernels:
         weights_bytes=np.array([p.weights_bytes for p in priced]),
         lowering=(lowering,) * len(priced),
         precision=tuple(p.scheme.name for p in priced),
+        sparsity=code[:, 5] if code[:, 5].any() else None,
     )
 
 

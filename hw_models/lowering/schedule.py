@@ -107,6 +107,8 @@ class _Reader:
             depends=given.tolist(),
             inputs=given.nonzero()[0].tolist(),
         )
+        for t in workload.meta.get("formats", ()):  # stands whatever the precision of the network
+            self.s.form[t] = int(Format.OWN + workload.tensor_precision[t])
 
     def run(self) -> Schedule:
         """All steps, in execution order."""

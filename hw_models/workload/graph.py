@@ -99,6 +99,8 @@ class Workload:
             that do not depend on the network's input; `inplace`, the position of the input that was
             overwritten; `stride`, `dilation` [y, x], `transposed`, `bias`; `mask`, `causal`, `kv_heads`;
             `axes`, `spatial_mean`; `statistics` of a norm ("running", "input"); `sequential` (a recurrence).
+            Compression adds `precision`, the scheme of a contraction whatever the network's, and `sparsity`,
+            the pattern N:M of its weights.
         in_ptr, in_tensor: CSR lists of input tensors, in the operator's own order; out_ptr, out_tensor: of
             outputs.
         tensor_ptr, tensor_dims: CSR lists of tensor shapes.
@@ -109,7 +111,8 @@ class Workload:
             The graph is functional: what an in-place operator leaves is a tensor of its own, except where it
             overwrites a part of a memory.
         outputs: tensors the network returns.
-        meta: facts about the reading (source, versions, hash); JSON-able.
+        meta: facts about the reading (source, versions, hash); JSON-able. `formats` lists tensors that are
+            stored as `tensor_precision` says whatever the network's precision.
     """
 
     name: str
