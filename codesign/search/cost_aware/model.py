@@ -119,9 +119,9 @@ class Archive:
 
     def model(self) -> Model:
         """Of all results; of a long archive rows are chosen now and then, and what came since joins them."""
-        n = len(self.rows)
-        if n > self.settings.rows and self.useful()[: self._grown(MOST_STEP)].sum() >= LEAST:
-            n = self._grown(MOST_STEP)
+        n = self._grown(MOST_STEP)
+        if len(self.rows) <= self.settings.rows or self.useful()[:n].sum() < LEAST:
+            n = len(self.rows)
         if self._model is None or self._model[0] != n:
             given = training(self.known, self.rows[:n], self.errors[:n], self.settings)
             process = GaussianProcess.given(given.inputs, given.targets, self._fitted())

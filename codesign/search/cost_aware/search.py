@@ -94,20 +94,17 @@ class _Round:
 
     def picks(self, n: int) -> list[Pick]:
         """The batch."""
-        looked, forecast = self._looked_at()
+        looked, forecast, gain = self._looked_at()
         if not len(looked):
             return []
         costs = self.known.costs[looked]
         box, levels = self._box(looked, forecast), self._levels(costs)
         errors, reached = self.front_errors, self.front_costs
         local = 1.0 if self.correlation < self.settings.trust else self.settings.local_share
-        free, short = np.ones(len(looked), bool), np.arange(len(looked))
+        free, short = np.ones(len(looked), bool), np.argsort(-gain, kind="stable")[: SHORT * n]
         picked: list[Pick] = []
         for _ in range(min(n, len(looked))):
             gain = self._gain(Budgets.held(box, errors, reached, levels), costs, forecast, short)
-            if not picked:
-                best = np.argsort(-gain, kind="stable")[: SHORT * n]
-                short, gain = short[best], gain[best]
             at = int(short[np.where(free[short], gain, -1.0).argmax()])
             if self.rng.random() < local:
                 at = self._local(looked, free, at)
@@ -115,26 +112,32 @@ class _Round:
             mean = float(forecast.mean[at])
             told = Forecast(mean, float(forecast.deviation[at]), self.model.shift)
             picked.append(Pick(self.known.candidates[looked[at]], told))
-            forecast.believe(at)
+            if len(picked) < n:
+                forecast.believe(at)
             errors = np.append(errors, self.model.shift + np.exp(mean))
             reached = np.concatenate([reached, costs[at : at + 1]])
         return picked
 
-    def _looked_at(self) -> tuple[IntArray, Prediction]:
-        """The pool and, twice, the neighbours of its best."""
+    def _looked_at(self) -> tuple[IntArray, Prediction, FloatArray]:
+        """The pool and, twice, the neighbours of its best; with the growth expected of each alone."""
         size = self.settings.size
         looked = self._new(pool(self.known, self.front, self.second, size, self.rng))
         forecast = self.model.predict(looked)
-        for _ in range(size.rounds if len(looked) else 0):
-            costs = self.known.costs[looked]
-            box, levels = self._box(looked, forecast), self._levels(costs)
-            held = Budgets.held(box, self.front_errors, self.front_costs, levels)
-            best = np.argsort(-self._gain(held, costs, forecast), kind="stable")[: size.best]
+        if not len(looked):
+            return looked, forecast, np.empty(0)
+        costs = self.known.costs[looked]
+        box, levels = self._box(looked, forecast), self._levels(costs)
+        held = Budgets.held(box, self.front_errors, self.front_costs, levels)
+        gain = self._gain(held, costs, forecast)
+        for _ in range(size.rounds):
+            best = np.argsort(-gain, kind="stable")[: size.best]
             more = self._new(neighbours_of(self.known, looked[best], size.edits, self.rng))
             more = more[~self._among(looked)[more]]
             if len(more):
-                looked, forecast = np.concatenate([looked, more]), forecast.join(self.model.predict(more))
-        return looked, forecast
+                said = self.model.predict(more)
+                looked, forecast = np.concatenate([looked, more]), forecast.join(said)
+                gain = np.concatenate([gain, self._gain(held, self.known.costs[more], said)])
+        return looked, forecast, gain
 
     def _new(self, rows: IntArray) -> IntArray:
         """Those that were never told and that the constraints allow, looked at in one sweep."""
