@@ -97,7 +97,7 @@ class Evaluation:
     @property
     def paid(self) -> float | None:
         """Full-training equivalents that were paid for it; None where the study counts none."""
-        return None if self.steps is None else sum(s.paid for s in self.steps)
+        return None if self.steps is None else math.fsum(s.paid for s in self.steps)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON keeps it; `from_dict` gives an equal evaluation back."""

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -42,7 +43,7 @@ from codesign.search.signals import Signals
 from codesign.search.stages.stage import Ladder, Stage, ladder_of
 from codesign.search.stages.staged import Staged
 from codesign.search.trial import Trial, parquet
-from codesign.search.unpaid import paid_if_allowed
+from codesign.search.unpaid import paid_if_allowed, paid_if_unknown
 from codesign.search.warm_start import WarmStart
 from codesign.search.ways import Reached, beside
 from codesign.tabular import TableEvaluator
@@ -91,7 +92,8 @@ class Study(Results):
         storage: run folder; None: in memory. A folder that has trials of the same study is continued.
         rate_hz: images per second that the application needs; power is told for it, and chips must keep up
             with it.
-        sampler: "nsga2", "local", "tpe", "random", or a function from a seed to an Optuna sampler.
+        sampler: "nsga2", "cost_aware", "local", "tpe", "random", or a function from a seed to an Optuna
+            sampler.
         quality: how good a network is; None: the accuracy published for it.
         stages: ways to rate a network from cheap to dear, in place of `quality`; few candidates go on from
             one to the next, and the last alone makes the front. See `codesign.search.stages`.
@@ -169,6 +171,8 @@ class Study(Results):
             self._staged.ledger = self.ledger
             self._staged.free = self._free if self.sampler.needs_costs else None
         self._know(known)
+        if self._staged is not None and self._free is not None and self._start is not None:
+            self._staged.known = partial(self._start.evaluations, self._free)
         self._waiting: list[Candidate] = []
         self._asker: Asker | None = None
         self._reached: Reached | None = None
@@ -338,6 +342,8 @@ class Study(Results):
         """Evaluations of the next candidates of a round; the whole round says who goes on."""
         if self._staged is None and self._free is not None and self.sampler.needs_costs:
             return paid_if_allowed(self.evaluator, self._free, wanted)
+        if self._staged is None and self._free is not None and self._start is not None:
+            return paid_if_unknown(self.evaluator, self._free, self._start, wanted)
         if self._staged is None:
             return self.evaluator(wanted)
         asked = self._need_asker().round

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import statistics
 from collections import Counter, defaultdict
@@ -134,7 +135,7 @@ class Summary:
     @property
     def paid(self) -> float | None:
         """Full-training equivalents in all; None: not counted."""
-        return sum(s.paid for s in self.stages) if self.stages else None
+        return math.fsum(s.paid for s in self.stages) if self.stages else None
 
     @override
     def __str__(self) -> str:
@@ -202,7 +203,7 @@ def _stage(name: str, trials: Sequence[Trial], payments: Sequence[Payment]) -> S
         rated=len({p.network for p in mine}),
         failed=len({p.network for p in mine if p.problem}),
         stopped=sum(t.verdict.status == "stopped" and t.stage == name for t in trials),
-        paid=sum(p.paid for p in mine),
+        paid=math.fsum(p.paid for p in mine),
     )
 
 

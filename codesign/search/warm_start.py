@@ -65,6 +65,13 @@ class WarmStart:
                 found[row.candidate] = value * free.paid.sign
         return found
 
+    def evaluations(self, free: Free, candidates: Sequence[Candidate]) -> dict[Candidate, Evaluation]:
+        """Of those candidates whose quality is known the evaluation, with nothing paid."""
+        rows = {row.candidate: row for row in self.rows}
+        mine = {c: rows[t] for c in candidates if (t := free.ways.trained(c)) in rows}
+        costed = zip(mine.items(), free.evaluator.free(list(mine)), strict=True)
+        return {c: _said(row, evaluation) for (c, row), evaluation in costed}
+
     def to_text(self) -> str:
         """As a run folder keeps it: the lines of an archive, each with the points it leads to."""
         pairs = zip(self.rows, self.points, strict=True)
@@ -109,11 +116,14 @@ def _points(rows: Sequence[KnownQuality], free: Free) -> tuple[tuple[Evaluation,
     whole = free.evaluator.free([seen[k].candidate for k in kept])
     found: list[list[Evaluation]] = [[] for _ in rows]
     for k, evaluation in zip(kept, whole, strict=True):
-        row = rows[owner[k]]
-        said = f"{row.metric} known from {row.source}" if row.source else f"{row.metric} known"
-        notes = (*row.notes, said, *evaluation.notes)
-        found[owner[k]].append(replace(_with(row, evaluation), notes=notes))
+        found[owner[k]].append(_said(rows[owner[k]], evaluation))
     return tuple(tuple(row) for row in found)
+
+
+def _said(row: KnownQuality, evaluation: Evaluation) -> Evaluation:
+    """The same with a note that says where it is known from."""
+    said = f"{row.metric} known from {row.source}" if row.source else f"{row.metric} known"
+    return replace(_with(row, evaluation), notes=(*row.notes, said, *evaluation.notes))
 
 
 def _with(row: KnownQuality, evaluation: Evaluation) -> Evaluation:

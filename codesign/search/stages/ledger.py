@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -113,7 +114,7 @@ class Ledger:
     @property
     def paid(self) -> float:
         """Full-training equivalents in all."""
-        return sum(p.paid for p in self._payments.values())
+        return math.fsum(p.paid for p in self._payments.values())
 
     def _take(self, payment: Payment) -> None:
         self._payments[payment.work] = payment

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -61,6 +61,7 @@ class Staged:
         demands: objectives and constraints.
         ledger: what was paid.
         free: costs on every chip, where a training is judged on all of them; None: on its own alone.
+        known: of some candidates, evaluations of those that earlier studies paid for.
     """
 
     ladder: Ladder
@@ -69,6 +70,7 @@ class Staged:
     demands: Demands
     ledger: Ledger = field(default_factory=Ledger)
     free: Free | None = None
+    known: Callable[[Sequence[Candidate]], Mapping[Candidate, Evaluation]] = lambda _: {}
 
     @classmethod
     def of(cls, ladder: Ladder, space: SearchSpace, evaluator: Evaluator, demands: Demands) -> Staged:
@@ -127,6 +129,7 @@ class Staged:
 
     def _climb(self, settled: int) -> None:
         """Take the round through all stages but the last."""
+        earlier = self.known(self._round)
         for candidate, evaluation in zip(self._round, self.evaluator.free(self._round), strict=True):
             costed = replace(evaluation, steps=())
             joint = isinstance(self.space, Product)
@@ -135,6 +138,8 @@ class Staged:
             known = self.ledger.find(self.ladder.names[-1], network, entry.precision)
             if self._before.judge(costed).status != "feasible":
                 entry.final = costed
+            elif candidate in earlier:
+                entry.final = replace(earlier[candidate], steps=())
             elif known is not None and known.candidate not in self._round:
                 entry.final = self._after(len(self.ladder.stages) - 1, entry, known)
             self._entries[candidate] = entry

@@ -6,12 +6,15 @@ from dataclasses import replace
 
 import pytest
 
+from codesign.quality.base import Rating
 from codesign.search.archives import KnownQuality, QualityArchive
 from codesign.search.results import Run
+from codesign.search.stages.stage import Stage
 from codesign.search.study import Study
 from hw_models.cost.base import Estimate
 from hw_models.errors import FileError, InputError, StorageError, UnknownNameError
 from search_spaces.candidate import Candidate
+from search_spaces.product import Product
 
 ROW = KnownQuality(
     Candidate(depth=3), Estimate(21.5, 21.0, None, "published", "%"), "toy", "ab12", source="x"
@@ -81,6 +84,29 @@ def test_what_is_known_is_not_trained_again_and_a_resumed_search_goes_on(joint, 
     assert len(run.points) > len(run.trials) == 12
     with pytest.raises(StorageError, match="known is only there"):
         joint.joint_study(["xavier", "l4"], tmp_path / "run", objectives=TWO)
+
+
+@pytest.mark.parametrize("staged", [False, True])
+def test_other_samplers_do_not_pay_for_what_is_known_either(joint, earlier, staged: bool) -> None:
+    space = Product.of(joint.Networks(), ["xavier", "l4"], ("fp16", "fp32"))
+    evaluator, rated = joint.Measured(space), []
+
+    class Full:
+        def rate(self, network, precision):
+            rated.append(Candidate({**network, "precision": precision}))
+            return Rating(Estimate(40.0, 39.0, 41.0, "full", "%"))
+
+    stages = [Stage("full", Full(), 1.0)] if staged else None
+    options = {"objectives": TWO, "known": earlier, "sampler": "random", "stages": stages}
+    study = joint.joint_study(["xavier", "l4"], evaluator=evaluator, **options).run(500)
+    errors = {space.effective(t.candidate): t.evaluation.error for t in earlier.trials}
+    again = [t.evaluation for t in study.trials if space.effective(t.candidate) in errors]
+    assert len(again) > 2
+    assert not set(rated if staged else evaluator.paid_for) & set(errors)
+    for e in again:
+        assert e.error == errors[space.effective(e.candidate)]
+        assert e.notes[0].startswith("error_pct known from ")
+        assert not e.paid
 
 
 def test_archives_of_something_else_are_refused(joint, earlier, tmp_path) -> None:
