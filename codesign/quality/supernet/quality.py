@@ -241,7 +241,7 @@ class SupernetQuality:
         from codesign.quality.supernet.net import weights_digest
 
         self._check_alone(alone)
-        networks = self._drawn(n, seed)
+        networks = self.drawn(n, seed)
         shared, errors, params = [], [], []
         for network in networks:
             result = alone.result(network)
@@ -334,12 +334,16 @@ class SupernetQuality:
             msg = f"trainings on {alone.data!r} given, expected the supernet's {self.data!r}"
             raise InputError(msg)
         if alone.own_resolution != self.own_resolution:
-            msg = (
-                f"trainings with own_resolution={alone.own_resolution} given, expected {self.own_resolution}"
-            )
+            told = f"own_resolution={alone.own_resolution}"
+            msg = f"trainings with {told} given, expected {self.own_resolution} as the supernet has"
             raise InputError(msg)
 
-    def _drawn(self, n: int, seed: int) -> tuple[Candidate, ...]:
+    def drawn(self, n: int = FEWEST, seed: int = 0) -> tuple[Candidate, ...]:
+        """The networks that `compare` trains alone.
+
+        Raises:
+            InputError: fewer than 3 networks, or more than there are.
+        """
         if not 3 <= n <= self.space.size:
             msg = f"n={n} networks given, expected 3 to {self.space.size}"
             raise InputError(msg)
@@ -347,8 +351,9 @@ class SupernetQuality:
         for _ in range(100 * n):
             found.setdefault(self.space.sample(rng))
             if len(found) == n:
-                break
-        return tuple(found)
+                return tuple(found)
+        msg = f"n={n} networks given, but the space has hardly more than {len(found)} different ones"
+        raise InputError(msg)
 
     @property
     def _file(self) -> Path:

@@ -88,7 +88,7 @@ class Feed:
         for name in self.plan.augmentation:
             x = _VARIED[name](x, rng)
         labels = torch.from_numpy(split.labels[at]).to(self.device)
-        return (x - self._mean) / self._std, labels
+        return self._normalised(x), labels
 
     def plain(self, split: Split, leg: Leg) -> Iterator[torch.Tensor]:
         """All images of a split in order, normalised and not varied."""
@@ -98,7 +98,11 @@ class Feed:
 
     def plain_at(self, split: Split, at: Indices, leg: Leg) -> torch.Tensor:
         """Images (n, C, H, W) at these positions, normalised and not varied."""
-        return (self._resized(self._ready(split, at), leg) - self._mean) / self._std
+        return self._normalised(self._resized(self._ready(split, at), leg))
+
+    def _normalised(self, x: torch.Tensor) -> torch.Tensor:
+        """Channels lie innermost in memory: depthwise convolutions train almost twice as fast on a CPU."""
+        return ((x - self._mean) / self._std).contiguous(memory_format=torch.channels_last)
 
     def _ready(self, split: Split, at: Indices) -> torch.Tensor:
         return torch.from_numpy(split.images[at]).to(self.device).float().div_(255)
