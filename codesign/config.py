@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from codesign.objectives import Objective, objective
 from codesign.runs import RUN_FORMAT
@@ -118,6 +118,11 @@ class StudyConfig(BaseModel):
     fingerprint: dict[str, str] = Field(
         default={}, description="written by codesign: digests of space and chips"
     )
+
+    @field_validator("known", mode="before")
+    @classmethod
+    def _one_or_several(cls, given: Any) -> Any:
+        return [given] if isinstance(given, str) else given
 
     @classmethod
     def made(cls, **settings: Any) -> StudyConfig:

@@ -161,7 +161,9 @@ def print_front(results: Results, front: Front) -> None:
         print_table(rows, title=f"front of {results.config.question or 'the search'}: {len(rows)} points")
     for remark in front.remarks:
         typer.echo(f"note: {remark}")
-    typer.echo(str(summarise(front.trials, front.demands, len(front))))
+    numbers = {t.number for t in results.trials}  # points of the same training on other chips are no trials
+    evaluated = [t for t in front.trials if t.number in numbers]
+    typer.echo(str(summarise(evaluated, front.demands, len(front))))
 
 
 def leave_if_nothing(front: Front) -> None:

@@ -95,5 +95,5 @@ def stop_if_all_failed(trials: Sequence[Trial]) -> None:
 def warn_if_nothing(results: Results) -> None:
     """Say once what stands in the way, while there is time to stop and ask for something else."""
     trials = results.trials
-    if len(trials) == HINT_AFTER and not any(t.feasible for t in trials):
+    if len(trials) == HINT_AFTER and not any(t.feasible for t in results.points):
         warnings.warn(results.summary().why_nothing.replace("\n", "; "), StudyWarning, stacklevel=4)

@@ -47,6 +47,11 @@ def test_a_good_file(tmp_path: Path) -> None:
     assert "l4" in space.knobs["chip"]
 
 
+def test_one_earlier_run_needs_no_list(tmp_path: Path) -> None:
+    assert read_study(written(tmp_path, GOOD + "known: runs/a\n")).known == ("runs/a",)
+    assert read_study(written(tmp_path, GOOD + "known: [runs/a, runs/b]\n")).known == ("runs/a", "runs/b")
+
+
 def test_it_survives_being_written(tmp_path: Path) -> None:
     config = read_study(written(tmp_path, GOOD))
     assert read_study(written(tmp_path, config.to_yaml())) == config

@@ -40,6 +40,14 @@ def test_the_front_holds_every_point_that_the_trained_networks_reach(study, join
     assert len({t.evaluation.chip for t in whole.members}) == 3
 
 
+def test_a_printed_front_counts_trainings_and_not_their_points_on_other_chips(study, capsys) -> None:
+    from codesign.cli.front import print_front
+
+    print_front(study, study.front)
+    assert len(study.points) > len(study.trials)
+    assert f"{len(study.trials)} trials: " in capsys.readouterr().out
+
+
 def test_the_error_alone_may_be_wanted_of_a_joint_space(joint) -> None:
     study = joint.joint_study(
         joint.CHIPS, objectives=["error_pct"], constraints={"latency_ms": "<= 0.05"}
