@@ -7,12 +7,14 @@ and zero, weights symmetric.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
+from torch.func import functional_call
 from typing_extensions import override
 
 from hw_models.errors import InputError
@@ -37,7 +39,9 @@ def ranges_of(network: Network, batches: Iterable[torch.Tensor]) -> dict[str, tu
         def hook(_: nn.Module, args: tuple[torch.Tensor, ...]) -> None:
             low, high = (float(v) for v in torch.aminmax(args[0]))
             before = found.get(path, (0.0, 0.0))
-            found[path] = (min(before[0], low), max(before[1], high))
+            if not all(map(math.isfinite, (low, high, *before))):
+                low, high = math.nan, math.nan
+            found[path] = (min(before[0], low), max(before[1], high)) if math.isfinite(low) else (low, high)
 
         return hook
 
@@ -51,14 +55,10 @@ def ranges_of(network: Network, batches: Iterable[torch.Tensor]) -> dict[str, tu
             handle.remove()
     if not found:
         raise InputError("no image to calibrate with given, expected some")
-    bad = next((p for p, r in found.items() if not all(map(_finite, r))), None)
+    bad = next((p for p, r in found.items() if not all(map(math.isfinite, r))), None)
     if bad is not None:
         raise InputError(f"what '{bad}' reads is not finite ({found[bad][0]:g} to {found[bad][1]:g})")
     return found
-
-
-def _finite(value: float) -> bool:
-    return value - value == 0.0
 
 
 def quantised(network: Network, formats: Mapping[str, Format | None], ranges: Ranges) -> nn.Module:
@@ -81,15 +81,17 @@ def quantised(network: Network, formats: Mapping[str, Format | None], ranges: Ra
 
 
 class Quantised(nn.Module):
-    """A layer that reads and holds values on a grid."""
+    """A layer that reads and holds values on a grid.
+
+    Gradients pass the rounding as if it were not there, so that training goes on with it (QAT).
+    Source: Bengio et al., Estimating or Propagating Gradients Through Stochastic Neurons, arXiv 1308.3432.
+    """
 
     def __init__(self, layer: nn.Module, form: Format, seen: tuple[float, float]) -> None:
         super().__init__()
-        self.layer = deepcopy(layer)
-        with torch.no_grad():
-            self.layer.weight.copy_(on_weight_grid(layer, form))  # type: ignore[operator]
-        self.bits = form.activation_bits
-        steps = 2 ** (self.bits or 8) - 1
+        self.layer = layer
+        self.form = form
+        steps = 2 ** (form.activation_bits or 8) - 1
         low, high = seen
         self.scale = max((high - low) / steps, 1e-30)
         self.zero = round(-low / self.scale)
@@ -98,25 +100,25 @@ class Quantised(nn.Module):
     @override
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """As the layer, of quantised input."""
-        if self.bits is not None:
+        if self.form.activation_bits is not None:
             x = torch.fake_quantize_per_tensor_affine(x, self.scale, self.zero, 0, self.top)
-        found: torch.Tensor = self.layer(x)
+        weight = on_weight_grid(self.layer, self.form)
+        found: torch.Tensor = functional_call(self.layer, {"weight": weight}, (x,))
         return found
 
 
 def on_weight_grid(layer: Any, form: Format) -> torch.Tensor:
-    """Weights of a layer, each on the nearest place of its grid."""
-    weight: torch.Tensor = layer.weight.detach()
+    """Weights of a layer, each on the nearest place of its grid; its gradient is that of the weights."""
+    weight: torch.Tensor = layer.weight
     axis = 1 if getattr(layer, "transposed", False) else 0
-    largest = weight.abs()
     bottom, top = _grid(form.weight_bits)
-    if form.per_channel:
-        kept = [i for i in range(weight.ndim) if i != axis]
-        largest = largest.amax(dim=kept, keepdim=True)
-    else:
-        largest = largest.max()
-    scale = (2 * largest / (top - bottom)).clamp_min(1e-30)
-    return torch.clamp(torch.round(weight / scale), bottom, top) * scale
+    with torch.no_grad():
+        largest = weight.abs()
+        others = [i for i in range(weight.ndim) if i != axis]
+        largest = largest.amax(dim=others, keepdim=True) if form.per_channel else largest.max()
+        scale = (2 * largest / (top - bottom)).clamp_min(1e-30)
+        moved = torch.clamp(torch.round(weight / scale), bottom, top) * scale - weight
+    return weight + moved
 
 
 def _grid(bits: int) -> tuple[int, int]:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from hw_models.errors import InputError, UnknownNameError
+from hw_models.errors import InputError, NotCostableError, UnknownNameError
+from hw_models.spec.supported import WeightScheme, refusal
+
+if TYPE_CHECKING:
+    from hw_models.spec.accelerator import Accelerator
 
 FLOAT: Final = ("fp64", "fp32", "tf32", "bf16", "fp16")
 """Precisions at which the accuracy of the trained network is taken to hold."""
@@ -50,3 +54,22 @@ def format_of(precision: str) -> Format | None:
             "precision that is quantised here", precision, known, f"known: {', '.join(known)}"
         )
     return Format(*BITS[precision])
+
+
+def check_legal(chip: Accelerator, precision: str) -> None:
+    """Whether a chip runs weights as they are quantised here: symmetric, a scale for each output channel.
+
+    Raises:
+        NotCostableError: it lacks the precision, or its file lists other schemes only.
+    """
+    engine = chip.main_engine
+    form = format_of(precision)
+    if precision not in engine.peak:
+        known = ", ".join(engine.peak) or "none"
+        raise NotCostableError(f"{chip.label} has no known peak at {precision}; known: {known}")
+    if form is None:
+        return
+    asked = WeightScheme(granularity="per_channel" if form.per_channel else "per_tensor")
+    reason = refusal(engine, precision, asked)
+    if reason:
+        raise NotCostableError(f"{chip.label}: {reason}")

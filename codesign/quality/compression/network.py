@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 import torch
@@ -26,6 +26,42 @@ if TYPE_CHECKING:
 
 LAYERS: Final = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.Linear)
 """Modules whose weights are quantised."""
+
+
+class Images(Protocol):
+    """Images as a network takes them."""
+
+    split: str
+    """Which images they are, in a word."""
+
+    @property
+    def labels(self) -> NDArray[np.int64] | None:
+        """(n,) of the images; None: not known."""
+        ...
+
+    def batches(self, size: int = 256) -> Iterator[torch.Tensor]:
+        """(b, C, H, W) in order."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Tensors:
+    """Images that are ready.
+
+    Attributes:
+        values: (n, C, H, W) as the network takes them.
+        split: which they are, in a word.
+        labels: (n,); None: not known.
+    """
+
+    values: torch.Tensor
+    split: str = "images"
+    labels: NDArray[np.int64] | None = None
+
+    def batches(self, size: int = 256) -> Iterator[torch.Tensor]:
+        """(b, C, H, W) in order."""
+        for start in range(0, len(self.values), size):
+            yield self.values[start : start + size]
 
 
 @dataclass(frozen=True)

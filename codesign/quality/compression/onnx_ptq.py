@@ -25,10 +25,10 @@ from hw_models.errors import InputError, MissingExtraError, TraceError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from codesign.quality.compression.network import Network, Pictures
+    from codesign.quality.compression.network import Images, Network
 
 BATCH: Final = 250
-"""Images of one run; the graph is exported for so many, and the last run is filled up."""
+"""Images of one run, where nobody says."""
 OPERATORS: Final = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 RANGES: Final = "ranges.json"
 WIDE_BITS: Final = 16
@@ -46,6 +46,7 @@ class Ptq:
         read: path of a layer -> name of the tensor that it reads; weights: of its weights.
         name: of the graph's input.
         calibration: images that activation ranges are taken from, once for all configurations.
+        batch: images of one run; the graph is exported for so many, and the last run is filled up.
     """
 
     folder: Path
@@ -53,16 +54,18 @@ class Ptq:
     read: Mapping[str, str]
     weights: Mapping[str, str]
     name: str
-    calibration: Pictures
+    calibration: Images
+    batch: int = BATCH
 
     @classmethod
-    def of(cls, network: Network, calibration: Pictures, folder: Path | str) -> Ptq:
+    def of(cls, network: Network, calibration: Images, folder: Path | str, batch: int = BATCH) -> Ptq:
         """Export a network.
 
         Args:
             network: with norms folded.
             calibration: images that activation ranges are taken from.
             folder: for the files.
+            batch: images of one run.
 
         Raises:
             MissingExtraError: ONNX Runtime or the exporter is not installed.
@@ -78,11 +81,11 @@ class Ptq:
 
         place = Path(folder)
         place.mkdir(parents=True, exist_ok=True)
-        example = torch.zeros(BATCH, *network.input_shape)
+        example = torch.zeros(batch, *network.input_shape)
         to_onnx(network.module, [example], place / "float.onnx")
         (place / RANGES).unlink(missing_ok=True)
         graph = onnx.load(str(place / "float.onnx")).graph
-        made = cls(place, *_layers_in(graph, network), graph.input[0].name, calibration)
+        made = cls(place, *_layers_in(graph, network), graph.input[0].name, calibration, batch)
         made.quantise(dict.fromkeys(made.nodes, "int8"), "int8")  # leaves the ranges of all tensors
         return made
 
@@ -115,7 +118,7 @@ class Ptq:
             quantize_static(
                 str(source),
                 str(target),
-                _Reader(self.calibration, self.name),
+                _Reader(self.calibration, self.name, self.batch),
                 quant_format=QuantFormat.QDQ,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
@@ -128,14 +131,23 @@ class Ptq:
             )
         return target
 
-    def measure(self, precisions: Mapping[str, str], images: Pictures) -> PairedDrop:
-        """What a configuration loses on images against the network in floating point, both run here."""
+    def measure(self, precisions: Mapping[str, str], images: Images) -> PairedDrop:
+        """What a configuration loses on images against the network in floating point, both run here.
+
+        Raises:
+            InputError: labels of the images are not known.
+            UnknownNameError: a layer that there is not, or a precision without a rule of quantisation.
+        """
+        if images.labels is None:
+            raise InputError(
+                "images without labels tell no accuracy; compare `logits` of the two files instead"
+            )
         quantised = self.quantise(precisions)
         return paired(
             self.logits(self.folder / "float.onnx", images), self.logits(quantised, images), images.labels
         )
 
-    def logits(self, file: Path, images: Pictures) -> NDArray[np.float32]:
+    def logits(self, file: Path, images: Images) -> NDArray[np.float32]:
         """(n, classes) what a file answers to images."""
         import onnxruntime
 
@@ -145,7 +157,7 @@ class Ptq:
         session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
         name = session.get_inputs()[0].name
         found = []
-        for x, n in _filled(images):
+        for x, n in _filled(images, self.batch):
             found.append(session.run(None, {name: x})[0][:n])
         return np.concatenate(found)
 
@@ -183,9 +195,9 @@ class Ptq:
 class _Reader:
     """Calibration images as ONNX Runtime asks for them."""
 
-    def __init__(self, images: Pictures, name: str) -> None:
+    def __init__(self, images: Images, name: str, batch: int) -> None:
         self._name = name
-        self._batches: Iterator[tuple[NDArray[np.float32], int]] = _filled(images)
+        self._batches: Iterator[tuple[NDArray[np.float32], int]] = _filled(images, batch)
 
     def get_next(self) -> dict[str, NDArray[np.float32]] | None:
         """The next batch; None: there is none."""
@@ -193,13 +205,13 @@ class _Reader:
         return None if found is None else {self._name: found[0]}
 
 
-def _filled(images: Pictures) -> Iterator[tuple[NDArray[np.float32], int]]:
+def _filled(images: Images, batch: int) -> Iterator[tuple[NDArray[np.float32], int]]:
     """Batches of the exported size and how many of their images count; the last one is filled up."""
-    for x in images.batches(BATCH):
+    for x in images.batches(batch):
         n = len(x)
         values = x.numpy()
-        if n < BATCH:
-            values = np.concatenate([values, np.repeat(values[-1:], BATCH - n, axis=0)])
+        if n < batch:
+            values = np.concatenate([values, np.repeat(values[-1:], batch - n, axis=0)])
         yield values, n
 
 

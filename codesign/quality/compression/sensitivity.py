@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from codesign.quality.compression.network import Network, Pictures
+    from codesign.quality.compression.network import Images, Network
     from codesign.quality.compression.paired import PairedDrop
 
 FIDELITY: Final = "layer sensitivities"
@@ -121,8 +121,7 @@ class Sensitivity:
         An image's loss is the chance that the class named before is right less that of the class named after.
         The chances are those of the network's own softmax at the temperature that fits the labels best, with
         which a change of class weighs what it costs on average and not what it happens to cost here. The
-        interval is that of so many images, widened by what the additive rule may miss: as much as
-        `NONLINEAR` of the noise power's share does.
+        interval is that of so many images (`PairedDrop.interval`), without what the additive rule misses.
 
         Raises:
             UnknownNameError: a layer or a precision that was not tried.
@@ -191,8 +190,8 @@ def temperature_of(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> f
 
 def sensitivity(
     network: Network,
-    images: Pictures,
-    calibration: Pictures,
+    images: Images,
+    calibration: Images,
     precisions: Sequence[str] = ("int8",),
     *,
     progress: Callable[[str, str], None] | None = None,

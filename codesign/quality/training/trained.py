@@ -103,6 +103,25 @@ class TrainedQuality:
             raise DivergedError(found.problem)
         return found.result.at(until)
 
+    def trained(self, network: Candidate) -> tuple[Any, TrainingResult]:
+        """The network with the weights of its training, which is done if it was not yet, and what came out.
+
+        Raises:
+            TrainingError: the training failed.
+            StorageError: what is kept cannot be read.
+        """
+        from codesign.quality.training.loop import Hooks, train
+
+        network = self.space.canonical(network)
+        result, place = self.result(network), self._place(network)
+        module, hooks = self.build(network), Hooks(owner=f"{self.space.name} {network.key}")
+        with place.held():
+            until = result.epochs
+            train(
+                module, self._data, self._plan(network), checkpoint=place.checkpoint, until=until, hooks=hooks
+            )
+        return module.eval(), result
+
     def after(self, epochs: int) -> TrainedQuality:
         """The same, stopped and rated after so many epochs."""
         return replace(self, epochs=epochs, data=self._data)
