@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from codesign.measure import measure_many as measure_many
     from codesign.objectives import Constraint as Constraint
     from codesign.objectives import Objective as Objective
+    from codesign.quality.supernet.quality import SupernetQuality as SupernetQuality
     from codesign.quality.training.plan import TrainingPlan as TrainingPlan
     from codesign.quality.training.plan import rungs as rungs
     from codesign.quality.training.trained import TrainedQuality as TrainedQuality
@@ -62,6 +63,7 @@ _HOMES: Final = {
     "SearchSpace": "search_spaces.space",
     "Stage": "codesign.search.stages.stage",
     "Study": "codesign.search.study",
+    "SupernetQuality": "codesign.quality.supernet.quality",
     "TrainedQuality": "codesign.quality.training.trained",
     "TrainingPlan": "codesign.quality.training.plan",
     "Workload": "hw_models.workload.graph",

@@ -15,6 +15,7 @@ SPACES: Final[Mapping[str, str]] = {
     "cell": "search_spaces.vision.cell:Cell",
     "elastic_cnn": "search_spaces.vision.elastic_cnn:ElasticCnn",
     "elastic_resnet": "search_spaces.vision.elastic_resnet:ElasticResnet",
+    "elastic_small": "search_spaces.vision.elastic_small:ElasticSmall",
     "elastic_vit": "search_spaces.vision.elastic_vit:ElasticVit",
     "decoder": "search_spaces.language.decoder:Decoder",
     "decoder_prefill": "search_spaces.language.decoder:DecoderPrefill",
