@@ -290,7 +290,7 @@ class CostEvaluator:
             model=self.model,
             lowering=self.lowering,
         )
-        rating = quality.rate(network, empty.precision) if quality else Rating.unknown()
+        rating = _rating(quality, network, empty.precision) if quality else Rating.unknown()
         state = _state(cost.feasibility)
         return replace(
             empty,
@@ -313,6 +313,28 @@ class CostEvaluator:
         if network not in self._workloads:
             self._workloads[network] = self.space.networks.workload(network)
         return self._workloads[network]
+
+
+def _rating(quality: Quality, network: Candidate, precision: str) -> Rating:
+    """What a quality says.
+
+    Raises:
+        InputError: it raised something of its own, or gave something else; this network fails alone.
+    """
+    try:
+        found: Any = quality.rate(network, precision)
+    except CodesignError:
+        raise
+    except Exception as error:  # a quality may raise anything; the search goes on
+        msg = f"the quality raised {type(error).__name__}: {error}"
+        raise InputError(msg) from error
+    if not isinstance(found, Rating):
+        msg = f"the quality gave {found!r}, expected a Rating"
+        raise InputError(msg)
+    if found.error.value is not None and math.isinf(found.error.value):
+        msg = f"the quality gave the error {found.error.value}, expected a finite number of per cent"
+        raise InputError(msg)
+    return found
 
 
 def rated_power(chip: Accelerator) -> Sourced | None:

@@ -118,6 +118,33 @@ def test_what_cannot_be_read_fails_alone(product: Product) -> None:
     assert states == [("ok", ""), ("failed", "layer 3 is missing"), ("ok", "")]
 
 
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (RuntimeError("out of memory"), "the quality raised RuntimeError: out of memory"),
+        (5.0, "the quality gave 5.0, expected a Rating"),
+        (
+            Rating(Estimate(float("inf"), None, None, "x", "%")),
+            "the quality gave the error inf, expected a finite number of per cent",
+        ),
+    ],
+)
+def test_a_quality_that_goes_wrong_fails_that_network_alone(product: Product, answer, said: str) -> None:
+    class Wrong:
+        def rate(self, network: Candidate, precision: str) -> Rating:  # noqa: ARG002 - the protocol
+            if network["depth"] != 4:
+                return Rating(Estimate(30.0, 29.0, 31.0, "full", "%"))
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+    wrong, right = CostEvaluator(product, Wrong())(
+        [Candidate(depth=d, width=32, chip="l4", precision="fp16") for d in (4, 2)]
+    )
+    assert (wrong.state, wrong.problem) == ("failed", said)
+    assert (right.state, right.error.value) == ("ok", 30.0)
+
+
 def test_what_does_not_fit_cannot_run(product: Product) -> None:
     chip = load_chip("l4").scaled(dram_capacity=1e-7)
     space = PlainCnn() * [chip]
