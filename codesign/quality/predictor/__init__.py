@@ -1,0 +1,1 @@
+"""A learned predictor: the error of networks from the errors of others of their space, with an interval."""
