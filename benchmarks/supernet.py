@@ -15,7 +15,7 @@ import json
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -32,12 +32,13 @@ from search_spaces.narrowed import Narrowed
 from search_spaces.vision.elastic_small import ElasticSmall
 
 if TYPE_CHECKING:
+    from codesign.quality.training.result import Score
     from search_spaces.candidate import Candidate
 
 RESULT: Final = Path(__file__).parent / "results" / "supernet.json"
 CLASSES: Final = 12
 KEPT: Final = {
-    "resolution": (24, 32),
+    "resolution": (16, 24, 32),
     **{f"depth_{s}": (1, 2) for s in (1, 2, 3)},
     **{f"kernel_{s}": (3, 5) for s in (1, 2, 3)},
     **{f"expand_{s}": (2, 3, 4) for s in (1, 2, 3)},
@@ -128,6 +129,7 @@ def told(setting: Setting, folder: Path, networks: Sequence[Candidate]) -> dict[
     a_rating = (time.monotonic() - began) / len(networks)
     found = shared.compare(alone, setting.networks)
     results = [alone.result(c) for c in networks]
+    validation = replace(found, shared=tuple(_wrong_pct(r.val) for r in results))
     net, trained = shared.trained
     low, high = found.interval
     return {
@@ -139,6 +141,7 @@ def told(setting: Setting, folder: Path, networks: Sequence[Candidate]) -> dict[
         "tau": found.tau,
         "tau, 90 %": [low, high],
         "tau by parameter count": found.tau_of_params,
+        "tau of two sets of images, the same trainings": validation.tau,
         "ranks": found.ranks,
         "on the front": shared.rate(net.largest, "fp32").notes,
         "scatter, points": found.scatter,
@@ -166,8 +169,11 @@ def told(setting: Setting, folder: Path, networks: Sequence[Candidate]) -> dict[
 
 
 def _pct(quality: SupernetQuality, network: Candidate) -> float:
-    total = quality.score(network).total
-    return 100.0 * total.wrong / total.n
+    return _wrong_pct(quality.score(network))
+
+
+def _wrong_pct(score: Score) -> float:
+    return 100.0 * score.total.wrong / score.total.n
 
 
 def main() -> None:

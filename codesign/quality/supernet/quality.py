@@ -208,12 +208,14 @@ class SupernetQuality:
         Raises:
             StorageError: a file that is no comparison of this supernet.
         """
+        found = read(self._file, self._place.key)
+        return found if found is not None and found.weights == self._weights else None
+
+    @cached_property
+    def _weights(self) -> str:
         from codesign.quality.supernet.net import weights_digest
 
-        found = read(self._file, self._place.key)
-        if found is None or found.weights != weights_digest(self.trained[0]):
-            return None
-        return found
+        return weights_digest(self.trained[0])
 
     def compare(
         self,
@@ -238,8 +240,6 @@ class SupernetQuality:
             InputError: another space or other data, fewer than 3 networks, more than there are.
             TrainingError: a training failed.
         """
-        from codesign.quality.supernet.net import weights_digest
-
         self._check_alone(alone)
         networks = self.drawn(n, seed)
         shared, errors, params = [], [], []
@@ -257,7 +257,7 @@ class SupernetQuality:
             tuple(errors),
             tuple(params),
             what,
-            weights_digest(self.trained[0]),
+            self._weights,
         )
         write(self._file, self._place.key, found)
         return found
