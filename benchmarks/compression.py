@@ -98,6 +98,7 @@ def of_network(
                 "predict_s": predict_s,
             }
         )
+        pd.DataFrame(rows).to_csv(folder / f"{name}_configurations.csv", index=False)
         print(f"{name} {i}: predicted {predicted.value:.2f}, real {real.points:.2f}", flush=True)
     frame = pd.DataFrame(rows)
     layers = told.to_frame().assign(network=name)

@@ -16,7 +16,6 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
-import timm
 import torch
 from sklearn.datasets import load_sample_images
 
@@ -87,6 +86,8 @@ def main() -> None:
     )
     parser.add_argument("--crops", type=int, default=24)
     asked = parser.parse_args()
+    import timm  # after search_spaces, which repairs torchvision
+
     torch.set_num_threads(1)
     torch.manual_seed(0)
     networks = {"ImageNet": efficientnet_lite0(), "random": timm.create_model("tf_efficientnet_lite0").eval()}

@@ -10,11 +10,13 @@ if TYPE_CHECKING:
     from search_spaces.compression.groups import layers as layers
     from search_spaces.compression.pruning import prune as prune
     from search_spaces.compression.space import Compressed as Compressed
+    from search_spaces.compression.sparse import magnitude as magnitude
     from search_spaces.compression.sparse import sparsify as sparsify
 
 _HOMES: Final = {
     "Compressed": "search_spaces.compression.space",
     "layers": "search_spaces.compression.groups",
+    "magnitude": "search_spaces.compression.sparse",
     "prune": "search_spaces.compression.pruning",
     "sparsify": "search_spaces.compression.sparse",
 }

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING, Final
+from weakref import WeakKeyDictionary
 
 from hw_models.workload.op import OpKind
 
@@ -91,9 +92,14 @@ class Channels:
     parts: tuple[Part, ...]
 
 
+_known: WeakKeyDictionary[Workload, Channels] = WeakKeyDictionary()
+
+
 def channels_of(workload: Workload) -> Channels:
-    """Groups of channels of a network."""
-    return _Walk(workload).run()
+    """Groups of channels of a network; kept as long as the workload lives."""
+    if workload not in _known:
+        _known[workload] = _Walk(workload).run()
+    return _known[workload]
 
 
 class _Walk:

@@ -83,6 +83,41 @@ def sparsify(module: nn.Module, paths: Sequence[str], pattern: str = "2:4") -> n
     return masked
 
 
+def magnitude(module: nn.Module, paths: Sequence[str], share: float) -> nn.Module:
+    """A copy of a module without the smallest weights, wherever in these layers they are; zeros stay zero.
+
+    No shape changes and no cost model here counts a gain: what it tells is how much a network can spare.
+
+    Args:
+        module: the network.
+        paths: of convolutions and linear layers, compared with each other.
+        share: of the weights that goes, 0 to below 1.
+
+    Raises:
+        InputError: a share out of range, or no layer.
+
+    Source: Han et al., Learning both Weights and Connections for Efficient Neural Networks, NIPS 2015.
+    """
+    import torch
+    from torch.nn.utils.parametrize import register_parametrization
+
+    from search_spaces.compression.masks import Mask
+
+    if not 0 <= share < 1 or not paths:
+        raise InputError(
+            f"share {share!r} of {len(paths)} layers given, expected 0 to below 1 of at least one"
+        )
+    masked = deepcopy(module)
+    layers = [masked.get_submodule(path) for path in paths]
+    sizes = torch.cat([layer.weight.detach().abs().flatten() for layer in layers])  # type: ignore[operator]
+    gone = round(share * len(sizes))
+    least = sizes.sort().values[gone - 1] if gone else torch.tensor(-1.0)
+    for layer in layers:
+        weight: torch.Tensor = layer.weight  # type: ignore[assignment]
+        register_parametrization(layer, "weight", Mask((weight.detach().abs() > least).to(weight.dtype)))
+    return masked
+
+
 def baked(module: nn.Module) -> nn.Module:
     """A copy of a module whose masks are final: plain weights, the masked ones zero."""
     from torch.nn.utils.parametrize import is_parametrized, remove_parametrizations

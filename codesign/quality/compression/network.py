@@ -232,4 +232,9 @@ def _neutralise(module: nn.Module, path: str, norm: Any) -> None:
 def logits_of(module: nn.Module, batches: Iterable[torch.Tensor]) -> NDArray[np.float32]:
     """(n, classes) what a network answers to images."""
     with torch.no_grad():
-        return np.concatenate([module(x).float().numpy() for x in batches])
+        return np.concatenate([module(_innermost(x)).float().numpy() for x in batches])
+
+
+def _innermost(x: torch.Tensor) -> torch.Tensor:
+    """Images with their channels innermost in memory, which CPUs convolve faster."""
+    return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x

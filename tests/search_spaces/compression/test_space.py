@@ -17,7 +17,7 @@ from search_spaces.candidate import Candidate
 from search_spaces.closed_form import differences
 from search_spaces.compression.marks import marked
 from search_spaces.compression.space import Compressed
-from search_spaces.compression.sparse import baked, mask_of, sparsify
+from search_spaces.compression.sparse import baked, magnitude, mask_of, sparsify
 from search_spaces.testing.conformance import problems
 from search_spaces.testing.plain_cnn import PlainCnn
 
@@ -175,6 +175,18 @@ def test_a_module_that_cannot_be_traced_is_named() -> None:
 
     with pytest.raises(TraceError, match="what the forward pass does next"):
         Compressed(Branches(), groups=1).workload(Candidate({**NETWORK, "precision_1": "int8"}))
+
+
+def test_the_smallest_weights_go_wherever_they_are() -> None:
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.Linear(8, 8))
+    with torch.no_grad():
+        net[0].weight.mul_(100)
+    small = baked(magnitude(net, ["0", "1"], 0.5))
+    assert (small[0].weight != 0).float().mean() > 0.9
+    assert sum(int((layer.weight == 0).sum()) for layer in small) == 64
+    with pytest.raises(InputError, match=r"share 1.5 of 2 layers given"):
+        magnitude(net, ["0", "1"], 1.5)
 
 
 def test_masks_are_for_layers() -> None:
