@@ -208,7 +208,7 @@ class SupernetQuality:
         Raises:
             StorageError: a file that is no comparison of this supernet.
         """
-        found = read(self._file, self._place.key)
+        found = read(self._file, self._compared)
         return found if found is not None and found.weights == self._weights else None
 
     @cached_property
@@ -259,7 +259,7 @@ class SupernetQuality:
             what,
             self._weights,
         )
-        write(self._file, self._place.key, found)
+        write(self._file, self._compared, found)
         return found
 
     def rate(self, network: Candidate, precision: str) -> Rating:
@@ -356,8 +356,13 @@ class SupernetQuality:
         raise InputError(msg)
 
     @property
+    def _compared(self) -> dict[str, Any]:
+        """What a comparison is of: the weights, and how they are made ready for a rating."""
+        return {**self._place.key, "calibrated_on": self.calibrated_on}
+
+    @property
     def _file(self) -> Path:
-        return self._place.file.with_name(f"{self._place.stem}.agreement.json")
+        return self._place.file.with_name(f"{self._place.stem}.{self.calibrated_on}.agreement.json")
 
 
 def _error_pct(score: Score) -> float:

@@ -53,7 +53,7 @@ def _compared(quality, tau_is_one: bool, n: int = 30) -> RankAgreement:
         "test error after 2 epochs, full training",
         weights_digest(quality.trained[0]),
     )
-    write(quality._file, quality._place.key, found)
+    write(quality._file, quality._compared, found)
     return found
 
 
@@ -154,8 +154,11 @@ def test_a_rating_tells_tau_and_what_it_is(quality):
 
 
 def test_a_comparison_of_other_weights_does_not_count(quality):
-    write(quality._file, quality._place.key, replace(_compared(quality, tau_is_one=True), weights="others"))
+    write(quality._file, quality._compared, replace(_compared(quality, tau_is_one=True), weights="others"))
     assert quality.agreement is None
+    _compared(quality, tau_is_one=True)
+    assert quality.agreement is not None
+    assert replace(quality, calibrated_on=64).agreement is None
 
 
 def test_networks_are_trained_alone_and_compared(quality, tmp_path):
