@@ -19,7 +19,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
+from search_spaces.features import Featured
 from search_spaces.product import Product
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from codesign.search.free import Free
     from search_spaces.candidate import Candidate
     from search_spaces.space import SearchSpace
+
+FloatArray = NDArray[np.float64]
 
 MOST_CHIPS: Final = 64
 """Chips that every network is costed on."""
@@ -73,6 +77,14 @@ class Ways:
         if self._product is None:
             return (trained,)
         return tuple(self._product.on(trained, chip) for chip in self._chips)
+
+    def features(self, trained: Sequence[Candidate]) -> FloatArray | None:
+        """(n, f) what the space of networks counts of what is trained; None: it counts nothing."""
+        networks = self.space if self._product is None else self._product.networks
+        if not isinstance(networks, Featured):
+            return None
+        told = trained if self._product is None else [self._product.network(c) for c in trained]
+        return np.asarray(networks.features(told), np.float64)
 
     def chip_of(self, candidate: Candidate) -> Candidate:
         """The chip of a candidate of a joint space."""

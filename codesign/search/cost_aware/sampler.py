@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -15,6 +16,7 @@ from codesign.search.cost_aware.known import KnownPoints
 from codesign.search.cost_aware.pool import PoolSize
 from codesign.search.cost_aware.search import CostAwareSearch
 from hw_models.errors import InputError
+from search_spaces.tabular.table import TableSpace
 
 if TYPE_CHECKING:
     import optuna
@@ -28,8 +30,9 @@ if TYPE_CHECKING:
 FORECAST: Final = "cost_aware:forecast"
 """System attribute of a trial: mean, deviation and shift that were predicted of it."""
 LOOKED_AT: Final = PoolSize(edits=150, near=40, crossovers=40, random=40, rounds=1, best=10)
-"""Of a cost model, which takes ten milliseconds for each network."""
+"""Of a cost model, which takes ten milliseconds for each network; of a table, which takes none, more."""
 DRAWN: Final = 100
+"""Networks that the first are chosen from, likewise."""
 
 
 class CostAwareSampler(CandidateSampler):
@@ -123,12 +126,16 @@ class _Archive:
 
     def _new_search(self) -> CostAwareSearch:
         self._chips = self._free.ways.chips
-        settings = Settings(floor=self._free.floor, drawn=DRAWN, size=LOOKED_AT)
+        settings = Settings(floor=self._free.floor)
+        if not isinstance(self._free.ways.space, TableSpace):
+            settings = replace(settings, drawn=DRAWN, size=LOOKED_AT)
         return CostAwareSearch(KnownPoints(self._free.ways.space, self._costs, self._counted), settings)
 
     def _costs(self, candidates: Sequence[Candidate]) -> np.ndarray:
         costs, self._counts = self._free.look(candidates)
         return costs
 
-    def _counted(self, candidates: Sequence[Candidate]) -> np.ndarray:  # noqa: ARG002 - those just costed
-        return self._counts
+    def _counted(self, candidates: Sequence[Candidate]) -> np.ndarray:
+        """What the space counts of those just costed, then what the evaluator does; the size stands first."""
+        told = self._free.ways.features(candidates)
+        return self._counts if told is None else np.concatenate([told, self._counts], axis=1)

@@ -14,6 +14,7 @@ from codesign.search.ways import MOST_CHIPS, Ways
 from search_spaces.catalogue import load_space
 from search_spaces.knobs import IntRange
 from search_spaces.product import Product
+from search_spaces.tabular.described import DescribedTable, read_table
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +47,36 @@ def test_a_printed_front_counts_trainings_and_not_their_points_on_other_chips(st
     print_front(study, study.front)
     assert len(study.points) > len(study.trials)
     assert f"{len(study.trials)} trials: " in capsys.readouterr().out
+
+
+def test_the_model_is_given_what_the_space_of_networks_counts(joint) -> None:
+    cell = load_space("cell")
+    ways = Ways(cell * ["l4"])
+    some = [ways.trained(c) for c in list((cell * ["l4"]).candidates())[:40:7]]
+    told = ways.features(some)
+    assert told is not None
+    assert told.tolist() == cell.features([c.only(cell.knobs) for c in some]).tolist()
+    assert np.unique(told, axis=0).shape[0] > 1
+    assert Ways(joint.Networks()).features(some) is None
+
+
+def test_features_of_a_table_reach_the_search(tmp_path) -> None:
+    (tmp_path / "nets.csv").write_text("a,top1,ms\n" + "".join(f"{i},{50 + i},{i}\n" for i in range(1, 30)))
+    (tmp_path / "nets.yaml").write_text(
+        "table: nets.csv\nknobs: [a]\nquality: {column: top1, data_set: x, source: y}\n"
+        "costs: {latency_ms: ms}\n"
+    )
+    asked = []
+
+    class Counting(DescribedTable):
+        def features(self, candidates):
+            asked.extend(candidates)
+            return super().features(candidates)
+
+    table = read_table(tmp_path / "nets.yaml")
+    space = Counting(table.path, table.description)
+    Study(space, ["error_pct", "latency_ms"], sampler="cost_aware").run(4)
+    assert len(set(asked)) > 4
 
 
 def test_the_error_alone_may_be_wanted_of_a_joint_space(joint) -> None:
