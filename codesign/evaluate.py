@@ -7,12 +7,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from codesign.quality.base import RANK_SCORE, Quality, Rating
 from codesign.quality.published import published_or_none
 from codesign.quality.training.errors import TooLargeError
 from hw_models.cost.base import COST_UNITS, Estimate
 from hw_models.errors import CodesignError, InputError, NotCostableError
 from search_spaces.candidate import Candidate
+from search_spaces.features import FEATURES, Featured, workload_features
 
 if TYPE_CHECKING:
     from hw_models.cost.arrays import CostGrid, Feasibility
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
     from hw_models.workload.graph import Workload
     from search_spaces.product import Product
 
+FloatArray = NDArray[np.float64]
 State = Literal["ok", "cannot_run", "unknown", "stopped", "failed"]
 
 UNKNOWN: Final = {unit: Estimate.unknown(unit) for unit in (*COST_UNITS.values(), "%")}
@@ -169,6 +174,7 @@ class CostEvaluator:
     model: str = "roofline"
     lowering: str | None = None
     _workloads: dict[Candidate, Workload] = field(default_factory=dict, repr=False)
+    _features: dict[Candidate, FloatArray] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         if self.rate_hz is not None and not self.rate_hz > 0:
@@ -206,6 +212,22 @@ class CostEvaluator:
             for (_, at), told in zip(rows, self._swept([n for n, _ in rows], on), strict=True):
                 found |= {i: replace(e, candidate=candidates[i]) for i, e in zip(at, told, strict=True)}
         return (found[i] for i in range(len(candidates)))
+
+    def features(self, candidates: Sequence[Candidate]) -> FloatArray:
+        """(n, f) numbers of the graphs of networks, as `FEATURES`; none where the space counts its own.
+
+        Of a network that cannot be read they are 0; it is never trained.
+        """
+        if isinstance(self.space.networks, Featured):
+            return np.empty((len(candidates), 0))
+        networks = [self.space.network(c) for c in candidates]
+        for network in networks:
+            if network not in self._features:
+                workload = self._readable(network)
+                self._features[network] = (
+                    np.zeros(len(FEATURES)) if isinstance(workload, str) else workload_features(workload)
+                )
+        return np.array([self._features[n] for n in networks])
 
     def _swept(
         self, networks: Sequence[Candidate], hardware: Sequence[Candidate]

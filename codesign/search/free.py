@@ -48,6 +48,15 @@ class SweepsCosts(TellsCosts, Protocol):
         ...
 
 
+@runtime_checkable
+class TellsFeatures(Protocol):
+    """An evaluator that tells networks apart before training by more than size, where the space does not."""
+
+    def features(self, candidates: Sequence[Candidate]) -> FloatArray:
+        """(n, f) numbers of what would be trained; the same for equal networks."""
+        ...
+
+
 @dataclass(frozen=True)
 class Free:
     """The costs of candidates, as a search minimises them, and whether they meet the constraints.
@@ -102,7 +111,12 @@ class Free:
         for (i, j), evaluation in zip(at, seen, strict=True):
             costs[i, j] = self._costs(evaluation)
             counts[i] = [evaluation.facts.get(n, 0.0) for n in COUNTED]
-        return costs, np.log(np.maximum(counts, 1e-6))
+        return costs, np.concatenate([np.log(np.maximum(counts, 1e-6)), self._features(trained)], axis=1)
+
+    def _features(self, trained: Sequence[Candidate]) -> FloatArray:
+        if isinstance(self.evaluator, TellsFeatures):
+            return self.evaluator.features(trained)
+        return np.empty((len(trained), 0))
 
     def evaluations(self, candidates: Sequence[Candidate]) -> Iterable[Evaluation]:
         """Evaluations without what must be paid for, in one go where the evaluator can."""

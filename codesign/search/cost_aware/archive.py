@@ -112,7 +112,9 @@ class Training:
 
     def scaled(self, known: KnownPoints, rows: IntArray) -> Inputs:
         """Inputs of any rows, with features on the scale of these networks."""
-        return Inputs(known.knobs[rows], (known.features[rows] - self.centre) / self.spread)
+        features = (known.features[rows] - self.centre) / self.spread
+        most = FURTHEST / np.sqrt(max(features.shape[1], 1))
+        return Inputs(known.knobs[rows], np.clip(features, -most, most))
 
     def target(self, errors: FloatArray) -> FloatArray:
         """Errors on the scale of the targets."""
@@ -157,5 +159,7 @@ def training(known: KnownPoints, rows: IntArray, errors: FloatArray, settings: S
 
 BEYOND: Final = 0.5
 """How far beyond the worst of the front an error may lie, in lengths of the front; the rest is cut off."""
+FURTHEST: Final = 6.0
+"""Deviations from the mean of what was trained beyond which a feature is no further off."""
 LEAST_ROOM: Final = 0.1
 """Of the room between shift and best: what later results may go down to."""

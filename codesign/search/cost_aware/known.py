@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from search_spaces.features import Featured
 from search_spaces.knobs import Bool, Choice, Knob
 
 if TYPE_CHECKING:
@@ -22,15 +23,6 @@ Costs = Callable[[Sequence["Candidate"]], FloatArray]
 """Candidates -> (n, r, m) exact costs, lower is better, of r ways to run each; NaN: not allowed."""
 Counts = Callable[[Sequence["Candidate"]], FloatArray]
 """Candidates -> (n, f) numbers that tell good networks from bad ones, the size of the network first."""
-
-
-@runtime_checkable
-class Featured(Protocol):
-    """A space that counts something of its candidates, the same for equal networks."""
-
-    def features(self, candidates: Sequence[Candidate]) -> FloatArray:
-        """(n, f) numbers that tell good networks from bad ones: counts, logarithms of sizes."""
-        ...
 
 
 @runtime_checkable

@@ -28,8 +28,8 @@ class PoolSize:
         rounds, best: how often the neighbours of the best so far are added, and of how many.
     """
 
-    edits: int = 1200
-    near: int = 300
+    edits: int = 400
+    near: int = 100
     crossovers: int = 100
     random: int = 100
     rounds: int = 2
