@@ -60,7 +60,7 @@ class Setting:
     networks: int
 
 
-FULL: Final = Setting((4000, 2000, 4000), (40, 20), 30)
+FULL: Final = Setting((4000, 2000, 4000), (60, 24), 30)
 SMALL: Final = Setting((1500, 1000, 1000), (10, 6), 6)
 
 
