@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from codesign.search.cost_aware.known import Counts, Featured
+from codesign.search.cost_aware.known import Counts
 from hw_models.errors import CodesignError
 from hw_models.workload.op import OpKind, TensorKind
+from search_spaces.features import Featured
 
 if TYPE_CHECKING:
     from hw_models.workload.graph import Workload
