@@ -13,7 +13,6 @@ from search_spaces.features import Featured, workload_features
 
 if TYPE_CHECKING:
     from codesign.search.cost_aware.known import Counts
-    from codesign.search.cost_aware.known import Counts
     from search_spaces.candidate import Candidate
     from search_spaces.space import SearchSpace
 
