@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from hw_models.errors import UnknownNameError
-from hw_models.spec.supported import pattern_of
 from hw_models.workload.op import BITS, OpKind, Precision
 
 if TYPE_CHECKING:
@@ -110,16 +109,9 @@ def own_math(attrs: Mapping[str, Any]) -> int:
 
 
 def sparse_code(attrs: Mapping[str, Any]) -> int:
-    """Pattern N:M of an operator's weights (`sparsity` among its attributes) as 256 N + M; 0: dense.
-
-    Raises:
-        InputError: no such pattern.
-    """
-    pattern = attrs.get("sparsity")
-    if pattern is None:
-        return 0
-    n, m = pattern_of(pattern)
-    return 256 * n + m
+    """Pattern N:M of an operator's weights (`sparsity` among its attributes) as 256 N + M; 0: dense."""
+    n, _, m = str(attrs.get("sparsity", "0:0")).partition(":")
+    return 256 * int(n) + int(m)
 
 
 CONTRACTIONS: Final = frozenset({OpKind.CONV, OpKind.GEMM, OpKind.ATTENTION})
