@@ -39,6 +39,20 @@ def need_known_names(model: str, lowering: str | None) -> None:
         raise UnknownNameError("lowering", lowering, LOWERINGS, f"known: {', '.join(LOWERINGS)}")
 
 
+def need_a_budget(n_trials: float, trainings: float | None, *, staged: bool) -> None:
+    """Refuse a number of trials that is none, and trainings where nothing counts them.
+
+    Raises:
+        InputError: the message says what was expected.
+    """
+    if n_trials < 1 or int(n_trials) != n_trials:
+        msg = f"n_trials={n_trials!r} given, expected a positive integer"
+        raise InputError(msg)
+    if trainings is not None and not (staged and trainings > 0):
+        msg = f"trainings={trainings!r} given, expected a number above 0 for a study with stages"
+        raise InputError(msg)
+
+
 def need_one_quality(quality: Quality | None, ladder: Ladder | None) -> None:
     """Refuse a quality beside stages.
 

@@ -7,7 +7,22 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from codesign.runs import RunFolder
+
+
+class Stopped(KeyboardInterrupt):
+    """The search was stopped by Ctrl-C or SIGTERM; the message says what is saved and how to go on."""
+
+    @classmethod
+    def after(cls, done: int, total: int, folder: RunFolder | None) -> Self:
+        """Stopped with some of the trials done, which are in a folder; None: in memory."""
+        said = f"stopped after {done} of {total} trials"
+        if folder is None:
+            return cls(f"{said}; they are in memory, `study.run()` goes on")
+        return cls(f"{said}, all saved in {folder.path}; `codesign search resume {folder.path}` goes on")
 
 
 class Signals:

@@ -22,15 +22,13 @@ from codesign.config import (
     joint_space,
     table_quality,
 )
-from codesign.evaluate import CostEvaluator, Evaluation, Evaluator
 from codesign.objectives import CATALOGUE, Constraint, Demands, Objective
 from codesign.runs import RunFolder
-from codesign.search.archives import Known, QualityArchive
 from codesign.search.asker import EVALUATION, Asker, directions, quiet
-from codesign.search.free import Free, TellsCosts
+from codesign.search.evaluators import cost_evaluator, what_is_free
 from codesign.search.guards import (
     StudyWarning,
-    need_known_names,
+    need_a_budget,
     need_one_quality,
     need_the_same,
     stop_if_all_failed,
@@ -39,24 +37,24 @@ from codesign.search.guards import (
 from codesign.search.naming import objective_name, space_names
 from codesign.search.results import Results, demands_of
 from codesign.search.samplers import MakeSampler, SamplerChoice, sampler_choice
-from codesign.search.signals import Signals
+from codesign.search.signals import Signals, Stopped
 from codesign.search.stages.stage import Ladder, Stage, ladder_of
 from codesign.search.stages.staged import Staged
 from codesign.search.trial import Trial, parquet
 from codesign.search.unpaid import paid_if_allowed, paid_if_unknown
-from codesign.search.warm_start import WarmStart
+from codesign.search.warm_start import WarmStart, known_of
 from codesign.search.ways import Reached, beside
-from codesign.tabular import TableEvaluator
 from hw_models.errors import InputError
 from search_spaces.catalogue import TABLE
 from search_spaces.product import Product
-from search_spaces.tabular.described import DescribedTable
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
+    from codesign.evaluate import Evaluation, Evaluator
     from codesign.objectives import Verdict
     from codesign.quality.base import Quality
+    from codesign.search.archives import Known
     from search_spaces.candidate import Candidate
     from search_spaces.space import SearchSpace
 
@@ -68,10 +66,6 @@ class Progress:
     done: int
     total: int
     feasible: int
-
-
-class Stopped(KeyboardInterrupt):
-    """The search was stopped by Ctrl-C or SIGTERM; the message says what is saved and how to go on."""
 
 
 class Study(Results):
@@ -163,10 +157,12 @@ class Study(Results):
         )
         super().__init__(config, demands, RunFolder(Path(storage)) if storage is not None else None)
         need_one_quality(quality, ladder)
-        self.evaluator = evaluator or self._cost_evaluator(quality, staged=ladder is not None)
+        self.evaluator = evaluator or cost_evaluator(
+            space, config, demands, quality, staged=ladder is not None
+        )
         self._staged = None if ladder is None else Staged.of(ladder, space, self.evaluator, demands)
         self._start: WarmStart | None = None
-        self._free = self._what_is_free()
+        self._free = what_is_free(self.evaluator, demands, space, self.sampler)
         if self._staged is not None:
             self._staged.ledger = self.ledger
             self._staged.free = self._free if self.sampler.needs_costs else None
@@ -205,7 +201,7 @@ class Study(Results):
             allow_unknown=config.allow_unknown,
             allow_unmodelled=config.allow_unmodelled,
             question=config.question,
-            known=_known_of(config, storage),
+            known=known_of(config, storage),
             named=config,
         )
 
@@ -253,12 +249,7 @@ class Study(Results):
             CodesignError: the first round failed as a whole; the message has the first reason.
         """
         total = self.config.n_trials if n_trials is None else n_trials
-        if total < 1 or int(total) != total:
-            msg = f"n_trials={total!r} given, expected a positive integer"
-            raise InputError(msg)
-        if trainings is not None and (self._staged is None or not trainings > 0):
-            msg = f"trainings={trainings!r} given, expected a number above 0 for a study with stages"
-            raise InputError(msg)
+        need_a_budget(total, trainings, staged=self._staged is not None)
         self.config = self.config.model_copy(update={"n_trials": total})
         with Signals() as signals, self._storing() as keep:
             try:
@@ -275,7 +266,7 @@ class Study(Results):
             except KeyboardInterrupt as stop:
                 signals.ignore()
                 self._write_table()
-                raise Stopped(self._stopped(total)) from stop
+                raise Stopped.after(len(self._trials), total, self.folder) from stop
             except BaseException:
                 self._forget()
                 raise
@@ -460,51 +451,3 @@ class Study(Results):
     def _write_table(self) -> None:
         if self.folder is not None and self._trials:
             self.folder.write_bytes(self.folder.trials, parquet(self.trials_frame()))
-
-    def _stopped(self, total: int) -> str:
-        done = f"stopped after {len(self._trials)} of {total} trials"
-        if self.folder is None:
-            return f"{done}; they are in memory, `study.run()` goes on"
-        path = self.folder.path
-        return f"{done}, all saved in {path}; `codesign search resume {path}` goes on"
-
-    def _what_is_free(self) -> Free | None:
-        free = Free.of(self.evaluator, self.demands, self.space)
-        if free is None and self.sampler.needs_costs:
-            paid = self.evaluator.paid if isinstance(self.evaluator, TellsCosts) else ()
-            why = f"one objective of {', '.join(paid)}" if paid else "an evaluator with `paid` and `free`"
-            msg = (
-                f"sampler '{self.sampler.name}' with the objectives {', '.join(self.demands.names())} given, "
-                f"expected {why}: it looks at costs before it trains; 'local' needs neither"
-            )
-            raise InputError(msg)
-        return free
-
-    def _cost_evaluator(self, quality: Quality | None, *, staged: bool) -> Evaluator:
-        if isinstance(self.space, DescribedTable):
-            return TableEvaluator(self.space)
-        if not isinstance(self.space, Product):
-            msg = (
-                f"the space '{self.space.name}' has no chips; "
-                "multiply it by some (`space * chips`), or pass an evaluator"
-            )
-            raise InputError(msg)
-        c = self.config
-        need_known_names(c.model, c.lowering)
-        made = CostEvaluator(self.space, quality, c.rate_hz, c.batch, c.model, c.lowering)
-        asked = {o.name for o in self.objectives} | {b.name for b in self.constraints}
-        if staged:
-            made.quality = None
-        elif made.quality is None and asked & {"error_pct", "top1_pct"}:
-            msg = (
-                f"no accuracy is published for the networks of '{self.space.networks.name}', but "
-                f"{sorted(asked & {'error_pct', 'top1_pct'})[0]} is asked for; pass quality=, or leave it out"
-            )
-            raise InputError(msg)
-        return made
-
-
-def _known_of(config: StudyConfig, storage: str | Path | None) -> Sequence[Known]:
-    """What a study file names as known; of a run that was begun what its folder remembers."""
-    kept = RunFolder(Path(storage or config.storage or "")).known
-    return [QualityArchive.read(kept)] if kept.is_file() else config.known

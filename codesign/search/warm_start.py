@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from codesign.evaluate import Evaluation
+from codesign.runs import RunFolder
 from codesign.search.archives import TOP1, KnownQuality, QualityArchive, Wanted, known_qualities, metric_of
 from codesign.search.ways import Reached
 from hw_models.errors import FileError
 
 if TYPE_CHECKING:
+    from codesign.config import StudyConfig
     from codesign.search.archives import Known
     from codesign.search.free import Free
     from search_spaces.candidate import Candidate
@@ -133,3 +135,9 @@ def _with(row: KnownQuality, evaluation: Evaluation) -> Evaluation:
     value = row.value.value
     assert value is not None
     return replace(evaluation, facts={**evaluation.facts, row.metric: value})
+
+
+def known_of(config: StudyConfig, storage: str | Path | None) -> Sequence[Known]:
+    """What a study file names as known; of a run that was begun what its folder remembers."""
+    kept = RunFolder(Path(storage or config.storage or "")).known
+    return [QualityArchive.read(kept)] if kept.is_file() else config.known
