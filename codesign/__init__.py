@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from codesign.measure import measure_many as measure_many
     from codesign.objectives import Constraint as Constraint
     from codesign.objectives import Objective as Objective
+    from codesign.quality.predictor.predicted import PredictedQuality as PredictedQuality
+    from codesign.quality.proxies.proxy_quality import ProxyQuality as ProxyQuality
     from codesign.quality.supernet.quality import SupernetQuality as SupernetQuality
+    from codesign.quality.tabular import TabularQuality as TabularQuality
     from codesign.quality.training.plan import TrainingPlan as TrainingPlan
     from codesign.quality.training.plan import rungs as rungs
     from codesign.quality.training.trained import TrainedQuality as TrainedQuality
@@ -58,12 +61,15 @@ _HOMES: Final = {
     "Front": "codesign.front",
     "Ladder": "codesign.search.stages.stage",
     "Objective": "codesign.objectives",
+    "PredictedQuality": "codesign.quality.predictor.predicted",
+    "ProxyQuality": "codesign.quality.proxies.proxy_quality",
     "Resource": "codesign.search.stages.stage",
     "Run": "codesign.search.results",
     "SearchSpace": "search_spaces.space",
     "Stage": "codesign.search.stages.stage",
     "Study": "codesign.search.study",
     "SupernetQuality": "codesign.quality.supernet.quality",
+    "TabularQuality": "codesign.quality.tabular",
     "TrainedQuality": "codesign.quality.training.trained",
     "TrainingPlan": "codesign.quality.training.plan",
     "Workload": "hw_models.workload.graph",
