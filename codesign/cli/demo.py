@@ -62,7 +62,7 @@ def demo_command(
     from rich.console import Console
 
     from codesign.demo import POWER_W, QUESTION, TRIALS, offer, run_demo
-    from codesign.search.study import Stopped
+    from codesign.search.signals import Stopped
 
     console = Console(quiet=as_json, width=None if sys.stdout.isatty() else WIDEST)
     console.print(f"[bold]{QUESTION}[/bold]")

@@ -151,7 +151,7 @@ def _search(study: Study, n_trials: int, *, as_json: bool) -> None:
     """Run a study with a progress bar on stderr, then print its front."""
     from codesign.cli.output import print_json
     from codesign.search.guards import StudyWarning
-    from codesign.search.study import Stopped
+    from codesign.search.signals import Stopped
 
     for chip, why in getattr(study.space, "left_out", {}).items():
         typer.echo(f"note: {chip} cannot be costed and is left out: {why}", err=True)

@@ -157,7 +157,7 @@ def test_nothing_feasible_is_an_exit_code_of_its_own(tmp_path: Path, monkeypatch
 
 
 def test_ctrl_c_says_what_is_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from codesign.search.study import Stopped
+    from codesign.search.signals import Stopped
 
     def stop(*_: object, **__: object) -> Demonstration:
         raise Stopped(

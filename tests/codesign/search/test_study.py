@@ -19,7 +19,8 @@ from codesign.objectives import Objective
 from codesign.search.guards import StudyWarning
 from codesign.search.results import Run
 from codesign.search.samplers import SAMPLERS
-from codesign.search.study import Stopped, Study
+from codesign.search.signals import Stopped
+from codesign.search.study import Study
 from hw_models.errors import CodesignError, InputError, StorageError, UnknownNameError
 from search_spaces.testing.plain_cnn import PlainCnn
 
